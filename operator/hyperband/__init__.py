@@ -1,0 +1,1 @@
+"""Hyperparameter tuning on Kubernetes: asynchronous Hyperband as an operator."""

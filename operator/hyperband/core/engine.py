@@ -1,0 +1,295 @@
+"""Records in, decisions out.
+
+Methods that decide change nothing: they return the trial record as it shall be. Once a backend has
+written that record, `put` takes it in. The indices kept here are an optimization: an engine
+rebuilt from the same records gives the same decisions (a property test holds that).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
+from hyperband.core.records import Report, RungValue, Study, Suggestion, Trial, TrialState
+from hyperband.core.rungs import Ladder, RungTable, Standing
+from hyperband.core.schedulers import make_scheduler
+from hyperband.core.searchers import make_searcher
+
+_STATE_AFTER = {
+    Action.CONTINUE: TrialState.RUNNING,
+    Action.PAUSE: TrialState.PAUSED,
+    Action.STOP: TrialState.STOPPED,
+    Action.COMPLETE: TrialState.COMPLETED,
+}
+
+
+class Engine:
+    """All that a study's decisions depend on, built from its trial records."""
+
+    def __init__(self, study: Study, trials: Iterable[Trial] = ()) -> None:
+        self.study = study
+        self.ladder = Ladder(study.resource, study.eta)
+        self.rungs = RungTable(study.objective, self.ladder)
+        self.scheduler = make_scheduler(study, self.rungs)
+        self.searcher = make_searcher(study)
+        self.trials: dict[int, Trial] = {}
+        self.states: Counter[TrialState] = Counter()
+        self.best: tuple[float, float, int] | None = None  # (loss, -resource, index)
+        self._active: set[int] = set()
+        self._broken = 0  # trials that failed for another reason than a diverged training
+        self._next_index = 0
+        self._next_sequence = 0
+        for trial in sorted(trials, key=lambda t: t.index):
+            self.put(trial)
+
+    # -- records in ------------------------------------------------------------------------
+
+    def new_trial(self, index: int, bracket: int, suggestion: Suggestion) -> Trial:
+        """The record of a trial that was created and to which nothing has happened yet."""
+        target = self.scheduler.first_target(bracket)
+        return Trial(index, suggestion, bracket, TrialState.PENDING, target)
+
+    def put(self, trial: Trial) -> None:
+        """Takes in a record that has been written."""
+        old = self.trials.get(trial.index)
+        self.trials[trial.index] = trial
+        if old:
+            self.states[old.state] -= 1
+            self._broken -= _broken(old)
+        self.states[trial.state] += 1
+        self._broken += _broken(trial)
+        if trial.state.active:
+            self._active.add(trial.index)
+        else:
+            self._active.discard(trial.index)
+        self._next_index = max(self._next_index, trial.index + 1)
+        for value in trial.rungs[len(old.rungs) if old else 0 :]:
+            self._next_sequence = max(self._next_sequence, value.sequence + 1)
+            rank = (self.study.objective.loss(value.value), -value.resource, trial.index)
+            self.best = rank if self.best is None else min(self.best, rank)
+        self.rungs.record(old, trial)
+        self.scheduler.record(old, trial)
+        self.searcher.record(trial)
+
+    @property
+    def active(self) -> Iterator[Trial]:
+        """The trials that hold a slot, by index."""
+        return (self.trials[index] for index in sorted(self._active))
+
+    # -- decisions out ---------------------------------------------------------------------
+
+    def launch(self, lingering: int = 0) -> Decision | None:
+        """What to do with a free slot: promote, start, or nothing.
+
+        Args:
+            lingering: slots held by the pods, not yet ended, of trials that are not active. (The
+                earlier pod of an active trial needs no slot: the next one waits for its end.)
+        """
+        if len(self._active) + lingering >= self.study.parallelism:
+            return None
+        return self._promote() or self._start()
+
+    def seen_running(self, index: int) -> Decision | None:
+        """The trial's current attempt runs."""
+        trial = self.trials[index]
+        if trial.state is not TrialState.PENDING:
+            return None
+        message = f"attempt {trial.attempt} runs up to {self._resource(trial.target)}"
+        running = replace(trial, state=TrialState.RUNNING)
+        return _decide(Action.RUN, Reason.ATTEMPT_RUNNING, message, running)
+
+    def observe(self, index: int, reports: Sequence[Report]) -> Decision | None:
+        """What the reports of the current attempt, oldest first, lead to.
+
+        A level's value is the first report at or above it; levels that have one are passed over,
+        so giving the same reports again decides nothing. A diverged report (NaN, infinite) fails
+        the trial: training does not recover from it, and repeating it would spend the same again.
+        """
+        trial = self.trials[index]
+        if not trial.state.active:
+            return None
+        healthy = _until_diverged(reports)
+        decision = self._climb(trial, healthy)
+        if len(healthy) == len(reports) or (decision and not decision.trial.state.active):
+            return decision
+        diverged = reports[len(healthy)]
+        return _decide(
+            Action.FAIL,
+            Reason.DIVERGED,
+            f"{self.study.objective.metric} was {diverged.value} at "
+            f"{self.study.resource.name} {_number(diverged.resource)}; not repeated",
+            replace(decision.trial if decision else trial, state=TrialState.FAILED),
+        )
+
+    def attempt_ended(self, index: int, outcome: Outcome, detail: str = "") -> Decision | None:
+        """The current attempt is over, after all its reports were observed."""
+        trial = self.trials[index]
+        if not trial.state.active:
+            return None
+        if outcome is Outcome.DISRUPTED:
+            return self._repeat(trial, Reason.DISRUPTED, detail, disruptions=1)
+        reason = Reason.ATTEMPT_FAILED
+        if outcome is Outcome.SUCCEEDED:
+            reason = Reason.NO_FINAL_REPORT
+            wanted = f"{self.study.objective.metric} at {self._resource(trial.target)}"
+            detail = f"exited with 0 without reporting {wanted}{detail and '; '}{detail}"
+        if trial.failures < self.study.failure_policy.retries:
+            return self._repeat(trial, reason, detail, failures=1)
+        attempts = trial.failures + 1
+        failed = replace(trial, state=TrialState.FAILED, failures=attempts)
+        message = f"{attempts} failed attempts; the last one: {detail}"
+        return _decide(Action.FAIL, Reason.RETRIES_EXHAUSTED, message, failed)
+
+    def suspended(self, index: int) -> Decision | None:
+        """The current attempt was ended because the study is suspended."""
+        trial = self.trials[index]
+        if not trial.state.active:
+            return None
+        return self._repeat(trial, Reason.SUSPENDED, "the study is suspended", disruptions=0)
+
+    def finish(self) -> Finish | None:
+        """Whether the study is over, and why."""
+        allowed = self.study.failure_policy.max_failed_trials
+        if self._broken > allowed:
+            message = f"{self._broken} trials failed; failurePolicy.maxFailedTrials is {allowed}"
+            return Finish(False, "TooManyFailedTrials", message)
+        if self._active or self._promote() or self._next_bracket() is not None:
+            return None
+        if self.best is None:
+            return Finish(False, "NoResult", self._no_result())
+        return Finish(True, "Exhausted", f"all {len(self.trials)} trials are decided")
+
+    def _no_result(self) -> str:
+        message = f"none of {len(self.trials)} trials has a result"
+        failed = (t for t in self.trials.values() if t.state is TrialState.FAILED)
+        example = next(failed, None)
+        return f"{message}; trial {example.index}: {example.message}" if example else message
+
+    def wind_down(self) -> Iterator[Decision]:
+        """Ends what still holds a slot after the study is over."""
+        for trial in self.active:
+            stopped = replace(trial, state=TrialState.STOPPED)
+            yield _decide(Action.STOP, Reason.STUDY_ENDED, "the study is over", stopped)
+
+    # -- how ---------------------------------------------------------------------------------
+
+    def _next_bracket(self) -> int | None:
+        """The bracket of the next new trial, or None if none may start."""
+        if self._next_index >= self.study.max_trials:
+            return None
+        return self.scheduler.bracket(self._next_index)
+
+    def _start(self) -> Decision | None:
+        index, bracket = self._next_index, self._next_bracket()
+        if bracket is None:
+            return None
+        trial = self.new_trial(index, bracket, self.searcher.suggest(index))
+        message = f"a new configuration, to {self._resource(trial.target)} in bracket {bracket}"
+        return _decide(Action.START, Reason.NEW_CONFIGURATION, message, trial)
+
+    def _promote(self) -> Decision | None:
+        promotion = self.scheduler.promotion()
+        if promotion is None:
+            return None
+        trial = self.trials[promotion.index]
+        promoted = replace(
+            trial,
+            state=TrialState.PENDING,
+            target=promotion.target,
+            attempt=trial.attempt + 1,
+        )
+        message = (
+            f"{self._standing(promotion.level, trial.rungs[-1].value, promotion.standing)}; "
+            f"goes on to {self._resource(promotion.target)}"
+        )
+        evidence = _evidence(promotion.level, trial.rungs[-1].value, promotion.standing)
+        return _decide(Action.PROMOTE, Reason.PROMOTED, message, promoted, evidence)
+
+    def _climb(self, trial: Trial, reports: Sequence[Report]) -> Decision | None:
+        """Records the levels that the reports reach, up to the first that ends the attempt."""
+        decision = None
+        level = self.ladder.first(trial.bracket) if trial.level is None else trial.level + 1
+        while level <= trial.target:
+            report = next((r for r in reports if r.resource >= self.ladder[level]), None)
+            if report is None:
+                break
+            decision = self._record(decision.trial if decision else trial, level, report)
+            if decision.action is not Action.CONTINUE:
+                break
+            level += 1
+        return decision
+
+    def _record(self, trial: Trial, level: int, report: Report) -> Decision:
+        known = len(self.trials[trial.index].rungs)
+        sequence = self._next_sequence + len(trial.rungs) - known
+        reached = min(report.resource, self.ladder[self.ladder.top])
+        value = RungValue(level, report.value, sequence, reached)
+        standing = self.rungs.standing(trial, level, report.value)
+        judgement = self.scheduler.judge(trial, level, standing)
+        recorded = replace(trial, rungs=(*trial.rungs, value), state=_STATE_AFTER[judgement.action])
+        return _decide(
+            judgement.action,
+            judgement.reason,
+            self._standing(level, report.value, standing),
+            recorded,
+            _evidence(level, report.value, standing),
+        )
+
+    def _repeat(
+        self, trial: Trial, reason: Reason, detail: str, failures: int = 0, disruptions: int = 0
+    ) -> Decision:
+        again = replace(
+            trial,
+            state=TrialState.PENDING,
+            attempt=trial.attempt + 1,
+            failures=trial.failures + failures,
+            disruptions=trial.disruptions + disruptions,
+        )
+        message = f"attempt {trial.attempt}: {detail}" if detail else f"attempt {trial.attempt}"
+        return _decide(Action.REPEAT, reason, message, again)
+
+    def _resource(self, level: int) -> str:
+        return f"{self.study.resource.name} {_number(self.ladder[level])}"
+
+    def _standing(self, level: int, value: float, standing: Standing) -> str:
+        place = f"rank {standing.rank} of {standing.values}"
+        if level < self.ladder.top:
+            place += f"; the best {standing.limit} may go on"
+        return f"{self.study.objective.metric} {value:.6g} at {self._resource(level)}: {place}"
+
+
+def _decide(
+    action: Action,
+    reason: Reason,
+    message: str,
+    trial: Trial,
+    evidence: Mapping[str, float] | None = None,
+) -> Decision:
+    """A decision, its reason and message also in the record."""
+    record = replace(trial, reason=reason.value, message=message)
+    return Decision(action, reason, message, record, evidence or {})
+
+
+def _evidence(level: int, value: float, standing: Standing) -> dict[str, float]:
+    return {
+        "level": level,
+        "value": value,
+        "rank": standing.rank,
+        "values": standing.values,
+        "limit": standing.limit,
+    }
+
+
+def _until_diverged(reports: Sequence[Report]) -> Sequence[Report]:
+    """The reports before the first one that is NaN or infinite."""
+    bad = next((i for i, r in enumerate(reports) if not math.isfinite(r.value)), len(reports))
+    return reports[:bad]
+
+
+def _broken(trial: Trial) -> bool:
+    return trial.state is TrialState.FAILED and trial.reason != Reason.DIVERGED
+
+
+def _number(resource: float) -> str:
+    return f"{resource:g}" if resource < 1e6 else f"{resource:.0f}"

@@ -1,0 +1,142 @@
+"""Frozen records of a study and its trials; everything that can be derived from them is derived.
+
+A `Study` says what the user asked for, a `Trial` what has happened to one configuration. The
+engine is a function of these records alone, so a restarted operator that reads them back decides
+as if it had never been away.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hyperband.core.space import Space, Value
+
+
+class Goal(StrEnum):
+    """Whether the objective is to be small or large."""
+
+    MINIMIZE = "Minimize"
+    MAXIMIZE = "Maximize"
+
+
+class TrialState(StrEnum):
+    """Where a trial stands. The last three are final."""
+
+    PENDING = "Pending"  # an attempt is due; its pod does not run yet
+    RUNNING = "Running"
+    PAUSED = "Paused"  # has reached its target below r_max and waits to be promoted
+    STOPPED = "Stopped"  # not good enough at a rung
+    COMPLETED = "Completed"  # has a value at r_max
+    FAILED = "Failed"
+
+    @property
+    def active(self) -> bool:
+        """Whether the trial holds one of the study's slots."""
+        return self in (TrialState.PENDING, TrialState.RUNNING)
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can happen to the trial any more."""
+        return self in (TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The metric to optimize, as the training reports it."""
+
+    metric: str
+    goal: Goal = Goal.MINIMIZE
+
+    def loss(self, value: float) -> float:
+        """The value with its sign set so that smaller is better."""
+        return value if self.goal is Goal.MINIMIZE else -value
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What training spends, e.g. epochs or steps: from `min` (r_min) to `max` (r_max)."""
+
+    name: str
+    min: float
+    max: float
+    integer: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePolicy:
+    """How many failed attempts a trial is forgiven, and how many failed trials a study."""
+
+    retries: int = 3
+    max_failed_trials: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What the user asked for. `seed` is always set: the caller derives an unset one."""
+
+    name: str
+    objective: Objective
+    resource: Resource
+    space: Space
+    max_trials: int
+    seed: int
+    parallelism: int = 1
+    eta: float = 3.0
+    mode: str = "Promotion"  # a name in hyperband.core.schedulers.SCHEDULERS
+    brackets: int = 1
+    searcher: str = "Random"  # a name in hyperband.core.searchers.SEARCHERS
+    failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class RungValue:
+    """The objective at one rung level: the first report at or above it, never overwritten."""
+
+    level: int  # index into the study's ladder
+    value: float  # the objective, as reported
+    sequence: int  # study-wide order of recording, from 0
+    resource: float  # the resource of the report it was taken from, at least the level's
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A configuration and why it was chosen."""
+
+    parameters: Mapping[str, Value]
+    origin: str  # the searcher that made it
+    detail: Mapping[str, float] = field(default_factory=dict)  # what the searcher knew, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration and all that decisions need to know of its life."""
+
+    index: int
+    suggestion: Suggestion
+    bracket: int  # s: it has s + 1 levels
+    state: TrialState
+    target: int  # ladder index at which the current or next attempt ends
+    attempt: int = 0  # number of the current or last attempt
+    rungs: tuple[RungValue, ...] = ()  # in ascending level
+    failures: int = 0  # attempts that counted against failurePolicy.retries
+    disruptions: int = 0  # attempts that were taken away and did not count
+    reason: str = ""  # a hyperband.core.decisions.Reason
+    message: str = ""
+
+    @property
+    def parameters(self) -> Mapping[str, Value]:
+        return self.suggestion.parameters
+
+    @property
+    def level(self) -> int | None:
+        """The highest level that has a value, or None."""
+        return self.rungs[-1].level if self.rungs else None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report of a training: the resource spent so far and its metrics."""
+
+    resource: float
+    value: float  # the objective; may be NaN or infinite when training diverged
+    metrics: Mapping[str, float] = field(default_factory=dict)
