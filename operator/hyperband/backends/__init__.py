@@ -1,0 +1,1 @@
+"""Where trials run. What a backend does: observe attempts, and make them match the records."""

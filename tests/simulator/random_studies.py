@@ -1,0 +1,135 @@
+"""Random studies for the invariant tests: each a function of its seed.
+
+A study has at least 30 trials, 3 rungs, 4 slots, and 5 % of each fault.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hyperband.backends.simulator.curves import AnalyticCurves, Benchmark, Curve
+from hyperband.backends.simulator.faults import Faults
+from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Study
+from hyperband.core.rungs import Ladder
+from hyperband.core.space import (
+    Categorical,
+    Constant,
+    Distribution,
+    Float,
+    Integer,
+    Ordinal,
+    Parameter,
+    Scale,
+    Space,
+    Value,
+)
+
+# (r_min, r_max, integer, eta): three to six levels, r_max a power of eta or not.
+_RESOURCES = (
+    (1, 9, True, 3.0),
+    (1, 27, True, 3.0),
+    (2, 27, True, 4.0),
+    (1, 16, True, 2.0),
+    (1, 32, True, 2.5),
+    (3, 50, True, 2.5),
+    (1, 81, True, 3.5),
+    (1, 1000, True, 10.0),
+    (0.1, 1.0, False, 3.0),
+    (0.05, 2.0, False, 4.5),
+    (1.5, 20.0, False, 2.25),
+    (1e-3, 1.0, False, 10.0),
+)
+
+_PARAMETERS: tuple[Parameter, ...] = (
+    Float("rate", 1e-5, 1e-1, scale=Scale.LOG),
+    Integer("layers", 1, 4),
+    Categorical("activation", ("relu", "tanh", True), weights=(0.6, 0.2, 0.2)),
+    Ordinal("batch", (32, 64, 128)),
+    Float("dropout", 0.0, 0.6, step=0.1, when={"layers": (2, 3, 4)}),
+    Float("momentum", 0, 1, distribution=Distribution.NORMAL, mean=0.9, deviation=0.05),
+    Integer("width", distribution=Distribution.LOG_NORMAL, mean=4.0, deviation=1.0),
+    Constant("epsilon", 1e-8),
+)
+# Few configurations and no noise: many ties.
+_FEW: tuple[Parameter, ...] = (Categorical("a", (1, 2, 3)), Ordinal("b", ("x", "y")))
+
+
+class Remembered:
+    """A benchmark that works out each curve once: a case is run several times."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self._benchmark = benchmark
+        self._curves: dict[str, Curve] = {}
+
+    def curve(self, parameters: dict[str, Value], seed: int) -> Curve:
+        key = f"{parameters} {seed}"
+        if key not in self._curves:
+            self._curves[key] = self._benchmark.curve(parameters, seed)
+        return self._curves[key]
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that one simulation needs."""
+
+    seed: int
+    study: Study
+    benchmark: Benchmark
+    faults: Faults
+
+    @property
+    def ladder(self) -> Ladder:
+        return Ladder(self.study.resource, self.study.eta)
+
+
+def random_case(seed: int) -> Case:
+    """The case of a seed. Modes, goals, ties and resources alternate, the rest is drawn."""
+    random = np.random.default_rng(seed)
+    r_min, r_max, integer, eta = _RESOURCES[random.integers(len(_RESOURCES))]
+    resource = Resource("epochs", r_min, r_max, integer)
+    objective = Objective("score", list(Goal)[seed // 2 % 2])
+    ties = random.random() < 0.2
+    space = Space(parameters=_FEW if ties else _PARAMETERS)
+    levels = len(Ladder(resource, eta))
+    study = Study(
+        name=f"case-{seed}",
+        objective=objective,
+        resource=resource,
+        space=space,
+        max_trials=int(random.integers(30, 37)),
+        seed=seed,
+        parallelism=int(random.integers(4, 9)),
+        eta=eta,
+        mode=("Promotion", "Stopping")[seed % 2],
+        brackets=int(random.integers(1, levels + 1)) if random.random() < 0.7 else 1,
+        failure_policy=FailurePolicy(
+            retries=int(random.integers(0, 4)), max_failed_trials=int(random.integers(0, 20))
+        ),
+    )
+    benchmark = AnalyticCurves(
+        space,
+        resource,
+        objective,
+        seconds=10.0 / r_max,
+        noise=0.0 if ties else float(random.choice([0.01, 0.2])),
+        steps=20,
+        landscape=seed,
+    )
+    return Case(seed, study, Remembered(benchmark), _faults(random))
+
+
+def _faults(random: np.random.Generator) -> Faults:
+    slow = random.random(3) < 0.7  # a third of the clusters are instantaneous
+    return Faults(
+        fail=0.05,
+        disrupt=float(random.choice([0.05, 0.2])),
+        silent=0.05,
+        diverge=0.05,
+        late=float(random.choice([0.05, 0.5])),
+        merged=float(random.choice([0.05, 0.4])),
+        repeated=0.05,
+        late_seconds=float(slow[0]) * 2.0,
+        start_seconds=float(slow[1]) * 1.0,
+        stop_seconds=float(slow[2]) * 2.0,
+        checkpoint_every=int(random.integers(1, 4)),
+    )
