@@ -1,0 +1,50 @@
+"""The environment variables that a training container is given (design, section 5)."""
+
+import json
+
+from hyperband.api import names
+from hyperband.api.study import StudyResource
+from hyperband.core.records import Trial
+from hyperband.core.rungs import Ladder
+from hyperband.core.space import Value, environment_suffix
+
+
+def parameter_variable(name: str) -> str:
+    """HYPERBAND_PARAM_<NAME>: upper case, other characters become an underscore."""
+    return names.ENV_PARAMETER_PREFIX + environment_suffix(name)
+
+
+def training_environment(study: StudyResource, trial: Trial, ladder: Ladder) -> dict[str, str]:
+    """Name and value of each variable; inactive parameters have none."""
+    record = study.study
+    variables = {
+        names.ENV_STUDY: study.name,
+        names.ENV_TRIAL: names.trial_name(study.name, trial.index),
+        names.ENV_ATTEMPT: str(trial.attempt),
+        names.ENV_METRIC: record.objective.metric,
+        names.ENV_RESOURCE_NAME: record.resource.name,
+        names.ENV_RESOURCE_FROM: text(0 if trial.level is None else ladder[trial.level]),
+        names.ENV_RESOURCE_TO: text(ladder[trial.target]),
+        names.ENV_RUNGS: json.dumps(list(ladder.levels[ladder.first(trial.bracket) :])),
+        names.ENV_PARAMETERS: json.dumps(dict(trial.parameters)),
+    }
+    if study.checkpoint is not None:
+        variables[names.ENV_CHECKPOINT_DIR] = checkpoint_folder(study, trial.index)
+    for name, value in trial.parameters.items():
+        variables[parameter_variable(name)] = text(value)
+    return variables
+
+
+def checkpoint_folder(study: StudyResource, index: int) -> str:
+    """The trial's own folder, the same for every attempt.
+
+    The study's uid is in it, so that a study of the same name never resumes another one's models.
+    """
+    assert study.checkpoint is not None
+    root = study.checkpoint.mount_path.rstrip("/")
+    return f"{root}/{study.namespace}/{study.name}-{study.uid[:8]}/{index}"
+
+
+def text(value: Value) -> str:
+    """A value as a shell wants it: strings bare, true and false, numbers that round-trip."""
+    return value if isinstance(value, str) else json.dumps(value)

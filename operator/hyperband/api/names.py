@@ -1,0 +1,51 @@
+"""Names that others see and rely on: groups, labels, annotations, environment variables."""
+
+GROUP = "hyperband.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+STUDY_KIND = "HyperbandStudy"
+STUDY_PLURAL = "hyperbandstudies"
+TRIAL_KIND = "HyperbandTrial"
+TRIAL_PLURAL = "hyperbandtrials"
+
+# Labels of trials and pods. The operator asks the server for objects with STUDY_LABEL only.
+STUDY_LABEL = f"{GROUP}/study"
+TRIAL_LABEL = f"{GROUP}/trial"  # the trial's index
+ATTEMPT_LABEL = f"{GROUP}/attempt"
+
+METRICS_ANNOTATION = f"{GROUP}/metrics"
+MAX_METRICS_BYTES = 64 * 1024  # of the annotation; the API server takes 256 KiB for all together
+
+# The container that trains, where a template has several: this annotation of the template names
+# it, else it is the first one.
+CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
+
+REPORTER_SERVICE_ACCOUNT = "hyperband-reporter"  # of trial pods whose template names none
+TOKEN_MOUNT = "/var/run/secrets/hyperband.dev"  # token, ca.crt and namespace, for the reporter
+
+# What a training container is given (design, section 5).
+ENV_PARAMETERS = "HYPERBAND_PARAMETERS"
+ENV_PARAMETER_PREFIX = "HYPERBAND_PARAM_"
+ENV_RESOURCE_FROM = "HYPERBAND_RESOURCE_FROM"
+ENV_RESOURCE_TO = "HYPERBAND_RESOURCE_TO"
+ENV_RUNGS = "HYPERBAND_RUNGS"  # JSON list of the trial's own levels, ascending
+ENV_CHECKPOINT_DIR = "HYPERBAND_CHECKPOINT_DIR"
+ENV_STUDY = "HYPERBAND_STUDY"
+ENV_TRIAL = "HYPERBAND_TRIAL"
+ENV_ATTEMPT = "HYPERBAND_ATTEMPT"
+ENV_POD_NAME = "HYPERBAND_POD_NAME"
+ENV_POD_NAMESPACE = "HYPERBAND_POD_NAMESPACE"
+ENV_RESOURCE_NAME = "HYPERBAND_RESOURCE_NAME"
+ENV_METRIC = "HYPERBAND_METRIC"
+
+MAX_STUDY_NAME = 40  # a pod's name and a label value must fit in 63 characters
+
+
+def trial_name(study: str, index: int) -> str:
+    """The name of a trial object."""
+    return f"{study}-{index}"
+
+
+def pod_name(study: str, index: int, attempt: int) -> str:
+    """The name of an attempt's pod."""
+    return f"{study}-{index}-{attempt}"

@@ -1,0 +1,125 @@
+"""Small builders of OpenAPI v3 schema nodes, in the dialect that custom resources take.
+
+Each returns a plain dict in the order in which it is to be read: description first.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Schema = dict[str, Any]
+
+OPEN = "x-kubernetes-preserve-unknown-fields"
+
+
+def rule(
+    expression: str,
+    message: str,
+    *values: str,
+    field: str | None = None,
+) -> Schema:
+    """A CEL rule.
+
+    `message` has one ``%s`` for each of `values`, CEL expressions whose results it shows (not
+    ``string(…)``, which exceeds the cost budget); `field` is the path below the node that the
+    error is reported at.
+    """
+    node: Schema = {"rule": expression}
+    if values:
+        node["message"] = message.replace("%s", "…")
+        node["messageExpression"] = f"{cel_text(message)}.format([{', '.join(values)}])"
+    else:
+        node["message"] = message.replace("%%", "%")
+    if field is not None:
+        node["fieldPath"] = field
+    return node
+
+
+def cel_text(value: str) -> str:
+    """A CEL string literal."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def text(description: str, **more: Any) -> Schema:
+    """A string."""
+    return {"description": description, "type": "string", **more}
+
+
+def choice(description: str, values: Sequence[str], **more: Any) -> Schema:
+    """One of a few strings."""
+    return {"description": description, "type": "string", "enum": list(values), **more}
+
+
+def integer(description: str, **more: Any) -> Schema:
+    """A whole number of 64 bits."""
+    return {"description": description, "type": "integer", "format": "int64", **more}
+
+
+def number(description: str, **more: Any) -> Schema:
+    """Any number that JSON can carry."""
+    return {"description": description, "type": "number", **more}
+
+
+def boolean(description: str, **more: Any) -> Schema:
+    """True or false."""
+    return {"description": description, "type": "boolean", **more}
+
+
+def moment(description: str, **more: Any) -> Schema:
+    """A time, RFC 3339."""
+    return {"description": description, "type": "string", "format": "date-time", **more}
+
+
+def record(
+    description: str,
+    properties: Mapping[str, Schema],
+    *,
+    required: Sequence[str] = (),
+    rules: Sequence[Schema] = (),
+    **more: Any,
+) -> Schema:
+    """An object with named fields."""
+    node: Schema = {"description": description, "type": "object"}
+    if required:
+        node["required"] = list(required)
+    node.update(more)
+    if rules:
+        node["x-kubernetes-validations"] = list(rules)
+    node["properties"] = dict(properties)
+    return node
+
+
+def table(description: str, values: Schema, **more: Any) -> Schema:
+    """An object whose keys are the user's own."""
+    return {"description": description, "type": "object", **more, "additionalProperties": values}
+
+
+def many(
+    description: str,
+    items: Schema,
+    *,
+    key: str | None = None,
+    unique: bool = False,
+    rules: Sequence[Schema] = (),
+    **more: Any,
+) -> Schema:
+    """A list: of objects that differ in the field `key`, or of `unique` scalars."""
+    node: Schema = {"description": description, "type": "array", **more}
+    if key is not None:
+        node["x-kubernetes-list-type"] = "map"
+        node["x-kubernetes-list-map-keys"] = [key]
+    if unique:
+        node["x-kubernetes-list-type"] = "set"
+    if rules:
+        node["x-kubernetes-validations"] = list(rules)
+    node["items"] = items
+    return node
+
+
+def anything(description: str, **more: Any) -> Schema:
+    """A value of any type. CRD rules cannot see it; an admission policy can."""
+    return {"description": description, **more, OPEN: True}
+
+
+def column(name: str, path: str, kind: str = "string", **more: Any) -> Schema:
+    """A column of ``kubectl get``."""
+    return {"name": name, "type": kind, "jsonPath": path, **more}

@@ -1,0 +1,145 @@
+"""Both CustomResourceDefinitions, put together."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hyperband.api import names
+from hyperband.api.schema.build import Schema, column, record, rule
+from hyperband.api.schema.study_spec import SPEC
+from hyperband.api.schema.study_status import STATUS
+from hyperband.api.schema.trial import TRIAL_SPEC, TRIAL_STATUS
+
+Manifest = dict[str, Any]
+
+STUDY_SCHEMA: Final = record(
+    "A HyperbandStudy tunes the hyperparameters of one training job: it runs trials as pods, "
+    "compares them at rungs, stops the poor ones early, and goes on with the good ones.",
+    {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+        "spec": SPEC,
+        "status": STATUS,
+    },
+    required=("spec",),
+    rules=[
+        rule(
+            f"size(self.metadata.name) <= {names.MAX_STUDY_NAME}",
+            f"metadata.name %s is longer than {names.MAX_STUDY_NAME} characters, so that the "
+            "names of its pods would not fit into labels: shorten it",
+            "self.metadata.name",
+        )
+    ],
+)
+
+TRIAL_SCHEMA: Final = record(
+    "A HyperbandTrial is the record of one configuration of a HyperbandStudy: what was tried, "
+    "what it reached, and why it was stopped or went on. The operator creates it and alone "
+    "writes it; it outlives its pods.",
+    {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+        "spec": TRIAL_SPEC,
+        "status": TRIAL_STATUS,
+    },
+    required=("spec",),
+)
+
+STUDY_COLUMNS: Final = (
+    column(
+        "Status",
+        '.status.conditions[?(@.type=="Progressing")].reason',
+        description="Reason of the condition Progressing.",
+    ),
+    column("Mode", ".spec.hyperband.mode", description="How trials are stopped.", priority=1),
+    column("Trials", ".status.trials.total", "integer", description="Trials that exist."),
+    column("Of", ".spec.maxTrials", "integer", description="Trials that may exist."),
+    column("Running", ".status.trials.running", "integer", description="Trials that train."),
+    column(
+        "Completed",
+        ".status.trials.completed",
+        "integer",
+        description="Trials that reached resource.max.",
+    ),
+    column("Failed", ".status.trials.failed", "integer", description="Trials given up."),
+    column("Metric", ".spec.objective.metric", description="What is optimized."),
+    column("Best", ".status.best.value", "number", description="The best value so far."),
+    column("At", ".status.best.resource", "number", description="Resource of the best value."),
+    column("Best Trial", ".status.best.trial", description="The trial with the best value."),
+    column("GPU Seconds", ".status.gpuSeconds", "number", description="GPU time used.", priority=1),
+    column(
+        "Message",
+        '.status.conditions[?(@.type=="Progressing")].message',
+        description="Why the status is what it is.",
+        priority=1,
+    ),
+    column("Age", ".metadata.creationTimestamp", "date"),
+)
+
+TRIAL_COLUMNS: Final = (
+    column("State", ".status.state", description="Where the trial stands."),
+    column("Bracket", ".spec.bracket", "integer", description="Its bracket.", priority=1),
+    column("Latest", ".status.latest.resource", "number", description="Resource trained so far."),
+    column("Target", ".status.target", "number", description="Resource it trains to."),
+    column("Value", ".status.latest.value", "number", description="The latest value reported."),
+    column("Attempt", ".status.attempt", "integer", description="Number of the attempt."),
+    column("Reason", ".status.reason", description="Reason of the last decision."),
+    column("Message", ".status.message", description="The last decision.", priority=1),
+    column("Age", ".metadata.creationTimestamp", "date"),
+)
+
+
+def _definition(
+    kind: str,
+    plural: str,
+    short: str,
+    schema: Schema,
+    columns: Sequence[Schema],
+    selectable: Sequence[str],
+) -> Manifest:
+    version: Manifest = {
+        "name": names.VERSION,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": list(columns),
+        "schema": {"openAPIV3Schema": schema},
+    }
+    if selectable:
+        version["selectableFields"] = [{"jsonPath": path} for path in selectable]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{names.GROUP}"},
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": [short],
+                "categories": ["hyperband"],
+            },
+            "versions": [version],
+        },
+    }
+
+
+def study_definition() -> Manifest:
+    """The definition of HyperbandStudy."""
+    return _definition(names.STUDY_KIND, names.STUDY_PLURAL, "hbs", STUDY_SCHEMA, STUDY_COLUMNS, ())
+
+
+def trial_definition() -> Manifest:
+    """The definition of HyperbandTrial."""
+    return _definition(
+        names.TRIAL_KIND,
+        names.TRIAL_PLURAL,
+        "hbt",
+        TRIAL_SCHEMA,
+        TRIAL_COLUMNS,
+        (".status.state", ".status.reason"),
+    )

@@ -1,0 +1,276 @@
+"""Admission policies for what the rules of a definition cannot see.
+
+Open values (`values`, `value`, `when`, the pod template, the checkpoint's volume) are hidden from
+those rules, but not from a ValidatingAdmissionPolicy; it can ask the authorizer, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hyperband.api import names
+from hyperband.api.schema.build import cel_text
+from hyperband.api.schema.definitions import Manifest
+
+OPERATOR_NAMESPACE: Final = "hyperband-system"
+
+
+def make_check(expression: str, message: str, *values: str) -> Manifest:
+    """One validation; `message` has one %s for each of `values`."""
+    if not values:
+        return {"expression": expression, "message": message.replace("%%", "%")}
+    return {
+        "expression": expression,
+        "message": message.replace("%s", "…"),
+        "messageExpression": f"{cel_text(message)}.format([{', '.join(values)}])",
+    }
+
+
+def _none(variable: str, message: str, *values: str) -> Manifest:
+    """A validation that a variable, the list of offenders, is empty."""
+    return make_check(f"variables.{variable}.size() == 0", message, *values)
+
+
+def make_policy(
+    name: str,
+    resources: Sequence[Mapping[str, Any]],
+    conditions: Mapping[str, str],
+    variables: Mapping[str, str],
+    checks: Sequence[Manifest],
+) -> list[Manifest]:
+    """A policy and the binding that puts it into force everywhere."""
+    spec: Manifest = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": list(resources)},
+        "matchConditions": [{"name": k, "expression": v} for k, v in conditions.items()],
+    }
+    if variables:
+        spec["variables"] = [{"name": k, "expression": v} for k, v in variables.items()]
+    spec["validations"] = list(checks)
+    return [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": spec,
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
+        },
+    ]
+
+
+def _own_resource(plural: str) -> Manifest:
+    return {
+        "apiGroups": [names.GROUP],
+        "apiVersions": [names.VERSION],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": [plural],
+    }
+
+
+# -- studies -----------------------------------------------------------------------------------
+
+_PLAIN: Final = "(type(v) == string || type(v) == bool || type(v) == int || type(v) == double)"
+_NUMBER: Final = "(type(v) == int || type(v) == double)"
+_SUFFIX: Final = "p.name.upperAscii().replace('.', '_').replace('-', '_').replace('/', '_')"
+
+_STUDY_VARIABLES: Final = {
+    "parameters": "object.spec.parameters",
+    "pod": "object.spec.trialTemplate.spec",
+    # Fields may be null in an open tree.
+    "containers": "variables.pod.containers + (type(variables.pod.?initContainers.orValue(null)) "
+    "== list ? variables.pod.initContainers : [])",
+    "environment": f"variables.parameters.map(p, {_SUFFIX})",
+    "sameEnvironment": "variables.environment.filter(e, "
+    "!variables.environment.exists_one(f, f == e))",
+    "valuesMissing": "variables.parameters.filter(p, p.type in ['Categorical', 'Ordinal'] && "
+    "!has(p.values)).map(p, p.name)",
+    "valuesStray": "variables.parameters.filter(p, has(p.values) && "
+    "!(p.type in ['Categorical', 'Ordinal'])).map(p, p.name)",
+    "valueMissing": "variables.parameters.filter(p, p.type == 'Constant' && !has(p.value))"
+    ".map(p, p.name)",
+    "valueStray": "variables.parameters.filter(p, p.type != 'Constant' && has(p.value))"
+    ".map(p, p.name)",
+    "notPlain": "variables.parameters.filter(p, "
+    f"(has(p.values) && !p.values.all(v, {_PLAIN})) || "
+    f"(has(p.value) && ![p.value].all(v, {_PLAIN})) || "
+    f"(has(p.when) && !p.when.all(k, p.when[k].all(v, {_PLAIN})))).map(p, p.name)",
+    "weightsCount": "variables.parameters.filter(p, has(p.weights) && has(p.values) && "
+    "p.weights.size() != p.values.size()).map(p, p.name)",
+    "conditional": "variables.parameters.filter(p, has(p.when))",
+    # Parents are looked up once: 200 parameters must not exceed the cost limit of a request.
+    "names": "variables.parameters.map(p, p.name)",
+    "parents": "variables.parameters.filter(q, variables.conditional.exists(p, q.name in p.when))",
+    "noParent": "variables.conditional.filter(p, p.name in p.when || "
+    "!p.when.all(k, k in variables.names)).map(p, p.name)",
+    "floatParent": "variables.conditional.filter(p, variables.parents.exists(q, "
+    "q.type == 'Float' && q.name in p.when)).map(p, p.name)",
+    "neverActive": "variables.conditional.filter(p, variables.parents.exists(q, "
+    "q.name in p.when && ("
+    "(has(q.values) && !p.when[q.name].all(v, v in q.values)) || "
+    "(has(q.value) && !p.when[q.name].all(v, v == q.value)) || "
+    f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && "
+    "(!has(q.min) || double(v) >= double(q.min)) && "
+    "(!has(q.max) || double(v) <= double(q.max))))))).map(p, p.name)",
+    "ownEnvironment": "variables.containers.filter(c, "
+    "type(c.?env.orValue(null)) == list && "
+    "c.env.exists(e, has(e.name) && e.name.startsWith('HYPERBAND_'))).map(c, c.name)",
+    "volume": "object.spec.?checkpoint.?volume.orValue({})",
+    "mounted": "!has(object.spec.checkpoint) ? [] : variables.containers.filter(c, "
+    "type(c.?volumeMounts.orValue(null)) == list && c.volumeMounts.exists(m, has(m.mountPath) && "
+    "m.mountPath == object.spec.checkpoint.mountPath)).map(c, c.name)",
+}
+
+_STUDY_CHECKS: Final = (
+    make_check(
+        f"request.namespace != '{OPERATOR_NAMESPACE}'",
+        f"metadata.namespace: {OPERATOR_NAMESPACE} is the operator's own: create the study in a "
+        "namespace of your team",
+    ),
+    make_check(
+        "authorizer.group('').resource('pods').namespace(object.metadata.namespace)"
+        ".check('create').allowed()",
+        "metadata.namespace: %s may not create pods in namespace %s, and a study creates them on "
+        "your behalf: ask for a role that may, such as edit",
+        "request.userInfo.username",
+        "request.namespace",
+    ),
+    make_check(
+        "request.operation == 'CREATE' || object.spec.trialTemplate == "
+        "oldObject.spec.trialTemplate",
+        "spec.trialTemplate cannot change while the study exists, its trials would no longer be "
+        "comparable: create a new study",
+    ),
+    make_check(
+        "request.operation == 'CREATE' || object.spec.parameters == oldObject.spec.parameters",
+        "spec.parameters cannot change while the study exists, its trials would no longer be "
+        "comparable: create a new study",
+    ),
+    make_check(
+        "request.operation == 'CREATE' || variables.volume == "
+        "oldObject.spec.?checkpoint.?volume.orValue({})",
+        "spec.checkpoint.volume cannot change while the study exists, its checkpoints would be "
+        "lost: create a new study",
+    ),
+    _none(
+        "sameEnvironment",
+        "spec.parameters: several names become the same environment variable, HYPERBAND_PARAM_ "
+        "with %s: rename one of them",
+        "variables.sameEnvironment",
+    ),
+    _none(
+        "valuesMissing",
+        "spec.parameters: values is missing in %s: list what a Categorical or Ordinal may be",
+        "variables.valuesMissing",
+    ),
+    _none(
+        "valuesStray",
+        "spec.parameters: values means nothing to the type of %s: leave it out, or use type "
+        "Categorical or Ordinal",
+        "variables.valuesStray",
+    ),
+    _none(
+        "valueMissing",
+        "spec.parameters: value is missing in %s: a Constant needs one",
+        "variables.valueMissing",
+    ),
+    _none(
+        "valueStray",
+        "spec.parameters: value means nothing to the type of %s: leave it out, or use type "
+        "Constant",
+        "variables.valueStray",
+    ),
+    _none(
+        "notPlain",
+        "spec.parameters: %s has a value that is a list, an object or null: use strings, numbers "
+        "or booleans, and write an object as a JSON string",
+        "variables.notPlain",
+    ),
+    _none(
+        "weightsCount",
+        "spec.parameters: weights of %s are not as many as its values: give one for each",
+        "variables.weightsCount",
+    ),
+    _none(
+        "noParent",
+        "spec.parameters: when of %s names a parameter that does not exist, or itself: name "
+        "another parameter of this study",
+        "variables.noParent",
+    ),
+    _none(
+        "floatParent",
+        "spec.parameters: when of %s depends on a Float, whose values cannot be listed: use an "
+        "Integer, Categorical, Ordinal or Constant",
+        "variables.floatParent",
+    ),
+    _none(
+        "neverActive",
+        "spec.parameters: when of %s lists a value that its parent never has: use the parent's "
+        "own values, of the same type (quotes make a string)",
+        "variables.neverActive",
+    ),
+    _none(
+        "ownEnvironment",
+        "spec.trialTemplate.spec: containers %s set variables HYPERBAND_…, which the operator "
+        "sets: remove them from env",
+        "variables.ownEnvironment",
+    ),
+    make_check(
+        "!has(object.spec.checkpoint) || variables.volume.size() == 1",
+        "spec.checkpoint.volume: has the fields %s: give exactly one source of a volume, such as "
+        "persistentVolumeClaim, and no name",
+        "variables.volume.map(k, k)",
+    ),
+    make_check(
+        "!has(variables.volume.emptyDir)",
+        "spec.checkpoint.volume.emptyDir: is gone with each pod, so that no attempt would find a "
+        "checkpoint: use a persistentVolumeClaim, nfs or hostPath",
+    ),
+    _none(
+        "mounted",
+        "spec.checkpoint.mountPath: containers %s of the template mount something at %s already: "
+        "remove that mount, or choose another mountPath",
+        "variables.mounted",
+        "object.spec.checkpoint.mountPath",
+    ),
+)
+
+
+def study_policy() -> list[Manifest]:
+    """What a study must be, beyond the rules of its definition, and who may create it."""
+    return make_policy(
+        "hyperband-study",
+        [_own_resource(names.STUDY_PLURAL)],
+        # Foreground deletion patches finalizers of a study that its user may no longer change.
+        {"spec-changes": "request.operation == 'CREATE' || object.spec != oldObject.spec"},
+        _STUDY_VARIABLES,
+        _STUDY_CHECKS,
+    )
+
+
+def trial_policy() -> list[Manifest]:
+    """Trials are records: the operator writes them, once."""
+    return make_policy(
+        "hyperband-trial",
+        [_own_resource(names.TRIAL_PLURAL)],
+        {"spec-changes": "request.operation == 'CREATE' || object.spec != oldObject.spec"},
+        {},
+        [
+            make_check(
+                "request.operation == 'CREATE'",
+                "spec: a HyperbandTrial is a record and never changes: change or create a "
+                "HyperbandStudy",
+            ),
+            make_check(
+                f"authorizer.group('{names.GROUP}').resource('{names.TRIAL_PLURAL}')"
+                ".subresource('status').namespace(object.metadata.namespace)"
+                ".check('update').allowed()",
+                "spec: HyperbandTrials are created by the operator alone, %s may not: create a "
+                "HyperbandStudy",
+                "request.userInfo.username",
+            ),
+        ],
+    )

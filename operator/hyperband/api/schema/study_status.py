@@ -1,0 +1,123 @@
+"""The schema of a HyperbandStudy's status: bounded, whatever the number of trials."""
+
+from typing import Final
+
+from hyperband.api.schema.build import (
+    OPEN,
+    Schema,
+    choice,
+    integer,
+    many,
+    moment,
+    number,
+    record,
+    text,
+)
+from hyperband.core.records import TrialState
+
+MAX_LEVELS: Final = 100
+
+_MEANINGS: Final = {
+    "Ready": "the spec is valid and the API server takes its pods",
+    "Progressing": "trials run or may start",
+    "Suspended": "spec.suspend holds it",
+    "Finished": "nothing more will happen",
+    "Succeeded": "it finished with a result (reason Exhausted)",
+    "Failed": "it finished without one (InvalidSpec, NoResult, TooManyFailedTrials)",
+}
+_CONDITION_TYPES = "; ".join(f"{name}: {meaning}" for name, meaning in _MEANINGS.items())
+
+CONDITIONS: Final = many(
+    f"Where the study stands. {_CONDITION_TYPES}. Usable with `kubectl wait --for=condition=…`.",
+    record(
+        "One condition, as everywhere in Kubernetes.",
+        {
+            "type": text("Type of the condition.", maxLength=316),
+            "status": choice("Whether it holds.", ("True", "False", "Unknown")),
+            "reason": text(
+                "Why, in one word.",
+                minLength=1,
+                maxLength=1024,
+                pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+            ),
+            "message": text("Why, in a sentence; where something is wrong, how to mend it."),
+            "lastTransitionTime": moment("When the status last changed."),
+            "observedGeneration": integer("The generation of the spec it speaks of."),
+        },
+        required=("type", "status", "reason", "message", "lastTransitionTime"),
+    ),
+    key="type",
+    maxItems=32,
+)
+
+_TRIALS: Final = record(
+    "How many trials there are, in all and in each state.",
+    {
+        "total": integer("Trials that exist."),
+        **{
+            state.value.lower(): integer(f"Trials in state {state.value}: {meaning}.")
+            for state, meaning in {
+                TrialState.PENDING: "an attempt is due, its pod does not run yet",
+                TrialState.RUNNING: "training",
+                TrialState.PAUSED: "at a rung, waiting to be promoted",
+                TrialState.STOPPED: "not good enough at a rung",
+                TrialState.COMPLETED: "trained to resource.max",
+                TrialState.FAILED: "given up",
+            }.items()
+        },
+    },
+)
+
+BEST: Final = record(
+    "The best value recorded so far and the trial it belongs to.",
+    {
+        "trial": text("Name of the HyperbandTrial."),
+        "index": integer("Its index."),
+        "value": number("The objective, as reported."),
+        "resource": number("The resource at which it was reported."),
+        "parameters": {
+            "description": "The configuration, as the training was given it.",
+            "type": "object",
+            OPEN: True,
+        },
+    },
+)
+
+_RUNG: Final = record(
+    "One rung.",
+    {
+        "resource": number("The resource at which trials are compared."),
+        "trials": integer("Trials with a value here."),
+        "paused": integer("Trials that wait here to be promoted."),
+        "best": number("The best value recorded here."),
+    },
+)
+
+BRACKETS: Final = many(
+    "The rungs of each bracket, lowest first.",
+    record(
+        "One bracket.",
+        {
+            "bracket": integer("Number of the bracket: it has one rung more."),
+            "rungs": many("Its rungs, lowest first.", _RUNG, maxItems=MAX_LEVELS),
+        },
+    ),
+    maxItems=MAX_LEVELS,
+)
+
+STATUS: Final[Schema] = record(
+    "How the study is going; written by the operator alone.",
+    {
+        "observedGeneration": integer("The generation of the spec that this status speaks of."),
+        "conditions": CONDITIONS,
+        "seed": integer("The seed in use: spec.searcher.seed, or the one derived from the uid."),
+        "startTime": moment("When the operator took the study up."),
+        "completionTime": moment("When the study finished."),
+        "trials": _TRIALS,
+        "promotions": integer("How many times a trial went on to a higher rung."),
+        "gpuSeconds": number("GPU time of all attempts: GPUs (gpuResources) times seconds."),
+        "resourceUnits": number("Resource spent by all trials, in units of spec.resource."),
+        "best": BEST,
+        "brackets": BRACKETS,
+    },
+)

@@ -1,0 +1,147 @@
+"""The status of a study, of bounded size whatever the number of its trials. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hyperband.api import names
+from hyperband.core.brackets import in_use
+from hyperband.core.decisions import Finish
+from hyperband.core.engine import Engine
+from hyperband.core.records import TrialState
+
+READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
+FINISHED, SUCCEEDED, FAILED = "Finished", "Succeeded", "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a study cannot launch anything, and what would help."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a study has spent, as far as its ended attempts tell."""
+
+    gpu_seconds: float = 0.0
+    resource_units: float = 0.0  # the highest resource of each trial, summed
+
+
+def progress(engine: Engine, account: Account) -> dict[str, Any]:
+    """Counts, best trial, and the table of brackets and rungs."""
+    states = {state: engine.states[state] for state in TrialState}
+    return {
+        "trials": {
+            "total": len(engine.trials),
+            **{state.value.lower(): count for state, count in states.items()},
+        },
+        "promotions": sum(
+            trial.target - engine.scheduler.first_target(trial.bracket)
+            for trial in engine.trials.values()
+        ),
+        "gpuSeconds": round(account.gpu_seconds, 1),
+        "resourceUnits": round(account.resource_units, 6),
+        "best": _best(engine),
+        "brackets": [
+            _bracket(engine, s) for s in in_use(len(engine.ladder), engine.study.brackets)
+        ],
+        "seed": engine.study.seed,
+    }
+
+
+def _best(engine: Engine) -> dict[str, Any] | None:
+    if engine.best is None:
+        return None
+    _, _, index = engine.best
+    trial = engine.trials[index]
+    value = min(trial.rungs, key=lambda v: (engine.study.objective.loss(v.value), -v.resource))
+    return {
+        "trial": names.trial_name(engine.study.name, index),
+        "index": index,
+        "value": value.value,
+        "resource": value.resource,
+        "parameters": dict(trial.parameters),
+    }
+
+
+def _bracket(engine: Engine, bracket: int) -> dict[str, Any]:
+    rungs = []
+    for level in engine.rungs.levels(bracket):
+        rung = engine.rungs.rung(bracket, level)
+        row: dict[str, Any] = {
+            "resource": engine.ladder[level],
+            "trials": len(rung),
+            "paused": rung.paused,
+        }
+        if rung.best is not None:
+            row["best"] = engine.study.objective.loss(rung.best[0])  # its own inverse
+        rungs.append(row)
+    return {"bracket": bracket, "rungs": rungs}
+
+
+def conditions(
+    *,
+    blocked: Blocked | None,
+    suspended: bool,
+    finish: Finish | None,
+    progress_message: str,
+    generation: int,
+    before: list[Mapping[str, Any]],
+    now: str,
+) -> list[dict[str, Any]]:
+    """All conditions of a study; a transition time changes only with the status it belongs to.
+
+    Args:
+        before: the conditions as they stand in the object.
+        now: the time as RFC 3339.
+    """
+    times = {c["type"]: (c["status"], c.get("lastTransitionTime", now)) for c in before}
+
+    def condition(type_: str, status: bool, reason: str, message: str) -> dict[str, Any]:
+        value = "True" if status else "False"
+        old_value, since = times.get(type_, ("", now))
+        return {
+            "type": type_,
+            "status": value,
+            "reason": reason,
+            "message": message[:1024],
+            "observedGeneration": generation,
+            "lastTransitionTime": since if old_value == value else now,
+        }
+
+    ready = (
+        condition(READY, True, "Accepted", "the study is valid and may launch pods")
+        if blocked is None
+        else condition(READY, False, blocked.reason, blocked.message)
+    )
+    if finish is not None:
+        running = condition(PROGRESSING, False, finish.reason, finish.message)
+    elif blocked is not None:
+        running = condition(PROGRESSING, False, blocked.reason, blocked.message)
+    elif suspended:
+        running = condition(PROGRESSING, False, "Suspended", progress_message)
+    else:
+        running = condition(PROGRESSING, True, "TrialsRunning", progress_message)
+    held = "spec.suspend is true" if suspended else "spec.suspend is false"
+    rows = [ready, running, condition(SUSPENDED, suspended, "Suspend", held)]
+    for type_, true in (
+        (FINISHED, finish is not None),
+        (SUCCEEDED, finish is not None and finish.succeeded),
+        (FAILED, finish is not None and not finish.succeeded),
+    ):
+        if finish is None:
+            rows.append(condition(type_, False, "Running", "the study is not over"))
+        else:
+            rows.append(condition(type_, true, finish.reason, finish.message))
+    return rows
+
+
+def is_finished(status: Mapping[str, Any]) -> bool:
+    """Whether a study's status says that it is over."""
+    return any(
+        c.get("type") == FINISHED and c.get("status") == "True"
+        for c in status.get("conditions") or []
+    )

@@ -1,0 +1,141 @@
+"""A HyperbandStudy object as records: read once, checked completely."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from hyperband.api import names
+from hyperband.api.parameters import parse_space
+from hyperband.api.schema.check import complete, show
+from hyperband.api.schema.study_spec import SPEC
+from hyperband.api.schema.study_status import MAX_LEVELS
+from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
+from hyperband.core.errors import InvalidStudyError
+from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Study
+from hyperband.core.rungs import geometric_levels
+from hyperband.core.seeds import seed_from
+
+
+class ReportingMode(StrEnum):
+    """How metrics get into the pod's annotation."""
+
+    DIRECT = "Direct"  # the training writes them, with a token that the operator mounts
+    MANUAL = "Manual"  # somebody else does
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResource:
+    """A HyperbandStudy: the core's study, and what else the operator needs of the object."""
+
+    study: Study
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    resource_version: str
+    deleting: bool
+    suspend: bool
+    checkpoint: Checkpoint | None
+    reporting: ReportingMode
+    gpu_resources: tuple[str, ...]
+    template: TrialTemplate
+
+
+def parse_study(body: Mapping[str, Any]) -> StudyResource:
+    """The study in an object as the API server, or a file, has it.
+
+    Raises:
+        InvalidStudyError: it cannot be run as written.
+    """
+    metadata: Mapping[str, Any] = body.get("metadata") or {}
+    name, uid = str(metadata.get("name", "")), str(metadata.get("uid", ""))
+    if not name:
+        raise InvalidStudyError("metadata.name", "is missing: give the study a name")
+    if len(name) > names.MAX_STUDY_NAME:
+        raise InvalidStudyError(
+            "metadata.name",
+            f"{name} is longer than {names.MAX_STUDY_NAME} characters, so that the names of its "
+            "pods would not fit into labels: shorten it",
+        )
+    spec: dict[str, Any] = complete(SPEC, body.get("spec") or {}, "spec")
+    template = parse_template(spec["trialTemplate"])
+    return StudyResource(
+        study=_study(spec, name, uid),
+        name=name,
+        namespace=str(metadata.get("namespace") or "default"),
+        uid=uid,
+        generation=int(metadata.get("generation", 0)),
+        resource_version=str(metadata.get("resourceVersion", "")),
+        deleting=metadata.get("deletionTimestamp") is not None,
+        suspend=spec["suspend"],
+        checkpoint=parse_checkpoint(spec.get("checkpoint"), template),
+        reporting=ReportingMode(spec["reporting"]["mode"]),
+        gpu_resources=tuple(spec["gpuResources"]),
+        template=template,
+    )
+
+
+def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
+    objective = Objective(spec["objective"]["metric"], Goal(spec["objective"]["goal"]))
+    resource = _resource(spec["resource"])
+    if objective.metric == resource.name:
+        raise InvalidStudyError(
+            "spec.objective.metric",
+            f"{objective.metric} is the name of the resource too: report the two under different "
+            "names",
+        )
+    hyperband, policy = spec["hyperband"], spec["failurePolicy"]
+    seed: int | None = spec["searcher"].get("seed")
+    study = Study(
+        name=name,
+        objective=objective,
+        resource=resource,
+        space=parse_space(spec["parameters"]),
+        max_trials=spec["maxTrials"],
+        seed=seed_from(uid) if seed is None else seed,
+        parallelism=spec["parallelism"],
+        eta=float(hyperband["eta"]),
+        mode=hyperband["mode"],
+        brackets=hyperband["brackets"],
+        searcher=spec["searcher"]["type"],
+        failure_policy=FailurePolicy(policy["retries"], policy["maxFailedTrials"]),
+    )
+    _check_ladder(study)
+    return study
+
+
+def _resource(given: Mapping[str, Any]) -> Resource:
+    integer = given["type"] == "Integer"
+    for bound in ("min", "max"):
+        if integer and given[bound] != int(given[bound]):
+            raise InvalidStudyError(
+                f"spec.resource.{bound}",
+                f"{show(given[bound])} is not an integer: round it, or use type Float",
+            )
+    if given["min"] >= given["max"]:
+        raise InvalidStudyError(
+            "spec.resource.min",
+            f"{show(given['min'])} is not below max {show(given['max'])}: lower min, or raise max",
+        )
+    number = int if integer else float
+    return Resource(given["name"], number(given["min"]), number(given["max"]), integer)
+
+
+def _check_ladder(study: Study) -> None:
+    """At least two rungs come of min < max; how many brackets fit only the ladder tells."""
+    resource = study.resource
+    levels = geometric_levels(resource, study.eta)
+    if len(levels) > MAX_LEVELS:
+        raise InvalidStudyError(
+            "spec.resource.min",
+            f"{show(resource.min)} is {len(levels) - 1} factors of eta {study.eta:g} below max "
+            f"{show(resource.max)}: raise min, for at most {MAX_LEVELS} rungs",
+        )
+    if study.brackets > len(levels):
+        rungs = ", ".join(f"{level:g}" for level in levels)
+        raise InvalidStudyError(
+            "spec.hyperband.brackets",
+            f"{study.brackets} is more than the {len(levels)} rungs ({rungs} {resource.name}): "
+            f"give at most {len(levels)}",
+        )

@@ -1,0 +1,153 @@
+"""What a trial's pod is made from: the template, the checkpoint, and what is wrong with them."""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hyperband.api import names
+from hyperband.core.errors import InvalidStudyError
+
+_RESERVED = f"{names.GROUP}/"
+_SPEC = "spec.trialTemplate.spec"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTemplate:
+    """`spec.trialTemplate`: metadata and PodSpec as the user wrote them."""
+
+    spec: Mapping[str, Any]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def container(self) -> int:
+        """The index of the container that trains: the annotated one, else the first."""
+        wanted = self.annotations.get(names.CONTAINER_ANNOTATION)
+        for i, container in enumerate(self.spec["containers"]):
+            if container["name"] == wanted:
+                return i
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Storage that outlives a pod."""
+
+    volume: Mapping[str, Any]  # the source alone, e.g. {"hostPath": {"path": "/scratch"}}
+    mount_path: str
+
+
+def parse_template(given: Mapping[str, Any]) -> TrialTemplate:
+    """The template, which the schema has let through.
+
+    Raises:
+        InvalidStudyError: it sets what the operator sets, or contradicts itself.
+    """
+    metadata: Mapping[str, Any] = given.get("metadata", {})
+    template = TrialTemplate(
+        given["spec"], metadata.get("labels", {}), metadata.get("annotations", {})
+    )
+    for kind, keys in (("labels", template.labels), ("annotations", template.annotations)):
+        for key in keys:
+            if key.startswith(_RESERVED):
+                raise InvalidStudyError(
+                    f"spec.trialTemplate.metadata.{kind}",
+                    f"{key} begins with {_RESERVED}, which the operator sets itself: remove it",
+                )
+    policy = template.spec.get("restartPolicy", "Never")
+    if policy != "Never":
+        raise InvalidStudyError(
+            f"{_SPEC}.restartPolicy",
+            f"{policy} would restart containers behind the operator's back: remove "
+            "restartPolicy, the operator repeats failed attempts itself (failurePolicy.retries)",
+        )
+    _check_lists(template.spec)
+    _check_container_annotation(template)
+    _check_environment(template.spec)
+    return template
+
+
+def parse_checkpoint(given: Mapping[str, Any] | None, template: TrialTemplate) -> Checkpoint | None:
+    """The checkpoint, or None if there is none.
+
+    Raises:
+        InvalidStudyError: its volume is not one source, or its mount path is taken.
+    """
+    if given is None:
+        return None
+    volume: Mapping[str, Any] = given["volume"]
+    path = "spec.checkpoint.volume"
+    if len(volume) != 1:
+        raise InvalidStudyError(
+            path,
+            f"has the fields {sorted(volume)}: give exactly one source of a volume, such as "
+            "persistentVolumeClaim, and no name",
+        )
+    if "emptyDir" in volume:
+        raise InvalidStudyError(
+            f"{path}.emptyDir",
+            "is gone with each pod, so that no attempt would find a checkpoint: use a "
+            "persistentVolumeClaim, nfs or hostPath",
+        )
+    mount_path = posixpath.normpath(given["mountPath"])
+    for where, container in _containers(template.spec):
+        for mount in _dicts(container.get("volumeMounts")):
+            if posixpath.normpath(str(mount.get("mountPath", ""))) == mount_path:
+                raise InvalidStudyError(
+                    "spec.checkpoint.mountPath",
+                    f"container {container.get('name')} ({where}) mounts something at "
+                    f"{mount_path} already: remove that mount, or choose another mountPath",
+                )
+    return Checkpoint(volume, mount_path)
+
+
+def _check_lists(spec: Mapping[str, Any]) -> None:
+    """What the operator adds to must be lists of objects; the rest is the API server's to judge."""
+    lists = [(f"{_SPEC}.{key}", spec.get(key)) for key in ("volumes", "tolerations")]
+    for where, container in _containers(spec):
+        lists += [(f"{where}.{key}", container.get(key)) for key in ("env", "volumeMounts")]
+    for path, value in lists:
+        objects = isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+        if value is not None and not objects:
+            raise InvalidStudyError(path, f"{value!r:.100} is no list of objects: write one")
+    account = spec.get("serviceAccountName")
+    if account is not None and not isinstance(account, str):
+        raise InvalidStudyError(
+            f"{_SPEC}.serviceAccountName", f"{account!r:.100} is no name: write text"
+        )
+
+
+def _check_container_annotation(template: TrialTemplate) -> None:
+    wanted = template.annotations.get(names.CONTAINER_ANNOTATION)
+    known = [container["name"] for container in template.spec["containers"]]
+    if wanted is not None and wanted not in known:
+        raise InvalidStudyError(
+            "spec.trialTemplate.metadata.annotations",
+            f"{names.CONTAINER_ANNOTATION} names container {wanted}, which the template does not "
+            f"have: name one of {', '.join(known)}, or remove the annotation",
+        )
+
+
+def _check_environment(spec: Mapping[str, Any]) -> None:
+    for where, container in _containers(spec):
+        for i, variable in enumerate(_dicts(container.get("env"))):
+            name = str(variable.get("name", ""))
+            if name.startswith("HYPERBAND_"):
+                raise InvalidStudyError(
+                    f"{where}.env[{i}].name",
+                    f"{name} is one of the variables HYPERBAND_…, which the operator sets: "
+                    "remove it",
+                )
+
+
+def _containers(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All containers with their paths."""
+    for key in ("containers", "initContainers"):
+        for i, container in enumerate(_dicts(spec.get(key))):
+            yield f"{_SPEC}.{key}[{i}]", container
+
+
+def _dicts(items: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list, whatever the user has written: the server judges the rest."""
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []

@@ -1,0 +1,309 @@
+"""A HyperbandTrial object as records, and back."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from hyperband.api import names
+from hyperband.api.schema.trial import MAX_ATTEMPTS
+from hyperband.api.study import StudyResource
+from hyperband.core.engine import Engine
+from hyperband.core.records import Report, RungValue, Suggestion, Trial, TrialState
+from hyperband.core.rungs import Ladder
+from hyperband.core.space import Constant, Float, Integer, Parameter, Space, Value
+
+
+class Metadata(Protocol):
+    """What is read of an object's metadata."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+
+
+class TrialObject(Protocol):
+    """A HyperbandTrial as a client gives it: spec and status as they are in JSON."""
+
+    @property
+    def metadata(self) -> Metadata: ...
+    @property
+    def spec(self) -> Mapping[str, Any]: ...
+    @property
+    def status(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """The account of one pod of a trial, once it is over."""
+
+    number: int
+    pod: str
+    node: str = ""
+    start_time: datetime | None = None  # accepted by its node
+    training_time: datetime | None = None  # its training container started
+    end_time: datetime | None = None
+    outcome: str = ""  # a hyperband.core.decisions.Outcome
+    reason: str = ""
+    resource: float | None = None  # of its last report
+    gpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResource:
+    """A HyperbandTrial: the core's trial, and what else its object holds."""
+
+    trial: Trial
+    name: str
+    uid: str
+    resource_version: str
+    ladder: Ladder = field(repr=False, compare=False)  # to write resources beside levels
+    curve: tuple[Report, ...] = ()  # values only; ascending resource
+    latest: Report | None = None
+    attempts: tuple[AttemptRecord, ...] = ()  # the last MAX_ATTEMPTS, ascending number
+    gpu_seconds: float = 0.0  # of all attempts, also of those no longer listed
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    report_error: str | None = None
+    transition_time: datetime | None = None
+
+    def with_attempt(self, attempt: AttemptRecord) -> "TrialResource":
+        """The attempt accounted for; itself if that or a later one has been before."""
+        if any(known.number >= attempt.number for known in self.attempts):
+            return self
+        return replace(
+            self,
+            attempts=(*self.attempts, attempt)[-MAX_ATTEMPTS:],
+            gpu_seconds=self.gpu_seconds + attempt.gpu_seconds,
+        )
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def parse_trial(item: TrialObject, engine: Engine) -> TrialResource:
+    """The records in an object. An empty status means that nothing has happened to the trial.
+
+    Args:
+        engine: of the trial's study; gives a new trial its target, and values their types.
+
+    Raises:
+        KeyError, ValueError: the object is not what its definition lets through.
+    """
+    spec, status = item.spec, item.status or {}
+    suggestion = Suggestion(
+        restore(spec["parameters"], engine.study.space),
+        spec["suggestion"]["origin"],
+        _floats(spec["suggestion"].get("detail")),
+    )
+    trial = engine.new_trial(int(spec["index"]), int(spec["bracket"]), suggestion)
+    if status.get("state"):
+        trial = _with_status(trial, status)
+    _check(trial, engine.ladder)
+    latest = status.get("latest")
+    return TrialResource(
+        trial=trial,
+        name=item.metadata.name,
+        uid=item.metadata.uid,
+        resource_version=item.metadata.resource_version,
+        ladder=engine.ladder,
+        curve=tuple(_point(each) for each in status.get("curve") or ()),
+        latest=_point(latest) if latest else None,
+        attempts=tuple(_attempt(each) for each in status.get("attempts") or ()),
+        gpu_seconds=float(status.get("gpuSeconds", 0.0)),
+        evidence=_floats(status.get("evidence")),
+        report_error=status.get("reportError"),
+        transition_time=_time(status.get("transitionTime")),
+    )
+
+
+def _check(trial: Trial, ladder: Ladder) -> None:
+    """What the engine relies on; only an edit by hand breaks it."""
+    levels = [value.level for value in trial.rungs]
+    if not 0 <= trial.bracket <= ladder.top or not 0 <= trial.target <= ladder.top:
+        raise ValueError(f"target level {trial.target} is not one of 0 to {ladder.top}")
+    if levels != sorted(set(levels)) or (levels and not 0 <= levels[0] <= levels[-1] <= ladder.top):
+        raise ValueError(f"rung levels {levels} are not ascending within 0 to {ladder.top}")
+    if trial.state is TrialState.PAUSED and not levels:
+        raise ValueError("a paused trial has no value at any rung")
+
+
+def restore(parameters: Mapping[str, Any], space: Space) -> dict[str, Value]:
+    """A configuration with the types and the order of the space: JSON keeps neither.
+
+    A server gives back 1.0 as 1, and sorts keys. Names that the space does not have are kept.
+    """
+    known = {p.name: p for p in space.parameters}
+    ordered = [name for name in known if name in parameters]
+    ordered += [name for name in parameters if name not in known]
+    return {
+        name: _typed(known[name], parameters[name]) if name in known else parameters[name]
+        for name in ordered
+    }
+
+
+def _typed(parameter: Parameter, value: Any) -> Value:
+    if isinstance(parameter, Float):
+        return float(value)
+    if isinstance(parameter, Integer):
+        return int(value)
+    choices = (parameter.value,) if isinstance(parameter, Constant) else parameter.values
+    same = (c for c in choices if c == value and isinstance(c, bool) == isinstance(value, bool))
+    found: Value = next(same, value)
+    return found
+
+
+def _with_status(trial: Trial, status: Mapping[str, Any]) -> Trial:
+    return replace(
+        trial,
+        state=TrialState(status["state"]),
+        target=int(status.get("targetLevel", trial.target)),
+        attempt=int(status.get("attempt", 0)),
+        rungs=tuple(
+            RungValue(
+                int(each["level"]),
+                float(each["value"]),
+                int(each["sequence"]),
+                float(each["resource"]),
+            )
+            for each in status.get("rungs") or ()
+        ),
+        failures=int(status.get("failures", 0)),
+        disruptions=int(status.get("disruptions", 0)),
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
+    )
+
+
+def _point(given: Mapping[str, Any]) -> Report:
+    return Report(float(given["resource"]), float(given.get("value", math.nan)))
+
+
+def _attempt(given: Mapping[str, Any]) -> AttemptRecord:
+    resource = given.get("resource")
+    return AttemptRecord(
+        number=int(given["number"]),
+        pod=given.get("pod", ""),
+        node=given.get("node", ""),
+        start_time=_time(given.get("startTime")),
+        training_time=_time(given.get("trainingTime")),
+        end_time=_time(given.get("endTime")),
+        outcome=given.get("outcome", ""),
+        reason=given.get("reason", ""),
+        resource=None if resource is None else float(resource),
+        gpu_seconds=float(given.get("gpuSeconds", 0.0)),
+    )
+
+
+def _floats(given: Mapping[str, Any] | None) -> dict[str, float]:
+    return {key: float(value) for key, value in (given or {}).items()}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+
+def owner_reference(kind: str, name: str, uid: str) -> dict[str, Any]:
+    """A controlling owner of ours, which never blocks the owner's deletion."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def trial_manifest(study: StudyResource, trial: Trial) -> dict[str, Any]:
+    """The object of a new trial. A server drops a status in a create, so it has none."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.TRIAL_KIND,
+        "metadata": {
+            "name": names.trial_name(study.name, trial.index),
+            "namespace": study.namespace,
+            "labels": {names.STUDY_LABEL: study.name, names.TRIAL_LABEL: str(trial.index)},
+            "ownerReferences": [owner_reference(names.STUDY_KIND, study.name, study.uid)],
+        },
+        "spec": {
+            "index": trial.index,
+            "bracket": trial.bracket,
+            "parameters": dict(trial.suggestion.parameters),
+            "suggestion": {
+                "origin": trial.suggestion.origin,
+                "detail": _finite(trial.suggestion.detail),
+            },
+        },
+    }
+
+
+def trial_status(resource: TrialResource) -> dict[str, Any]:
+    """The whole status, to replace the one in the object; what is not set is left out."""
+    trial = resource.trial
+    status: dict[str, Any] = {
+        "state": trial.state.value,
+        "targetLevel": trial.target,
+        "target": resource.ladder[trial.target],
+        "attempt": trial.attempt,
+        "failures": trial.failures,
+        "disruptions": trial.disruptions,
+        "rungs": [
+            {
+                "level": each.level,
+                "resource": each.resource,
+                "value": each.value,
+                "sequence": each.sequence,
+            }
+            for each in trial.rungs
+        ],
+        "latest": _write_point(resource.latest) if resource.latest else None,
+        "curve": [_write_point(each) for each in resource.curve],
+        "reason": trial.reason or None,
+        "message": trial.message[:4096] or None,
+        "evidence": _finite(resource.evidence),
+        "reportError": resource.report_error[:4096] if resource.report_error else None,
+        "transitionTime": _write_time(resource.transition_time),
+        "gpuSeconds": resource.gpu_seconds,
+        "attempts": [_write_attempt(each) for each in resource.attempts[-MAX_ATTEMPTS:]],
+    }
+    return _set(status)
+
+
+def _write_point(report: Report) -> dict[str, float]:
+    """JSON has no NaN: a value that is not finite is left out."""
+    return {"resource": report.resource, **_finite({"value": report.value})}
+
+
+def _write_attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    record = {
+        "number": attempt.number,
+        "pod": attempt.pod or None,
+        "node": attempt.node or None,
+        "startTime": _write_time(attempt.start_time),
+        "trainingTime": _write_time(attempt.training_time),
+        "endTime": _write_time(attempt.end_time),
+        "outcome": attempt.outcome or None,
+        "reason": attempt.reason[:1024] or None,
+        "resource": attempt.resource,
+        "gpuSeconds": attempt.gpu_seconds,
+    }
+    return _set(record)
+
+
+def _write_time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in numbers.items() if math.isfinite(value)}
+
+
+def _set(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if value is not None}

@@ -1,0 +1,150 @@
+"""Reading a HyperbandStudy: what comes out, and what is refused with which words."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hyperband.api.schema.check import complete
+from hyperband.api.schema.study_status import STATUS
+from hyperband.api.status import Account, conditions, progress
+from hyperband.api.study import ReportingMode, parse_study
+from hyperband.core.engine import Engine
+from hyperband.core.errors import InvalidStudyError
+from hyperband.core.records import FailurePolicy, Goal, Objective, Report, Resource, TrialState
+from hyperband.core.seeds import seed_from
+from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal
+from tests.bad_studies import (
+    REFUSED_BY_SERVER,
+    SERVER_CANNOT_KNOW,
+    BadStudy,
+)
+from tests.studies import REMOVED, changed, good_study, large_study
+
+
+def test_a_good_study_comes_out_as_written() -> None:
+    resource = parse_study(good_study())
+    study = resource.study
+    assert study.objective == Objective("val_loss", Goal.MINIMIZE)
+    assert study.resource == Resource("epochs", 1, 27, integer=True)
+    assert isinstance(study.resource.min, int)
+    assert (study.eta, study.mode, study.brackets) == (3, "Promotion", 1)
+    assert (study.searcher, study.seed, study.parallelism) == ("Random", 0, 8)
+    assert study.failure_policy == FailurePolicy(retries=3, max_failed_trials=10)
+    assert study.space.parameters[4] == Float(
+        "dropout", min=0.0, max=0.6, step=0.1, when={"layers": (2, 3, 4)}
+    )
+    kinds = [type(p) for p in study.space.parameters]
+    assert kinds == [Float, Integer, Categorical, Ordinal, Float, Float, Constant]
+    assert resource.checkpoint is not None
+    assert resource.checkpoint.mount_path == "/checkpoint"
+    assert resource.reporting is ReportingMode.DIRECT
+    assert resource.gpu_resources == ("nvidia.com/gpu",)
+    assert resource.template.labels == {"team": "vision"}
+    assert resource.template.container == 0
+
+
+def test_a_large_study_is_accepted() -> None:
+    assert parse_study(large_study()).study.space.dimension == 200 * 64
+
+
+MINIMAL: dict[str, Any] = {
+    "metadata": {"name": "digits", "uid": "4711", "generation": 3, "resourceVersion": "12"},
+    "spec": {
+        "objective": {"metric": "loss"},
+        "resource": {"min": 1, "max": 9},
+        "parameters": [{"name": "x", "type": "Float", "min": 0, "max": 1}],
+        "maxTrials": 5,
+        "trialTemplate": {"spec": {"containers": [{"name": "train", "image": "i"}]}},
+    },
+}
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    resource = parse_study(MINIMAL)
+    study = resource.study
+    assert study.resource.name == "epochs"
+    assert (study.eta, study.mode, study.brackets, study.parallelism) == (3, "Promotion", 1, 1)
+    assert study.failure_policy == FailurePolicy()
+    assert study.seed == seed_from("4711")
+    assert (resource.generation, resource.resource_version) == (3, "12")
+    assert (resource.checkpoint, resource.suspend, resource.deleting) == (None, False, False)
+    assert resource.namespace == "default"
+
+
+def test_partial_objects_are_completed_field_by_field() -> None:
+    study = parse_study(changed(MINIMAL, {"spec.hyperband": {"eta": 4}})).study
+    assert (study.eta, study.mode, study.brackets) == (4, "Promotion", 1)
+
+
+def test_the_training_container_may_be_named() -> None:
+    annotations = {"kubectl.kubernetes.io/default-container": "second"}
+    containers = [{"name": "first"}, {"name": "second"}]
+    body = changed(
+        MINIMAL,
+        {
+            "spec.trialTemplate.metadata": {"annotations": annotations},
+            "spec.trialTemplate.spec.containers": containers,
+        },
+    )
+    assert parse_study(body).template.container == 1
+
+
+@pytest.mark.parametrize(
+    "bad", [*REFUSED_BY_SERVER, *SERVER_CANNOT_KNOW], ids=lambda bad: bad.title
+)
+def test_bad_studies_are_refused_with_field_and_mend(bad: BadStudy) -> None:
+    with pytest.raises(InvalidStudyError) as caught:
+        parse_study(bad.manifest())
+    assert caught.value.field.startswith(bad.python_field), str(caught.value)
+    assert ": " in caught.value.problem or "?" in caught.value.problem  # the problem: the mend
+
+
+@pytest.mark.parametrize("bad", SERVER_CANNOT_KNOW, ids=lambda bad: bad.title)
+def test_what_the_server_cannot_know_is_said_by_the_operator(bad: BadStudy) -> None:
+    with pytest.raises(InvalidStudyError) as caught:
+        parse_study(bad.manifest())
+    for part in bad.says:
+        assert part in str(caught.value)
+
+
+def test_a_missing_field_is_explained() -> None:
+    with pytest.raises(InvalidStudyError, match="maxTrials: is missing: give it"):
+        parse_study(changed(MINIMAL, {"spec.maxTrials": REMOVED}))
+
+
+def test_a_misspelt_field_is_guessed() -> None:
+    with pytest.raises(InvalidStudyError, match="did you mean maxTrials"):
+        parse_study(changed(MINIMAL, {"spec.maxTrial": 3}))
+
+
+@pytest.mark.parametrize("spec", [None, {}, [], "x", 7])
+def test_a_spec_that_is_none_is_refused(spec: Any) -> None:
+    with pytest.raises(InvalidStudyError):
+        parse_study({"metadata": {"name": "x"}, "spec": spec})
+
+
+def test_the_status_fits_the_definition() -> None:
+    """A field that the definition does not have would be dropped by the server in silence."""
+    study = parse_study(good_study()).study
+    engine = Engine(study)
+    for index in range(4):
+        trial = engine.new_trial(index, 3, engine.searcher.suggest(index))
+        engine.put(replace(trial, state=TrialState.RUNNING))
+        decision = engine.observe(index, [Report(1.0, 0.5 + index)])
+        assert decision is not None
+        engine.put(decision.trial)
+    now = "2026-01-01T00:00:00Z"
+    status = progress(engine, Account(gpu_seconds=7.0, resource_units=4.0))
+    status["conditions"] = conditions(
+        blocked=None,
+        suspended=False,
+        finish=None,
+        progress_message="going on",
+        generation=1,
+        before=[],
+        now=now,
+    )
+    status |= {"observedGeneration": 1, "startTime": now, "completionTime": now}
+    assert complete(STATUS, status, "status") == status
+    assert set(status) == set(STATUS["properties"])

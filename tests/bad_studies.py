@@ -1,0 +1,406 @@
+"""Studies that must not be accepted, each a change of a good one, and what the refusal must say.
+
+`REFUSED_BY_SERVER` at `kubectl apply`; `SERVER_CANNOT_KNOW` by the operator, as a Failed condition;
+`REFUSED_CHANGES` when an existing study is changed. `hyperband.api.study.parse_study` refuses the
+first two.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.studies import REMOVED, Manifest, changed, good_study
+
+
+@dataclass(frozen=True)
+class BadStudy:
+    """What is changed, and what the refusal must say: the field, the value, the mend."""
+
+    title: str
+    changes: Mapping[str, Any]
+    says: tuple[str, ...]  # parts of the server's message
+    field: str = ""  # of the operator's InvalidStudyError; default: says[0]
+
+    def manifest(self, name: str = "bad", namespace: str = "default") -> Manifest:
+        """The bad study."""
+        return changed(good_study(name, namespace), self.changes)
+
+    @property
+    def python_field(self) -> str:
+        return self.field or self.says[0]
+
+
+_P: Final = "spec.parameters"
+_POD: Final = "spec.trialTemplate.spec"
+_ANNOTATION: Final = "kubectl.kubernetes.io/default-container"
+
+REFUSED_BY_SERVER: Final = (
+    # -- objective, resource, hyperband
+    BadStudy("no metric", {"spec.objective": {}}, ("spec.objective.metric", "Required value")),
+    BadStudy(
+        "unknown goal",
+        {"spec.objective.goal": "minimise"},
+        ("spec.objective.goal", "minimise", '"Minimize", "Maximize"'),
+    ),
+    BadStudy(
+        "metric named like the resource",
+        {"spec.objective.metric": "epochs"},
+        ("spec.objective.metric", "epochs is the name of the resource too", "different names"),
+    ),
+    BadStudy(
+        "resource upside down",
+        {"spec.resource.min": 81},
+        ("spec.resource.min", "81 is not below max 27", "lower min, or raise max"),
+    ),
+    BadStudy(
+        "resource from zero",
+        {"spec.resource.min": 0},
+        ("spec.resource.min", "Invalid value: 0", "greater than 0"),
+    ),
+    BadStudy(
+        "half an epoch",
+        {"spec.resource.min": 0.5},
+        ("spec.resource.min", "0.5 is not an integer", "use type Float"),
+    ),
+    BadStudy(
+        "no max",
+        {"spec.resource": {"min": 1}},
+        ("spec.resource.max", "Required value"),
+    ),
+    BadStudy(
+        "eta below 2",
+        {"spec.hyperband.eta": 1},
+        ("spec.hyperband.eta", "Invalid value: 1", "greater than or equal to 2"),
+    ),
+    BadStudy(
+        "unknown mode",
+        {"spec.hyperband.mode": "ASHA"},
+        ("spec.hyperband.mode", '"ASHA"', '"Promotion", "Stopping"'),
+    ),
+    BadStudy(
+        "no brackets",
+        {"spec.hyperband.brackets": 0},
+        ("spec.hyperband.brackets", "Invalid value: 0", "greater than or equal to 1"),
+    ),
+    # -- searcher, counts
+    BadStudy(
+        "unknown searcher",
+        {"spec.searcher.type": "Grid"},
+        ("spec.searcher.type", '"Grid"', '"Random"'),
+    ),
+    BadStudy(
+        "negative seed",
+        {"spec.searcher.seed": -1},
+        ("spec.searcher.seed", "Invalid value: -1", "greater than or equal to 0"),
+    ),
+    BadStudy("no maxTrials", {"spec.maxTrials": REMOVED}, ("spec.maxTrials", "Required value")),
+    BadStudy(
+        "no parallelism",
+        {"spec.parallelism": 0},
+        ("spec.parallelism", "Invalid value: 0", "greater than or equal to 1"),
+    ),
+    BadStudy(
+        "maxTrials as text",
+        {"spec.maxTrials": "200"},
+        ("spec.maxTrials", "string", "must be of type integer"),
+    ),
+    BadStudy(
+        "negative retries",
+        {"spec.failurePolicy.retries": -1},
+        ("spec.failurePolicy.retries", "Invalid value: -1", "greater than or equal to 0"),
+    ),
+    # -- parameters: what the rules of the definition see
+    BadStudy("no parameters", {_P: []}, (_P, "should have at least 1 items"), field=_P),
+    BadStudy(
+        "bounds upside down",
+        {f"{_P}.0.min": 1},
+        (f"{_P}[0].min", "1 is above max 0.1", "exchange the two"),
+    ),
+    BadStudy(
+        "a single value",
+        {f"{_P}.1.min": 4},
+        (f"{_P}[1].min", "4 is also max", "use a Constant"),
+    ),
+    BadStudy(
+        "logarithm of zero",
+        {f"{_P}.0.min": 0},
+        (f"{_P}[0].min", "0 has no logarithm", "use scale Linear"),
+    ),
+    BadStudy(
+        "bound left out",
+        {f"{_P}.1.max": REMOVED},
+        (f"{_P}[1].max", "is missing", "a Uniform Integer needs min and max"),
+    ),
+    BadStudy(
+        "half a layer",
+        {f"{_P}.1.min": 1.5},
+        (f"{_P}[1].min", "1.5 is not an integer", "make the parameter a Float"),
+    ),
+    BadStudy(
+        "bell curve without a width",
+        {f"{_P}.5.deviation": REMOVED},
+        (f"{_P}[5].deviation", "is missing", "needs mean and deviation"),
+    ),
+    BadStudy(
+        "bell curve of no width",
+        {f"{_P}.5.deviation": 0},
+        (f"{_P}[5].deviation", "Invalid value: 0", "greater than 0"),
+    ),
+    BadStudy(
+        "mean without a bell curve",
+        {f"{_P}.1.mean": 2},
+        (f"{_P}[1].mean", "2 means nothing to a Uniform distribution", "leave it out"),
+    ),
+    BadStudy(
+        "logarithmic bell curve",
+        {f"{_P}.0.distribution": "Normal", f"{_P}.0.mean": 0.01, f"{_P}.0.deviation": 0.01},
+        (f"{_P}[0].scale", "Log does not go with a Normal", "use distribution LogNormal"),
+    ),
+    BadStudy(
+        "step wider than the range",
+        {f"{_P}.4.step": 0.7},
+        (f"{_P}[4].step", "0.7 is larger than the range from 0 to 0.6", "smaller step"),
+    ),
+    BadStudy(
+        "logarithmic steps",
+        {f"{_P}.0.step": 0.01},
+        (f"{_P}[0].step", "0.01 does not go with scale Log", "use scale Linear"),
+    ),
+    BadStudy(
+        "bounds of a list",
+        {f"{_P}.2.min": 1},
+        (f"{_P}[2].min", "means nothing to type Categorical", "leave it out"),
+    ),
+    BadStudy(
+        "weights all zero",
+        {f"{_P}.2.weights": [0, 0]},
+        (f"{_P}[2].weights", "all weights are 0", "positive weight"),
+    ),
+    BadStudy(
+        "unknown type",
+        {f"{_P}.1.type": "int"},
+        (f"{_P}[1].type", '"int"', '"Float", "Integer", "Categorical", "Ordinal", "Constant"'),
+    ),
+    BadStudy(
+        "name with a space",
+        {f"{_P}.0.name": "learning rate"},
+        (f"{_P}[0].name", "learning rate", "should match"),
+    ),
+    BadStudy(
+        "the same name twice",
+        {f"{_P}.1.name": "rate"},
+        (f"{_P}[1]", "Duplicate value", "rate"),
+        field=f"{_P}[1].name",
+    ),
+    # -- parameters: what only the admission policy sees
+    BadStudy(
+        "one environment variable for two",
+        {f"{_P}.2.name": "lr-max", f"{_P}.3.name": "lr_max"},
+        ('["LR_MAX", "LR_MAX"]', "the same environment variable", "rename one"),
+        field=f"{_P}[3].name",
+    ),
+    BadStudy(
+        "no values",
+        {f"{_P}.3": {"name": "batch", "type": "Ordinal"}},
+        (f"{_P}: values is missing", '["batch"]', "list what"),
+        field=f"{_P}[3].values",
+    ),
+    BadStudy(
+        "values of a number",
+        {f"{_P}.1.values": [1, 2]},
+        ("values means nothing", '["layers"]', "leave it out"),
+        field=f"{_P}[1].values",
+    ),
+    BadStudy(
+        "the same value twice",
+        {f"{_P}.2.values": ["relu", "relu"]},
+        (f"{_P}[2].values[1]", "Duplicate value", "relu"),
+    ),
+    BadStudy(
+        "too few weights",
+        {f"{_P}.2.weights": [1]},
+        ('weights of ["activation"]', "give one for each"),
+        field=f"{_P}[2].weights",
+    ),
+    BadStudy(
+        "a list as a value",
+        {f"{_P}.3.values": [[32, 64], [64, 128]]},
+        ('["batch"]', "a list, an object or null", "JSON string"),
+        field=f"{_P}[3].values[0]",
+    ),
+    BadStudy(
+        "constant without a value",
+        {f"{_P}.6.value": REMOVED},
+        ("value is missing", '["epsilon"]', "a Constant needs one"),
+        field=f"{_P}[6].value",
+    ),
+    BadStudy(
+        "parent that does not exist",
+        {f"{_P}.4.when": {"depth": [2]}},
+        ('when of ["dropout"]', "does not exist", "name another parameter"),
+        field=f"{_P}[4].when.depth",
+    ),
+    BadStudy(
+        "parent that is a Float",
+        {f"{_P}.4.when": {"momentum": [0.9]}},
+        ('when of ["dropout"]', "depends on a Float", "Integer, Categorical"),
+        field=f"{_P}[4].when.momentum",
+    ),
+    BadStudy(
+        "value that the parent never has",
+        {f"{_P}.4.when": {"batch": ["32"]}},
+        ('when of ["dropout"]', "never has", "of the same type"),
+        field=f"{_P}[4].when.batch",
+    ),
+    BadStudy(
+        "layers that the parent never has",
+        {f"{_P}.4.when": {"layers": [5]}},
+        ('when of ["dropout"]', "never has", "of the same type"),
+        field=f"{_P}[4].when.layers",
+    ),
+    # -- pods
+    BadStudy("no template", {"spec.trialTemplate": REMOVED}, ("spec.trialTemplate", "Required")),
+    BadStudy(
+        "no containers",
+        {f"{_POD}.containers": []},
+        (f"{_POD}.containers", "at least 1 items"),
+    ),
+    BadStudy(
+        "restarts by the kubelet",
+        {f"{_POD}.restartPolicy": "OnFailure"},
+        (f"{_POD}.restartPolicy", "OnFailure", "remove restartPolicy"),
+    ),
+    BadStudy(
+        "the operator's own variable",
+        {f"{_POD}.containers.0.env": [{"name": "HYPERBAND_TRIAL", "value": "1"}]},
+        (_POD, '["train"] set variables HYPERBAND_', "remove them"),
+        field=f"{_POD}.containers[0].env[0].name",
+    ),
+    BadStudy(
+        "the operator's own label",
+        {"spec.trialTemplate.metadata.labels": {"hyperband.dev/study": "other"}},
+        ("spec.trialTemplate.metadata.labels", "hyperband.dev/study begins with", "remove it"),
+    ),
+    BadStudy(
+        "a container that is not there",
+        {"spec.trialTemplate.metadata.annotations": {_ANNOTATION: "trainer"}},
+        ("spec.trialTemplate.metadata.annotations", "container trainer", "remove the annotation"),
+    ),
+    BadStudy(
+        "two volumes",
+        {"spec.checkpoint.volume": {"hostPath": {"path": "/a"}, "nfs": {"server": "b"}}},
+        ("spec.checkpoint.volume", "hostPath", "exactly one source"),
+    ),
+    BadStudy(
+        "checkpoints that vanish",
+        {"spec.checkpoint.volume": {"emptyDir": {}}},
+        ("spec.checkpoint.volume.emptyDir", "gone with each pod", "persistentVolumeClaim"),
+    ),
+    BadStudy(
+        "a relative mount path",
+        {"spec.checkpoint.mountPath": "checkpoint"},
+        ("spec.checkpoint.mountPath", "checkpoint", "should match"),
+    ),
+    BadStudy(
+        "a mount path that is taken",
+        {f"{_POD}.containers.0.volumeMounts": [{"name": "x", "mountPath": "/checkpoint"}]},
+        ("spec.checkpoint.mountPath", '["train"]', "choose another mountPath"),
+    ),
+    BadStudy(
+        "the same GPU twice",
+        {"spec.gpuResources": ["nvidia.com/gpu", "nvidia.com/gpu"]},
+        ("spec.gpuResources[1]", "Duplicate value"),
+    ),
+    BadStudy(
+        "a name too long for its pods",
+        {"metadata.name": "a" * 41},
+        ("metadata.name", "longer than 40 characters", "shorten it"),
+    ),
+    BadStudy(
+        "a field that does not exist",
+        {"spec.maxTrial": 200},
+        ('unknown field "spec.maxTrial"',),
+        field="spec.maxTrial",
+    ),
+)
+
+SERVER_CANNOT_KNOW: Final = (
+    BadStudy(
+        "more brackets than rungs",
+        {"spec.hyperband.brackets": 5},
+        ("spec.hyperband.brackets", "5 is more than the 4 rungs", "1, 3, 9, 27", "at most 4"),
+    ),
+    BadStudy(
+        "conditions in a circle",
+        {f"{_P}.1.when": {"activation": ["relu"]}, f"{_P}.2.when": {"layers": [2]}},
+        (f"{_P}[1].when", "is a cycle", "remove one of these conditions"),
+    ),
+    BadStudy(
+        "bounds far from the bell curve",
+        {f"{_P}.5.mean": 90},
+        (f"{_P}[5].", "mean 90", "change the mean"),
+    ),
+    BadStudy(
+        "value between the steps of its parent",
+        {f"{_P}.1.min": 0, f"{_P}.1.step": 2, f"{_P}.4.when": {"layers": [3]}},
+        (f"{_P}[4].when.layers", "can never be 3"),
+    ),
+    BadStudy(
+        "a mount below another's path",
+        {f"{_POD}.containers.0.volumeMounts": [{"name": "x", "mountPath": "/checkpoint/"}]},
+        ("spec.checkpoint.mountPath", "/checkpoint", "choose another mountPath"),
+    ),
+    BadStudy(
+        "more rungs than anybody needs",
+        {"spec.resource": {"type": "Float", "min": 1e-300, "max": 27}},
+        ("spec.resource.min", "1e-300", "raise min"),
+    ),
+)
+
+REFUSED_CHANGES: Final = (
+    BadStudy(
+        "objective", {"spec.objective.goal": "Maximize"}, ("spec.objective", "create a new study")
+    ),
+    BadStudy("resource", {"spec.resource.max": 81}, ("spec.resource", "create a new study")),
+    BadStudy("hyperband", {"spec.hyperband.eta": 4}, ("spec.hyperband", "create a new study")),
+    BadStudy("searcher", {"spec.searcher.seed": 1}, ("spec.searcher", "create a new study")),
+    BadStudy("seed", {"spec.searcher": {"type": "Random"}}, ("spec.searcher", "a new study")),
+    BadStudy(
+        "bounds", {f"{_P}.0.min": 1e-6}, ("spec.parameters cannot change", "create a new study")
+    ),
+    BadStudy(
+        "values",
+        {f"{_P}.3.values": [32, 64]},
+        ("spec.parameters cannot change", "create a new study"),
+    ),
+    BadStudy(
+        "image",
+        {f"{_POD}.containers.0.image": "example.com/train:2"},
+        ("spec.trialTemplate cannot change", "create a new study"),
+    ),
+    BadStudy(
+        "one unknown key for another",
+        {f"{_POD}.containers.0.resources": REMOVED, f"{_POD}.containers.0.command": ["true"]},
+        ("spec.trialTemplate cannot change", "create a new study"),
+    ),
+    BadStudy(
+        "no checkpoint any more",
+        {"spec.checkpoint": REMOVED},
+        ("spec.checkpoint cannot be added or removed", "create a new study"),
+    ),
+    BadStudy(
+        "another volume",
+        {"spec.checkpoint.volume": {"hostPath": {"path": "/other"}}},
+        ("spec.checkpoint.volume cannot change", "create a new study"),
+    ),
+    BadStudy("mount path", {"spec.checkpoint.mountPath": "/c"}, ("spec.checkpoint.mountPath",)),
+    BadStudy("reporting", {"spec.reporting.mode": "Manual"}, ("spec.reporting", "a new study")),
+    BadStudy("GPUs", {"spec.gpuResources": ["amd.com/gpu"]}, ("spec.gpuResources", "a new study")),
+)
+
+ALLOWED_CHANGES: Final[Mapping[str, Any]] = {
+    "spec.parallelism": 4,
+    "spec.maxTrials": 100,
+    "spec.suspend": True,
+    "spec.failurePolicy": {"maxFailedTrials": 0, "retries": 0},
+}
