@@ -1,0 +1,192 @@
+"""What a pod says about the attempt that it is: waiting, running or over, and how it ended.
+
+Pure. The signs are those of the table in docs/outcomes.md; the phase is looked at before any
+condition, because an eviction marks succeeded pods too.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+
+from hyperband.api import names
+from hyperband.backends.kubernetes.objects import ContainerStatus, Pod, Terminated
+from hyperband.core.decisions import Outcome
+
+# Refused or lost by the node, without a DisruptionTarget condition and through no fault of the
+# training (kubelet: admission failures, shutdown; a container whose status was lost).
+_NODE_REASONS = {
+    "UnexpectedAdmissionError",
+    "NodeAffinity",
+    "NodeShutdown",
+    "Terminated",
+    "Shutdown",
+}
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+_LOST_CONTAINER = "ContainerStatusUnknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, in words for the trial's record."""
+
+    outcome: Outcome
+    detail: str
+
+
+def attempt_number(pod: Pod) -> int | None:
+    """The attempt that the pod's name gives, or None if its trial's pods are not named so.
+
+    Labels and owner references can be forged, a name exists once.
+    """
+    owner = pod.metadata.controller
+    trial, _, suffix = pod.metadata.name.rpartition("-")
+    if owner is None or owner.name != trial or not _NUMBER.fullmatch(suffix):
+        return None
+    return int(suffix)
+
+
+def is_over(pod: Pod) -> bool:
+    """Whether no container of the pod runs or ever will again."""
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def is_ending(pod: Pod) -> bool:
+    """Whether its deletion was asked for."""
+    return pod.metadata.deletion_timestamp is not None
+
+
+def training_container(pod: Pod) -> ContainerStatus | None:
+    """The status of the container that trains."""
+    wanted = pod.metadata.annotations.get(names.CONTAINER_ANNOTATION)
+    if wanted is None and pod.spec.containers:
+        wanted = pod.spec.containers[0].name
+    return next((s for s in pod.status.container_statuses if s.name == wanted), None)
+
+
+def trains(pod: Pod) -> bool:
+    """Whether the training container was seen running."""
+    status = training_container(pod)
+    return status is not None and (
+        status.state.running is not None or status.state.terminated is not None
+    )
+
+
+def ending(pod: Pod) -> Ending:
+    """How the attempt of a pod that is over ended."""
+    if pod.status.phase == "Succeeded":
+        return Ending(Outcome.SUCCEEDED, "")
+    if why := interrupted(pod):
+        return Ending(Outcome.DISRUPTED, why)
+    reason = pod.status.reason
+    if reason in _NODE_REASONS or reason.startswith("OutOf"):
+        return Ending(Outcome.DISRUPTED, f"{reason}: {pod.status.message}")
+    terminated = _terminated(pod)
+    if terminated is not None and terminated.reason == _LOST_CONTAINER:
+        return Ending(Outcome.DISRUPTED, "the container was lost with its node")
+    if reason:
+        return Ending(Outcome.FAILED, f"{reason}: {pod.status.message}".removesuffix(": "))
+    if terminated is None:
+        return Ending(Outcome.FAILED, "the pod failed before its container ran")
+    why = "" if terminated.reason in ("", "Error") else f" ({terminated.reason})"
+    return Ending(Outcome.FAILED, f"exit code {terminated.exit_code}{why}")
+
+
+def interrupted(pod: Pod) -> str | None:
+    """Why the pod was asked to end before it was done, if it was.
+
+    A training that obeys SIGTERM may well exit with 0: that is no failure of its own.
+    """
+    disruption = pod.status.condition("DisruptionTarget")
+    if disruption is not None and disruption.status == "True":
+        return f"{disruption.reason}: {disruption.message}"
+    return "the pod was deleted while it ran" if is_ending(pod) else None
+
+
+def failed_early(pod: Pod) -> bool:
+    """Whether the training has failed while other containers of its pod go on."""
+    status = training_container(pod)
+    terminated = status.state.terminated if status is not None else None
+    failed = terminated is not None and terminated.exit_code != 0
+    # A kubelet tells of the container first and of the pod a moment later.
+    others = any(s.state.running is not None for s in pod.status.container_statuses)
+    return failed and others and not is_over(pod)
+
+
+def waiting_reason(pod: Pod) -> tuple[str, str] | None:
+    """Why a pod does not run yet: Kubernetes' word and its sentence; None if nothing is said."""
+    if is_over(pod) or is_ending(pod):
+        return None
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        if status.state.waiting is not None and status.state.waiting.reason:
+            if status.state.waiting.reason in ("ContainerCreating", "PodInitializing"):
+                continue
+            return status.state.waiting.reason, status.state.waiting.message
+    scheduled = pod.status.condition("PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        return scheduled.reason, scheduled.message
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The time for which a pod held its node's devices."""
+
+    started: datetime | None  # accepted by its node
+    trained: datetime | None  # its training container started
+    ended: datetime | None
+    gpus: float
+
+    def gpu_seconds(self, now: datetime) -> float:
+        """GPUs times seconds, up to now for a pod that is not over."""
+        if self.started is None:
+            return 0.0
+        return max(0.0, ((self.ended or now) - self.started).total_seconds()) * self.gpus
+
+
+def usage(pod: Pod, gpu_resources: tuple[str, ...]) -> Usage:
+    """What the pod has used; all that its containers ask for of `gpu_resources` counts."""
+    status = training_container(pod)
+    state = status.state if status else None
+    trained = None
+    if state is not None and state.running is not None:
+        trained = state.running.started_at
+    elif state is not None and state.terminated is not None:
+        trained = state.terminated.started_at
+    ended = None
+    if is_over(pod):
+        finished = [
+            s.state.terminated.finished_at
+            for s in pod.status.container_statuses
+            if s.state.terminated is not None and s.state.terminated.finished_at is not None
+        ]
+        ended = max(finished, default=pod.status.start_time)
+    return Usage(pod.status.start_time, trained, ended, gpu_count(pod, gpu_resources))
+
+
+def gpu_count(pod: Pod, gpu_resources: tuple[str, ...]) -> float:
+    """GPUs that the containers are limited to; for extended resources that is what they hold."""
+    return sum(
+        _quantity(container.resources.limits.get(name, 0))
+        for container in pod.spec.containers
+        for name in gpu_resources
+    )
+
+
+def _quantity(text: str | int) -> float:
+    """A count of devices; extended resources are whole numbers without a suffix as a rule."""
+    try:
+        return float(Decimal(str(text)))
+    except InvalidOperation:
+        return 0.0
+
+
+def _terminated(pod: Pod) -> Terminated | None:
+    """How the training container ended, or whichever container failed first if it did not."""
+    status = training_container(pod)
+    if status is not None and status.state.terminated is not None:
+        return status.state.terminated
+    for other in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        if other.state.terminated is not None and other.state.terminated.exit_code != 0:
+            return other.state.terminated
+    return None

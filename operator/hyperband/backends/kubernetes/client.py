@@ -1,0 +1,261 @@
+"""The verbs of the Kubernetes API as typed coroutines.
+
+What comes back is decoded into the type that the caller names: one of `objects`' structs, or
+`dict` for the raw object. See `transport` for what is repeated, and what that means for callers.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from functools import cache
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from hyperband.backends.kubernetes.objects import Kind
+from hyperband.backends.kubernetes.transport import Call, Transport
+
+T = TypeVar("T")
+FieldValidation = Literal["Strict", "Warn", "Ignore"]
+
+MERGE_PATCH = "application/merge-patch+json"
+FIELD_MANAGER = "hyperband-operator"
+PAGE_SIZE = 500
+
+
+class PageMetadata(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; all its parts show the state at one resourceVersion."""
+
+    metadata: PageMetadata
+    items: list[T]
+
+
+@cache
+def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    """One decoder for each type: making one costs more than decoding a pod."""
+    return msgspec.json.Decoder(type_)
+
+
+class Client(Transport):
+    """Requests to one API server: `async with Client(connect()) as client`.
+
+    Every method raises ApiError for what the server refuses (its subclass says which), Unreachable
+    where no answer came, and msgspec.DecodeError for an answer that is not of the wanted type.
+    JSON has no NaN or infinity: in a body they silently become null, so keep them out.
+    """
+
+    async def get(self, kind: Kind, namespace: str | None, name: str, type_: type[T]) -> T:
+        """Read one object."""
+        return _decode(await self.send(Call("get", kind, namespace, name)), type_)
+
+    async def pages(
+        self,
+        kind: Kind,
+        type_: type[T],
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> AsyncIterator[Page[T]]:
+        """List objects page by page; without a namespace, those of all.
+
+        Raises:
+            Gone: the pages took so long that their common state is forgotten; begin again.
+        """
+        query = {"limit": str(limit), **_selectors(label_selector, field_selector)}
+        while True:
+            body = await self.send(Call("list", kind, namespace, query=query))
+            page: Page[T] = decoder(Page[type_]).decode(body)  # type: ignore[valid-type]
+            yield page
+            if not page.metadata.continue_:
+                return
+            query = {**query, "continue": page.metadata.continue_}
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        seconds: int,
+        margin: float,
+        label_selector: str | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """The events after a resourceVersion, one undecoded line each, with bookmarks.
+
+        The server ends the stream after `seconds`; `margin` seconds later a silent one is dead.
+
+        Raises:
+            Gone: list again. The same may come as an ERROR event in the stream.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(seconds),
+            **_selectors(label_selector, None),
+        }
+        return self.lines(Call("watch", kind, namespace, query=query), seconds + margin)
+
+    async def create(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        body: Mapping[str, Any],
+        type_: type[T],
+        *,
+        dry_run: bool = False,
+        field_validation: FieldValidation | None = None,
+    ) -> T:
+        """Create an object. One without a name is not tried again after an unknown result.
+
+        Raises:
+            AlreadyExists: also after an earlier try of this call that worked unseen.
+            Conflict: others are using up the same resource quota just now.
+        """
+        query = {"fieldManager": FIELD_MANAGER}
+        if dry_run:
+            query["dryRun"] = "All"
+        if field_validation:
+            query["fieldValidation"] = field_validation
+        repeatable = dry_run or bool(body.get("metadata", {}).get("name"))
+        call = Call("create", kind, namespace, query=query, body=body, repeatable=repeatable)
+        return _decode(await self.send(call), type_)
+
+    async def create_review(
+        self, kind: Kind, body: Mapping[str, Any], namespace: str | None = None
+    ) -> dict[str, Any]:
+        """Ask a question that is put as an object and not kept, as a SubjectAccessReview is."""
+        answer: dict[str, Any] = _decode(
+            await self.send(Call("create", kind, namespace, body=body)), dict
+        )
+        return answer
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        body: Mapping[str, Any],
+        type_: type[T],
+        *,
+        resource_version: str | None = None,
+        subresource: str | None = None,
+    ) -> T:
+        """Merge patch: maps are merged, lists are replaced, None removes a key.
+
+        Raises:
+            Conflict: the object is not at `resource_version`, if given, any more.
+        """
+        if resource_version is not None:
+            metadata = {**body.get("metadata", {}), "resourceVersion": resource_version}
+            body = {**body, "metadata": metadata}
+        query = {"fieldManager": FIELD_MANAGER}
+        call = Call("patch", kind, namespace, name, subresource, query, body, MERGE_PATCH)
+        return _decode(await self.send(call), type_)
+
+    async def patch_status(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        status: Mapping[str, Any],
+        type_: type[T],
+        *,
+        resource_version: str,
+    ) -> T:
+        """Merge into the status, if the object is still the one that was decided on.
+
+        Raises:
+            Conflict: it is not: read it and decide again.
+        """
+        return await self.patch(
+            kind,
+            namespace,
+            name,
+            {"status": status},
+            type_,
+            resource_version=resource_version,
+            subresource="status",
+        )
+
+    async def replace_status(
+        self, kind: Kind, namespace: str | None, name: str, body: Mapping[str, Any], type_: type[T]
+    ) -> T:
+        """Replace the status by that of `body`, a whole object with its resourceVersion.
+
+        Raises:
+            ValueError: body has no resourceVersion, so that others' changes would be lost.
+            Conflict: the object is at another one: read it and decide again.
+        """
+        if not body.get("metadata", {}).get("resourceVersion"):
+            raise ValueError(f"{kind.plural} {name}: the body has no metadata.resourceVersion")
+        query = {"fieldManager": FIELD_MANAGER}
+        call = Call("update", kind, namespace, name, "status", query, body)
+        return _decode(await self.send(call), type_)
+
+    async def delete(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        grace_period_seconds: int | None = None,
+        propagation_policy: str | None = None,
+    ) -> None:
+        """Ask for the deletion of an object, which may take its time.
+
+        Raises:
+            NotFound: it is gone already.
+            Conflict: the object of that name has another uid.
+        """
+        body = _delete_options(uid, grace_period_seconds, propagation_policy)
+        await self.send(Call("delete", kind, namespace, name, body=body))
+
+    async def delete_collection(
+        self,
+        kind: Kind,
+        namespace: str,
+        *,
+        label_selector: str,
+        grace_period_seconds: int | None = None,
+        propagation_policy: str | None = None,
+    ) -> None:
+        """Ask for the deletion of all objects of these labels; that there are none is fine.
+
+        Raises:
+            ValueError: no selector or namespace, which would mean all there are.
+        """
+        if not label_selector or not namespace:
+            raise ValueError(f"{kind.plural}: a namespace and a label selector are needed")
+        query = _selectors(label_selector, None)
+        body = _delete_options(None, grace_period_seconds, propagation_policy)
+        await self.send(Call("deletecollection", kind, namespace, query=query, body=body))
+
+
+def _decode(body: bytes, type_: type[T]) -> T:
+    wanted: Any = type_
+    decoded: T = decoder(wanted).decode(body)
+    return decoded
+
+
+def _selectors(label: str | None, field: str | None) -> dict[str, str]:
+    return {
+        key: value for key, value in (("labelSelector", label), ("fieldSelector", field)) if value
+    }
+
+
+def _delete_options(uid: str | None, grace: int | None, policy: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
+    if uid is not None:
+        options["preconditions"] = {"uid": uid}
+    if grace is not None:
+        options["gracePeriodSeconds"] = grace
+    if policy is not None:
+        options["propagationPolicy"] = policy
+    return options

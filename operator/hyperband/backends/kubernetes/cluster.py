@@ -1,0 +1,20 @@
+"""What all studies of an operator share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.informer import Informer
+from hyperband.backends.kubernetes.objects import Object, Pod
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The API server, what is known of its objects, and the clocks."""
+
+    client: Client
+    pods: Informer[Pod]  # indexed by the uid of the controlling owner
+    trials: Informer[Object]
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]

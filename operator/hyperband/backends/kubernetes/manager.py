@@ -1,0 +1,149 @@
+"""All studies: one task each, started, told and ended as their objects come, change and go."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from hyperband.api import names
+from hyperband.backends.kubernetes.api_errors import KubernetesError
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.informer import Change
+from hyperband.backends.kubernetes.objects import STUDIES, Object, Pod
+from hyperband.backends.kubernetes.study_task import StudyTask
+from hyperband.core.errors import InvalidStudyError
+
+log = logging.getLogger(__name__)
+
+AUDIT_SECONDS = 60.0
+END_ATTEMPTS = 5  # at ending a deleted study's pods; after that the garbage collector has them
+
+Key = tuple[str, str]  # namespace, name
+
+
+class Manager:
+    """Owns the tasks of all studies. Its methods are called from the event loop and never wait."""
+
+    def __init__(self) -> None:
+        self._cluster: Cluster | None = None
+        self._tasks: dict[Key, StudyTask] = {}
+        self._runs: dict[Key, asyncio.Task[None]] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+
+    def start(self, cluster: Cluster) -> None:
+        """From here on studies are taken up; the informers must be in sync."""
+        self._cluster = cluster
+
+    # -- news -------------------------------------------------------------------------------
+
+    def study_seen(self, body: Mapping[str, Any]) -> None:
+        """A study is there, new, changed or as before."""
+        metadata = body["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        task = self._tasks.get(key)
+        if task is not None and task.uid != metadata["uid"]:  # deleted and made anew
+            self._end(key)
+            task = None
+        if metadata.get("deletionTimestamp"):
+            self._end(key)
+        elif task is not None:
+            task.update(body)
+        else:
+            self._begin(key, body)
+
+    def study_gone(self, namespace: str, name: str, uid: str) -> None:
+        """A study has been deleted."""
+        task = self._tasks.get((namespace, name))
+        if task is not None and task.uid == uid:
+            self._end((namespace, name))
+
+    def pod_changed(self, change: Change, old: Pod | None, new: Pod | None) -> None:
+        """For the informer of pods."""
+        for pod in (old, new):  # both: its owner may have been changed
+            owner = pod.metadata.controller if pod is not None else None
+            if pod is None or owner is None:
+                continue
+            study, _, index = owner.name.rpartition("-")  # labels may be anything
+            task = self._tasks.get((pod.metadata.namespace, study))
+            if task is not None and index.isdecimal():
+                task.pod_changed(int(index), pod if change is Change.DELETED else None)
+
+    def trial_changed(self, change: Change, old: Object | None, new: Object | None) -> None:
+        """For the informer of trials."""
+        if change is Change.DELETED and old is not None:
+            study = old.metadata.labels.get(names.STUDY_LABEL, "")
+            task = self._tasks.get((old.metadata.namespace, study))
+            if task is not None:
+                task.trial_gone(old.metadata.uid)
+
+    # -- tasks ------------------------------------------------------------------------------
+
+    def _begin(self, key: Key, body: Mapping[str, Any]) -> None:
+        assert self._cluster is not None, "start() comes first"
+        task = StudyTask(self._cluster, body)
+        self._tasks[key] = task
+        self._runs[key] = asyncio.create_task(task.run(), name=f"study {key[0]}/{key[1]}")
+        log.info("%s/%s: taken up", *key)
+
+    def _end(self, key: Key) -> None:
+        """Stops a study's task and, apart from it, ends the study's pods."""
+        task = self._tasks.pop(key, None)
+        run = self._runs.pop(key, None)
+        if task is None or run is None:
+            return
+        ending = asyncio.create_task(_end_study(task, run), name=f"end of {key[0]}/{key[1]}")
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def audit(self, client: Client, namespace: str | None) -> None:
+        """Compares the tasks with the studies that are there, now and then.
+
+        kopf lists again after an expired watch but never tells of the deletions it missed.
+        """
+        while True:
+            await asyncio.sleep(AUDIT_SECONDS)
+            try:
+                await self.compare(client, namespace)
+            except KubernetesError as error:
+                log.info("the audit has to wait: %s", error)
+            except Exception:
+                log.exception("the audit failed")
+
+    async def compare(self, client: Client, namespace: str | None) -> None:
+        """Ends the tasks of studies that are not there any more."""
+        known = dict(self._tasks)  # before the list: what comes after it is none of its business
+        there = set()
+        async for page in client.pages(STUDIES, Object, namespace):
+            there |= {item.metadata.uid for item in page.items}
+        for key, task in known.items():
+            if task.uid not in there and self._tasks.get(key) is task:
+                log.info("%s/%s: gone without an event", *key)
+                self._end(key)
+
+    async def stop(self) -> None:
+        """Ends all tasks; studies, trials and pods stay as they are."""
+        runs = [*self._runs.values(), *self._endings]
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
+        self._tasks.clear()
+        self._runs.clear()
+
+
+async def _end_study(task: StudyTask, run: asyncio.Task[None]) -> None:
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    for attempt in range(END_ATTEMPTS):
+        try:
+            await task.end_pods()
+            log.info("%s: deleted, its pods are ended", task)
+            return
+        except InvalidStudyError:  # it never came to having pods
+            return
+        except KubernetesError as error:
+            log.warning("%s: ending its pods: %s", task, error)
+            await asyncio.sleep(2.0**attempt)
+        except Exception:  # the garbage collector will do it, more slowly
+            log.exception("%s: ending its pods", task)
+            return

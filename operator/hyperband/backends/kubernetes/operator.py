@@ -1,0 +1,181 @@
+"""The operator process: kopf for the studies, informers of our own for trials and pods."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import kopf
+
+from hyperband.api import names
+from hyperband.backends.kubernetes.api_errors import NotFound
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.connection import Connection
+from hyperband.backends.kubernetes.informer import Informer
+from hyperband.backends.kubernetes.manager import Manager
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.study_pods import owner_uid
+
+log = logging.getLogger(__name__)
+
+KOPF_PAUSE_SECONDS = 2.0
+
+
+def registry(manager: Manager, connection: Connection) -> kopf.OperatorRegistry:
+    """kopf's handlers. They only pass news on: nothing is written to studies by kopf itself."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=handlers)
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False  # our recorder counts events instead
+        settings.scanning.disabled = True  # the CRDs are there; two watches less
+        settings.watching.server_timeout = 270
+
+    @kopf.on.cleanup(registry=handlers)
+    async def cleanup(**_: Any) -> None:
+        await manager.stop()  # kopf would wait for the studies' tasks, which never end
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return kopf.AiohttpSession(
+            server=connection.url,
+            aiohttp_session=_session(connection),
+            default_namespace=connection.namespace,
+        )
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.STUDY_PLURAL, registry=handlers)
+    async def study(type: str | None, body: Mapping[str, Any], **_: Any) -> None:
+        # kopf's body is a live view of its own; a study's task keeps what it was told.
+        plain = dict(body)
+        metadata = plain["metadata"]
+        if type == "DELETED":
+            manager.study_gone(metadata["namespace"], metadata["name"], metadata["uid"])
+        else:
+            manager.study_seen(plain)
+
+    return handlers
+
+
+def _session(connection: Connection) -> aiohttp.ClientSession:
+    """A session for kopf with the settings and the credentials that our own client uses."""
+
+    async def authenticate(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.headers.update(await connection.headers())
+        return await handler(request)
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=connection.tls or False),
+        middlewares=(authenticate,),
+        proxy=connection.proxy,
+    )
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Ctrl-C, or the end of a pod."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+
+
+async def run_operator(connection: Connection, *, namespace: str | None) -> None:
+    """Runs until SIGINT or SIGTERM.
+
+    Args:
+        namespace: the only one to watch, or None for all.
+
+    Raises:
+        LookupError: the CRDs are not installed.
+        KubernetesError: the API server could not be reached at the start.
+    """
+    manager, stop = Manager(), asyncio.Event()
+    stop_on_signals(stop)
+    async with Client(connection) as client:
+        await _check_installed(client, namespace)
+        pods = Informer(
+            client,
+            PODS,
+            Pod,
+            namespace=namespace,
+            label_selector=names.STUDY_LABEL,
+            on_change=manager.pod_changed,
+            index=owner_uid,
+        )
+        trials = Informer(
+            client, TRIALS, Object, namespace=namespace, on_change=manager.trial_changed
+        )
+        cluster = Cluster(client, pods, trials, lambda: datetime.now(UTC), time.monotonic)
+        # Before kopf: it cancels at its end every task that was created after its start.
+        background = [
+            asyncio.create_task(pods.run(), name="pods"),
+            asyncio.create_task(trials.run(), name="trials"),
+            asyncio.create_task(manager.audit(client, namespace), name="audit"),
+        ]
+        try:
+            await _first(stop.wait(), _both(pods.synced, trials.synced))
+            manager.start(cluster)
+            log.info("watching %s at %s", namespace or "all namespaces", connection.url)
+            while not stop.is_set():
+                await _run_kopf(manager, connection, namespace, stop)
+        finally:
+            await manager.stop()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+
+async def _run_kopf(
+    manager: Manager, connection: Connection, namespace: str | None, stop: asyncio.Event
+) -> None:
+    """Runs kopf until a signal, or until it gives up, when errors outlast its retries.
+
+    With kopf end the studies' tasks, which were created while it ran. Nothing is lost by that: the
+    next run lists the studies and takes them up again.
+    """
+    try:
+        await kopf.operator(
+            registry=registry(manager, connection),
+            standalone=True,
+            clusterwide=namespace is None,
+            namespaces=[] if namespace is None else [namespace],
+        )
+        stop.set()  # a signal has ended it: kopf puts its own handlers in place of ours
+    except Exception as error:  # whatever it was, giving up is not ours to do
+        log.warning("watching the studies has ended, beginning again: %s", error)
+        stop_on_signals(stop)
+    finally:
+        await manager.stop()  # kopf does not always come to its cleanup
+    if not stop.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KOPF_PAUSE_SECONDS):
+                await stop.wait()
+
+
+async def _both(*events: asyncio.Event) -> None:
+    await asyncio.gather(*(event.wait() for event in events))
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Waits for one of them and drops the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+async def _check_installed(client: Client, namespace: str | None) -> None:
+    for kind in (STUDIES, TRIALS):
+        try:
+            async for _ in client.pages(kind, Object, namespace, limit=1):
+                break
+        except NotFound as error:
+            raise LookupError(
+                f"the cluster knows no {kind.plural}.{kind.group}; "
+                "install them: kubectl apply --server-side -f crds/"
+            ) from error

@@ -1,0 +1,124 @@
+"""The pod of an attempt, made from the study's template. Pure.
+
+What the user wrote wins wherever both may be right; what the contract needs is added: owner,
+labels, environment, checkpoint volume, the reporter's token.
+"""
+
+import copy
+from typing import Any
+
+from hyperband.api import names
+from hyperband.api.environment import training_environment
+from hyperband.api.study import ReportingMode, StudyResource
+from hyperband.api.trial import owner_reference
+from hyperband.core.records import Trial
+from hyperband.core.rungs import Ladder
+
+# A pod on an unreachable node is given up after this, not after Kubernetes' 300 s: another node
+# can go on from the checkpoint.
+UNREACHABLE_SECONDS = 30
+_UNREACHABLE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+TOKEN_VOLUME = "hyperband-reporter"
+TOKEN_SECONDS = 3600
+CHECKPOINT_VOLUME = "hyperband-checkpoint"
+
+
+def render_pod(
+    study: StudyResource, trial: Trial, trial_uid: str, ladder: Ladder
+) -> dict[str, Any]:
+    """The manifest of the pod for the trial's current attempt."""
+    template = study.template
+    spec: dict[str, Any] = copy.deepcopy(dict(template.spec))
+    spec["restartPolicy"] = "Never"  # the operator repeats attempts itself
+    spec["tolerations"] = _tolerations(spec.get("tolerations") or [])
+    container = spec["containers"][template.container]
+    _add_environment(container, study, trial, ladder)
+    if study.checkpoint is not None:
+        _add_volume(spec, {**study.checkpoint.volume, "name": CHECKPOINT_VOLUME})
+        _add_mount(container, CHECKPOINT_VOLUME, study.checkpoint.mount_path)
+    if study.reporting is ReportingMode.DIRECT:
+        spec.setdefault("serviceAccountName", names.REPORTER_SERVICE_ACCOUNT)
+        _add_volume(spec, _token_volume())
+        _add_mount(container, TOKEN_VOLUME, names.TOKEN_MOUNT, read_only=True)
+    spec.setdefault("automountServiceAccountToken", False)
+    trial_name = names.trial_name(study.name, trial.index)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": names.pod_name(study.name, trial.index, trial.attempt),
+            "namespace": study.namespace,
+            "labels": {
+                **template.labels,
+                names.STUDY_LABEL: study.name,
+                names.TRIAL_LABEL: str(trial.index),
+                names.ATTEMPT_LABEL: str(trial.attempt),
+            },
+            "annotations": dict(template.annotations),
+            "ownerReferences": [owner_reference(names.TRIAL_KIND, trial_name, trial_uid)],
+        },
+        "spec": spec,
+    }
+
+
+def _add_environment(
+    container: dict[str, Any], study: StudyResource, trial: Trial, ladder: Ladder
+) -> None:
+    """Puts our variables first, so that the user's own may refer to them with $(NAME)."""
+    ours = [
+        # A doubled $ is a plain one: values are no references, whatever they look like.
+        {"name": name, "value": value.replace("$", "$$")}
+        for name, value in training_environment(study, trial, ladder).items()
+    ]
+    fields = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        for name, path in (
+            (names.ENV_POD_NAME, "metadata.name"),
+            (names.ENV_POD_NAMESPACE, "metadata.namespace"),
+        )
+    ]
+    container["env"] = [*ours, *fields, *(container.get("env") or [])]
+
+
+def _tolerations(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The user's tolerations, and ours for the taints of an unreachable node he does not name."""
+    execute = [t for t in given if t.get("effect") in (None, "", "NoExecute")]
+    named = {toleration.get("key") for toleration in execute}
+    if None in named or "" in named:  # tolerates everything
+        return given
+    ours = [
+        {
+            "key": key,
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": UNREACHABLE_SECONDS,
+        }
+        for key in _UNREACHABLE_TAINTS
+        if key not in named
+    ]
+    return [*given, *ours]
+
+
+def _add_volume(spec: dict[str, Any], volume: dict[str, Any]) -> None:
+    spec["volumes"] = [*(spec.get("volumes") or []), volume]
+
+
+def _add_mount(
+    container: dict[str, Any], volume: str, path: str, *, read_only: bool = False
+) -> None:
+    mount = {"name": volume, "mountPath": path, **({"readOnly": True} if read_only else {})}
+    container["volumeMounts"] = [*(container.get("volumeMounts") or []), mount]
+
+
+def _token_volume() -> dict[str, Any]:
+    """A short-lived token of the pod's service account, bound to the pod."""
+    token = {"path": "token", "expirationSeconds": TOKEN_SECONDS}
+    authority = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": token},
+        {"configMap": authority},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    return {"name": TOKEN_VOLUME, "projected": {"sources": sources}}

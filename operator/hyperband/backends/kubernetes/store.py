@@ -1,0 +1,160 @@
+"""A study's trial objects: reading them back, and writing decisions into them.
+
+Every write carries the resourceVersion that the decision was made on. Whoever wrote in between
+makes it a Conflict, and the study's task then reads everything again and decides again.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from hyperband.api import names
+from hyperband.api.metrics import NO_REPORTS, Reports, thin
+from hyperband.api.study import StudyResource
+from hyperband.api.trial import (
+    AttemptRecord,
+    TrialResource,
+    parse_trial,
+    trial_manifest,
+    trial_status,
+)
+from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, NotFound
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.objects import TRIALS, CustomObject
+from hyperband.core.decisions import Action, Decision
+from hyperband.core.engine import Engine
+from hyperband.core.records import Trial
+
+
+class ForeignObjectError(Exception):
+    """An object that is not ours has the name that ours needs; it is never touched."""
+
+
+class UnreadableTrialError(Exception):
+    """A trial's record does not make sense, because somebody has edited it."""
+
+
+class TrialStore:
+    """The trial objects of one study, as last written or read.
+
+    Attributes:
+        study: what they belong to.
+        resources: the objects, by trial index.
+    """
+
+    def __init__(self, client: Client, study: StudyResource, now: Callable[[], datetime]) -> None:
+        self._client, self.study, self._now = client, study, now
+        self.resources: dict[int, TrialResource] = {}
+
+    async def load(self) -> Engine:
+        """Reads all trial objects of the study and rebuilds its engine from them."""
+        study = self.study
+        engine = Engine(study.study)
+        selector = f"{names.STUDY_LABEL}={study.name}"
+        found = []
+        pages = self._client.pages(TRIALS, CustomObject, study.namespace, label_selector=selector)
+        async for page in pages:
+            found += [item for item in page.items if self._owns(item)]
+        self.resources = {}
+        for item in sorted(found, key=lambda item: int(item.spec["index"])):
+            try:
+                resource = parse_trial(item, engine)
+                engine.put(resource.trial)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise UnreadableTrialError(
+                    f"the status of HyperbandTrial {item.metadata.name} makes no sense "
+                    f"({type(error).__name__}: {error}); undo the edit, or delete that trial"
+                ) from error
+            self.resources[resource.trial.index] = resource
+        return engine
+
+    async def commit(
+        self,
+        engine: Engine,
+        decision: Decision,
+        reports: Reports = NO_REPORTS,
+        attempt: AttemptRecord | None = None,
+    ) -> Trial:
+        """Writes a decision, and only then takes it into the engine. Returns the record as written.
+
+        Raises:
+            Conflict: the trial was changed by somebody else.
+            ForeignObjectError: its name is taken.
+        """
+        index = decision.trial.index
+        if decision.action is Action.START:
+            resource = await self._create(engine, decision)
+        else:
+            known = self.resources[index]
+            same_state = known.trial.state is decision.trial.state
+            changed = replace(
+                known,
+                trial=decision.trial,
+                transition_time=known.transition_time if same_state else self._now(),
+                evidence=dict(decision.evidence),
+            )
+            resource = await self._write(_with_reports(changed, reports), attempt)
+        self.resources[index] = resource
+        engine.put(resource.trial)
+        return resource.trial
+
+    async def record_progress(
+        self, index: int, reports: Reports = NO_REPORTS, attempt: AttemptRecord | None = None
+    ) -> None:
+        """Writes what goes with a trial but decides nothing: its curve, its account.
+
+        Raises:
+            Conflict: the trial was changed by somebody else.
+        """
+        changed = _with_reports(self.resources[index], reports)
+        self.resources[index] = await self._write(changed, attempt)
+
+    async def _create(self, engine: Engine, decision: Decision) -> TrialResource:
+        study, trial = self.study, decision.trial
+        body = trial_manifest(study, trial)
+        try:
+            created = await self._client.create(TRIALS, study.namespace, body, CustomObject)
+        except AlreadyExists:
+            name = names.trial_name(study.name, trial.index)
+            created = await self._client.get(TRIALS, study.namespace, name, CustomObject)
+            if not self._owns(created):
+                raise ForeignObjectError(
+                    f"HyperbandTrial {name} exists and belongs to another study; delete it, or "
+                    "give this study another name"
+                ) from None
+        return parse_trial(created, engine)
+
+    async def _write(self, resource: TrialResource, attempt: AttemptRecord | None) -> TrialResource:
+        if attempt is not None:
+            resource = resource.with_attempt(attempt)
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.TRIAL_KIND,
+            "metadata": {"name": resource.name, "resourceVersion": resource.resource_version},
+            "status": trial_status(resource),
+        }
+        try:
+            written = await self._client.replace_status(
+                TRIALS, self.study.namespace, resource.name, body, CustomObject
+            )
+        except NotFound as error:  # somebody has deleted it: to be found out by reading again
+            raise Conflict(error.status, error.reason, error.message) from error
+        return replace(resource, resource_version=written.metadata.resource_version)
+
+    def _owns(self, item: CustomObject) -> bool:
+        owner = item.metadata.controller
+        return owner is not None and owner.uid == self.study.uid
+
+
+def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:
+    """The attempt's reports added to the curve, which is kept bounded."""
+    if reports is NO_REPORTS:
+        return resource
+    start = resource.latest.resource if resource.latest else -1.0
+    new = [report for report in reports.reports if report.resource > start]
+    return replace(
+        resource,
+        curve=thin([*resource.curve, *new]),
+        latest=new[-1] if new else resource.latest,
+        report_error=reports.error,
+    )

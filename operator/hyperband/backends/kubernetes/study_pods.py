@@ -1,0 +1,93 @@
+"""A study's pods on the server: made, found and ended, and never anybody else's."""
+
+import logging
+
+from hyperband.api import names
+from hyperband.api.study import StudyResource
+from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, NotFound
+from hyperband.backends.kubernetes.attempts import attempt_number, is_ending, is_over
+from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.objects import PODS, Pod
+from hyperband.backends.kubernetes.render import render_pod
+from hyperband.backends.kubernetes.store import ForeignObjectError
+from hyperband.core.records import Trial
+from hyperband.core.rungs import Ladder
+
+log = logging.getLogger(__name__)
+
+
+class StudyPods:
+    """The pods of one study's trials, by the uid of the trial object that controls them."""
+
+    def __init__(self, cluster: Cluster, study: StudyResource) -> None:
+        self._cluster, self._study = cluster, study
+
+    def of(self, trial_uid: str) -> list[Pod]:
+        """The pods of a trial that are in sight, in no order: by owner and name, not by labels."""
+        pods = self._cluster.pods.by_index(trial_uid)
+        return [pod for pod in pods if attempt_number(pod) is not None]
+
+    async def create(self, trial: Trial, trial_uid: str, ladder: Ladder) -> Pod:
+        """Makes the pod of the trial's current attempt, or gives the one that is there.
+
+        Raises:
+            ForeignObjectError: a pod of that name is there that the trial does not own.
+            AlreadyExists: one was there and is gone again.
+            ApiError: the server refuses the pod.
+        """
+        body = render_pod(self._study, trial, trial_uid, ladder)
+        name = body["metadata"]["name"]
+        try:
+            pod = await self._cluster.client.create(PODS, self._study.namespace, body, Pod)
+        except AlreadyExists:
+            found = await self.ask(name)
+            if found is None:  # gone in between
+                raise
+            pod = self.check_owner(found, trial_uid)
+        if not is_stray(pod):
+            self._cluster.pods.put(pod)
+        return pod
+
+    async def ask(self, name: str) -> Pod | None:
+        """Asks the server for a pod, in sight or not, whoever's it is; None if there is none."""
+        try:
+            return await self._cluster.client.get(PODS, self._study.namespace, name, Pod)
+        except NotFound:
+            return None
+
+    def check_owner(self, pod: Pod, trial_uid: str) -> Pod:
+        """The pod.
+
+        Raises:
+            ForeignObjectError: the trial does not own it, so it is not ours to end.
+        """
+        if owner_uid(pod) != trial_uid:
+            raise ForeignObjectError(
+                f"pod {pod.metadata.name} exists and is not owned by its trial; delete it, or "
+                "give the study another name"
+            )
+        return pod
+
+    async def delete(self, pod: Pod, why: str) -> None:
+        """Ends a pod, with its grace period; one that is ending or over is left alone."""
+        metadata = pod.metadata
+        if is_ending(pod) or is_over(pod):
+            return
+        log.info("%s/%s: deleting the pod: %s", metadata.namespace, metadata.name, why)
+        try:
+            await self._cluster.client.delete(
+                PODS, metadata.namespace, metadata.name, uid=metadata.uid
+            )
+        except (NotFound, Conflict):  # gone, or another pod of that name: not ours to end
+            log.debug("pod %s is gone", metadata.name)
+
+
+def owner_uid(pod: Pod) -> str | None:
+    """The uid of the pod's controlling owner."""
+    owner = pod.metadata.controller
+    return owner.uid if owner else None
+
+
+def is_stray(pod: Pod) -> bool:
+    """Whether the pod has lost the label by which pods are watched: its news do not reach us."""
+    return names.STUDY_LABEL not in pod.metadata.labels

@@ -1,0 +1,218 @@
+"""One study's task: the only writer of its trials, its pods and its status.
+
+Decide, write, act: the engine decides, the store writes the decision into the trial's record, and
+only then are pods made to match the records. Events only wake the task; what it does depends on
+what it finds. Killed anywhere, the next one finds the same and goes on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from hyperband.api.status import Blocked, is_finished
+from hyperband.api.study import StudyResource, parse_study
+from hyperband.backends.kubernetes import admission
+from hyperband.backends.kubernetes.api_errors import Conflict, Forbidden, Invalid, KubernetesError
+from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.objects import Pod
+from hyperband.backends.kubernetes.publisher import Publisher
+from hyperband.backends.kubernetes.recorder import Recorder, Subject
+from hyperband.backends.kubernetes.render import render_pod
+from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError
+from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
+from hyperband.core.decisions import Finish
+from hyperband.core.errors import InvalidStudyError
+
+log = logging.getLogger(__name__)
+
+RESYNC_SECONDS = 60.0  # everything is looked at again, whether an event came or not
+NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only tried
+CONFLICT_SECONDS = 0.1
+RETRY_SECONDS = 5.0  # after an error of the API server, or while something blocks the study
+
+
+class StudyTask:
+    """Runs one study, from its body as last seen to its end."""
+
+    def __init__(self, cluster: Cluster, body: Mapping[str, Any]) -> None:
+        metadata = body["metadata"]
+        self.uid: str = metadata["uid"]
+        self.name: str = metadata["name"]
+        self.namespace: str = metadata["namespace"]
+        self._cluster = cluster
+        self._body: dict[str, Any] = dict(body)
+        self._keeper: TrialKeeper | None = None
+        # By trial: deleted pods whose last words are still to be read.
+        self._gone: dict[int, list[Pod]] = {}
+        self._orphaned: set[str] = set()  # uids of trial objects that somebody deleted
+        self._admitted = False
+        subject = Subject(self.namespace, self.name, self.uid)
+        self._recorder = Recorder(cluster.client, subject, cluster.now, cluster.monotonic)
+        self._publisher = Publisher(cluster.client, self._recorder, cluster.now, cluster.monotonic)
+        self._wake = asyncio.Event()
+        self._wake.set()
+
+    # -- what others tell it ------------------------------------------------------------------
+
+    def update(self, body: Mapping[str, Any]) -> None:
+        """The study's object has changed."""
+        if _revision(body) >= _revision(self._body):  # an event may be older than our own write
+            self._body = dict(body)
+        self._wake.set()
+
+    def pod_changed(self, index: int, gone: Pod | None) -> None:
+        """A pod of this trial has changed, or is gone and was this when last seen."""
+        if is_finished(self._body.get("status") or {}):
+            return
+        if gone is not None:
+            self._gone.setdefault(index, []).append(gone)
+        if self._keeper is not None:
+            self._keeper.notice(index)
+        self._wake.set()
+
+    def trial_gone(self, uid: str) -> None:
+        """Somebody has deleted a trial object."""
+        if self._keeper is not None and self._keeper.knows(uid):
+            self._orphaned.add(uid)
+            self._forget()
+        self._wake.set()
+
+    # -- its life -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Works until cancelled; whatever goes wrong is logged and tried again."""
+        wait: float | None = 0.0
+        resync = self._cluster.monotonic() + RESYNC_SECONDS
+        while True:
+            rest = max(0.0, resync - self._cluster.monotonic())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest if wait is None else min(wait, rest)):
+                    await self._wake.wait()
+            self._wake.clear()
+            if self._cluster.monotonic() >= resync:
+                resync = self._cluster.monotonic() + RESYNC_SECONDS
+                if self._keeper is not None:
+                    self._keeper.notice_all()
+            wait = await self.try_step()
+
+    async def try_step(self) -> float | None:
+        """A step whose errors are logged; after them too it says when to look again."""
+        try:
+            return await self.step()
+        except Conflict as error:
+            log.info("%s: reading again: %s", self, error)
+            self._forget()
+            return CONFLICT_SECONDS
+        except KubernetesError as error:
+            log.warning("%s: %s", self, error)
+            if isinstance(error, Forbidden | Invalid):
+                await self._complain(Blocked("RequestRefused", str(error)))
+        except UnreadableTrialError as error:
+            log.warning("%s: %s", self, error)
+            await self._complain(Blocked("TrialUnreadable", str(error)))
+        except Exception as error:
+            log.exception("%s: unexpected; reading everything again", self)
+            await self._complain(Blocked("InternalError", f"{type(error).__name__}: {error}"))
+            self._forget()
+        return RETRY_SECONDS
+
+    async def _complain(self, blocked: Blocked) -> None:
+        """Shows in the status what holds the study up, if that much works."""
+        try:
+            await self._publish(self._keeper, blocked)
+        except Exception as error:
+            log.warning("%s: its status could not be written: %s", self, error)
+
+    async def step(self) -> float | None:
+        """Does all that is to be done now. Returns the seconds after which to look again."""
+        if is_finished(self._body.get("status") or {}) and self._keeper is None:
+            return await self._recorder.flush()
+        try:
+            return await self._run_study()
+        except InvalidStudyError as error:
+            finish = Finish(False, "InvalidSpec", str(error))
+            blocked = Blocked("InvalidSpec", str(error))
+            await self._publish(self._keeper, blocked, finish)
+            self._forget()
+            return None
+
+    async def _run_study(self) -> float | None:
+        keeper = await self._take_up()
+        blocked = await self._blocked(keeper)
+        await keeper.settle()
+        if blocked is None:
+            await keeper.launch()
+        finish = await keeper.conclude()
+        blocked = blocked or keeper.blocked
+        due = await self._publish(keeper, blocked, finish)
+        if finish is not None:
+            log.info("%s: %s: %s", self, finish.reason, finish.message)
+            self._forget()
+            self._gone.clear()
+            return None
+        held = RETRY_SECONDS if blocked else None
+        return min((t for t in (due, held, keeper.due()) if t is not None), default=None)
+
+    async def _publish(
+        self, keeper: TrialKeeper | None, blocked: Blocked | None, finish: Finish | None = None
+    ) -> float | None:
+        if keeper is None:
+            self._body, due = await self._publisher.publish(
+                self._body, blocked=blocked, finish=finish
+            )
+            return due
+        self._body, due = await self._publisher.publish(
+            self._body,
+            engine=keeper.engine,
+            account=keeper.account(),
+            waiting=keeper.waiting(),
+            suspended=keeper.study.suspend,
+            blocked=blocked,
+            finish=finish,
+        )
+        return due
+
+    async def _take_up(self) -> TrialKeeper:
+        """The keeper of the study's trials, made anew when it must be, with the spec as it is."""
+        if self._keeper is None:
+            self._keeper = await self._load(parse_study(self._body))
+        elif self._body["metadata"].get("generation", 0) != self._keeper.study.generation:
+            self._keeper.change(parse_study(self._body))
+        return self._keeper
+
+    async def _blocked(self, keeper: TrialKeeper) -> Blocked | None:
+        """Asks once, before the first trial, whether its pod could ever work."""
+        if self._admitted or keeper.engine.trials:
+            return None
+        study, engine = keeper.study, keeper.engine
+        blocked = await admission.check_reporter(self._cluster.client, study)
+        first = engine.launch()
+        if blocked is None and first is not None:
+            pod = render_pod(study, first.trial, NOBODY, engine.ladder)
+            blocked = await admission.check_template(self._cluster.client, pod)
+        self._admitted = blocked is None
+        return blocked
+
+    async def end_pods(self) -> None:
+        """Ends the pods of a deleted study at once; the garbage collector would take minutes."""
+        if self._keeper is None:
+            self._keeper = await self._load(parse_study(self._body))
+        await self._keeper.end_all()
+
+    async def _load(self, study: StudyResource) -> TrialKeeper:
+        store = TrialStore(self._cluster.client, study, self._cluster.now)
+        engine = await store.load()
+        news = (self._gone, self._orphaned)
+        return TrialKeeper(self._cluster, study, store, engine, self._recorder, *news)
+
+    def _forget(self) -> None:
+        self._keeper = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def _revision(body: Mapping[str, Any]) -> int:
+    return int(body["metadata"].get("resourceVersion") or 0)

@@ -1,0 +1,391 @@
+"""Keeps a study's trials and pods in step: pods' news into decisions, decisions into pods."""
+
+import asyncio
+import logging
+
+from hyperband.api import names
+from hyperband.api.metrics import NO_REPORTS, Reports
+from hyperband.api.status import Account, Blocked
+from hyperband.api.study import StudyResource
+from hyperband.api.trial import AttemptRecord, TrialResource
+from hyperband.backends.kubernetes.accounts import account
+from hyperband.backends.kubernetes.api_errors import (
+    ApiError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    ServerError,
+    TooManyRequests,
+)
+from hyperband.backends.kubernetes.attempts import (
+    attempt_number,
+    failed_early,
+    is_over,
+    trains,
+    waiting_reason,
+)
+from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.matching import alive, match
+from hyperband.backends.kubernetes.objects import Pod
+from hyperband.backends.kubernetes.overtime import Overtime
+from hyperband.backends.kubernetes.recorder import Recorder
+from hyperband.backends.kubernetes.sightings import Sighting, sight
+from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
+from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray, owner_uid
+from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
+from hyperband.core.engine import Engine
+from hyperband.core.records import Trial, TrialState
+
+log = logging.getLogger(__name__)
+
+STRAY_SECONDS = 2.0  # until a pod that lost its labels is looked for again
+BREATH = 50  # trials looked at before others on the event loop have a turn
+
+_QUIET = {Action.RUN, Action.CONTINUE}  # decisions that need no event: nothing changes for the user
+_WARNINGS = {Reason.DISRUPTED, Reason.ATTEMPT_FAILED, Reason.NO_FINAL_REPORT}
+_WARNINGS |= {Reason.RETRIES_EXHAUSTED, Reason.DIVERGED}
+
+
+class TrialKeeper:
+    """The trials of one study, their pods, and what is still to be looked at.
+
+    A trial stays in `_dirty` until all that its pods and its record ask for has been done.
+
+    Attributes:
+        blocked: why something cannot be made at present, if so.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        study: StudyResource,
+        store: TrialStore,
+        engine: Engine,
+        recorder: Recorder,
+        gone: dict[int, list[Pod]],
+        orphaned: set[str],
+    ) -> None:
+        self.study, self.engine = study, engine
+        self.blocked: Blocked | None = None
+        self._cluster, self._store, self._recorder = cluster, store, recorder
+        self._pods = StudyPods(cluster, study)
+        self._gone = gone  # by trial: deleted pods whose last words are still to be read
+        self._orphaned = orphaned  # uids of trial objects that somebody deleted
+        self._dirty: set[int] = set(engine.trials)
+        self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
+        self._overtime = Overtime()
+        self._stray_due: float | None = None
+
+    # -- what has happened ------------------------------------------------------------------
+
+    def notice(self, index: int) -> None:
+        """Something about this trial's pods has changed."""
+        self._dirty.add(index)
+
+    def notice_all(self) -> None:
+        """All that may still change is to be looked at again."""
+        self._dirty.update(trial.index for trial in self.engine.active)
+        self._dirty.update(self._lingering, self._gone)
+
+    def knows(self, uid: str) -> bool:
+        """Whether a trial object of this uid is ours."""
+        return any(resource.uid == uid for resource in self._store.resources.values())
+
+    def change(self, study: StudyResource) -> None:
+        """Takes in a changed spec."""
+        self.study = study
+        self._store.study = study
+        self._pods = StudyPods(self._cluster, study)
+        self.engine = Engine(study.study, self.engine.trials.values())
+        self.notice_all()
+
+    # -- what is done about it ----------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Looks at every trial that something has happened to.
+
+        Raises:
+            KubernetesError: of the first trial that could not be looked at; the others were, as
+                far as it is that trial's own trouble. All such trials are looked at again.
+        """
+        self.blocked = None
+        now = self._cluster.monotonic()
+        self._dirty |= self._overtime.fire(now)
+        if self._stray_due is not None and self._stray_due <= now:
+            self._stray_due = None
+            self.notice_all()
+        await self._end_orphans()
+        trouble: ApiError | None = None
+        for count, index in enumerate(sorted(self._dirty)):
+            try:
+                await self._look(index)
+            except (Conflict, ServerError, TooManyRequests):
+                raise
+            except ApiError as error:
+                trouble = trouble or error
+            if count % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+        if trouble is not None:
+            raise trouble
+
+    async def launch(self) -> None:
+        """Fills the free slots, unless the study is over or suspended."""
+        while not self.study.suspend and self.engine.finish() is None:
+            decision = self.engine.launch(self._slots_lingering())
+            if decision is None:
+                return
+            try:
+                await self._commit(decision)
+            except ForeignObjectError as error:
+                self.blocked = Blocked("NameTaken", str(error))
+                return
+            await self._look(decision.trial.index)
+
+    async def conclude(self) -> Finish | None:
+        """Ends the study when it is over and none of its pods runs any more."""
+        finish = None if self.study.suspend else self.engine.finish()
+        if finish is None:
+            return None
+        for decision in list(self.engine.wind_down()):
+            await self._commit(decision)
+            await self._look(decision.trial.index)
+        return None if self._dirty or self._slots_lingering() else finish
+
+    async def end_all(self) -> None:
+        """Deletes every living pod that a trial of the study owns."""
+        pods = [
+            pod
+            for resource in self._store.resources.values()
+            for pod in alive(self._pods.of(resource.uid))
+        ]
+        await asyncio.gather(*(self._pods.delete(pod, "the study was deleted") for pod in pods))
+
+    def due(self) -> float | None:
+        """Seconds until something is to be looked at without an event, if anything is."""
+        moments = [m for m in (self._overtime.next, self._stray_due) if m is not None]
+        return max(0.0, min(moments) - self._cluster.monotonic()) if moments else None
+
+    def account(self) -> Account:
+        """What the study has spent so far."""
+        resources, top = self._store.resources.values(), self.study.study.resource.max
+        return Account(
+            gpu_seconds=sum(r.gpu_seconds for r in resources),
+            resource_units=sum(min(r.latest.resource, top) for r in resources if r.latest),
+        )
+
+    def waiting(self) -> dict[str, tuple[int, str]]:
+        """Why pods wait: for each reason how many, and one of them in words."""
+        found: dict[str, tuple[int, str]] = {}
+        for trial in self.engine.active:
+            if trial.state is TrialState.PENDING:
+                for pod in self._pods.of(self._resource(trial.index).uid):
+                    why = waiting_reason(pod)
+                    if why is not None:
+                        example = f"{pod.metadata.name}: {why[1]}" if why[1] else pod.metadata.name
+                        count, first = found.get(why[0], (0, example))
+                        found[why[0]] = (count + 1, first)
+        return found
+
+    # -- one trial: what its pods tell --------------------------------------------------------
+
+    async def _look(self, index: int) -> None:
+        """Does all that there is to do about a trial; what fails is to be done again."""
+        self._dirty.discard(index)  # before the work, so that news meanwhile is not lost
+        try:
+            if index in self.engine.trials:
+                await self._settle(index)
+            else:  # a trial that somebody deleted
+                self._gone.pop(index, None)
+        except ForeignObjectError as error:
+            self.blocked = Blocked("NameTaken", str(error))
+            self._dirty.add(index)
+        except BaseException:
+            self._dirty.add(index)
+            raise
+
+    async def _settle(self, index: int) -> None:
+        uid = self._resource(index).uid
+        gone = self._gone.get(index, [])
+        for pod in sorted(gone, key=_age):
+            if owner_uid(pod) == uid and await self._search(pod.metadata.name, index, pod):
+                return
+            gone.remove(pod)  # only now: a failed write above must find it again
+        if not gone:  # another one may have gone meanwhile
+            self._gone.pop(index, None)
+        pods = sorted(self._pods.of(uid), key=_age)
+        for pod in pods:
+            await self._take(index, self._sight(pod))
+        trial = self.engine.trials[index]
+        seen = any(attempt_number(pod) == trial.attempt for pod in pods)
+        lost = trial.state is TrialState.RUNNING and not seen
+        if lost and await self._search(self._pod_name(trial), index, None):
+            return
+        await self._match(index)
+
+    def _sight(self, pod: Pod, gone: bool = False) -> Sighting:
+        return sight(pod, self.study.study, gone)
+
+    async def _take(self, index: int, seen: Sighting) -> None:
+        """What one pod tells about its trial: values, that it runs, that it has ended."""
+        pod, reports = seen.pod, seen.reports
+        current = attempt_number(pod) == self.engine.trials[index].attempt
+        if current:
+            decision = self.engine.observe(index, reports.reports)
+            if decision is not None:
+                await self._commit(decision, reports)
+            if trains(pod) and (decision := self.engine.seen_running(index)):
+                await self._commit(decision, reports)
+        if seen.ended:
+            await self._take_end(index, seen, current)
+        elif current and failed_early(pod) and (decision := self._end_of(index, seen)):
+            await self._commit(decision, reports)
+        else:
+            await self._take_report_error(index, seen)
+
+    async def _take_end(self, index: int, seen: Sighting, current: bool) -> None:
+        """The end of a pod: what it leads to, and what it has cost, in one write."""
+        self._overtime.forget(seen.pod.metadata.uid)
+        now = self._cluster.now()
+        attempt = account(seen, self._resource(index), self.study.gpu_resources, now)
+        decision = self._end_of(index, seen) if current else None
+        if decision is not None:
+            await self._commit(decision, seen.reports, attempt)
+        elif attempt is not None:
+            await self._store.record_progress(index, seen.reports, attempt)
+
+    async def _take_report_error(self, index: int, seen: Sighting) -> None:
+        """Shows what is wrong with an annotation, or that nothing is any more."""
+        reports = seen.reports
+        if reports is NO_REPORTS or reports.error == self._resource(index).report_error:
+            return
+        if reports.error is not None:
+            text = f"{seen.pod.metadata.name}: {reports.error}"
+            self._recorder.note("InvalidReport", text, warning=True)
+        await self._store.record_progress(index, reports)
+
+    def _end_of(self, index: int, seen: Sighting) -> Decision | None:
+        """What the end of the current attempt leads to."""
+        if self.study.suspend:
+            return self.engine.suspended(index)
+        how = seen.outcome()
+        return self.engine.attempt_ended(index, how.outcome, how.detail)
+
+    async def _search(self, name: str, index: int, last: Pod | None) -> bool:
+        """What became of a pod that is out of sight; True if the trial has to wait for its end.
+
+        A watch tells of a lost label as of a deletion, so the server is asked before another pod
+        is made: two must never write one checkpoint.
+
+        Args:
+            last: the pod as it was when last seen; None if nobody saw it go.
+        """
+        over = last is not None and is_over(last)
+        found = None if over else await self._pods.ask(name)
+        if found is not None and last is not None and found.metadata.uid != last.metadata.uid:
+            found = None  # another pod of that name: the one we look for is gone
+        if found is not None and not is_over(found):
+            self._pods.check_owner(found, self._resource(index).uid)
+        if found is None and last is not None:
+            await self._take(index, self._sight(last, gone=True))
+        elif found is None:
+            await self._lose(index)
+        elif is_over(found):
+            await self._take(index, self._sight(found, gone=True))
+        elif is_stray(found):
+            await self._end_stray(found, index)
+            return True
+        else:
+            self._cluster.pods.put(found)  # back in sight
+        return False
+
+    async def _lose(self, index: int) -> None:
+        """The current attempt's pod is gone, and nobody saw it go."""
+        if self.study.suspend:
+            decision = self.engine.suspended(index)
+        else:
+            decision = self.engine.attempt_ended(index, Outcome.DISRUPTED, "its pod is gone")
+        if decision is not None:
+            await self._commit(decision)
+
+    async def _end_stray(self, pod: Pod, index: int) -> None:
+        """Ends a living pod that has lost its labels; until it is gone it holds its slot."""
+        name = pod.metadata.name
+        self._recorder.note("LabelsRemoved", f"pod {name} has lost its labels", warning=True)
+        await self._pods.delete(pod, "it has lost its labels")
+        self._stray_due = self._cluster.monotonic() + STRAY_SECONDS
+        if not self.engine.trials[index].state.active:
+            self._lingering[index] = 1
+
+    async def _end_orphans(self) -> None:
+        """Ends the pods of trial objects that are gone, before the garbage collector does."""
+        for uid in list(self._orphaned):
+            living = alive(self._pods.of(uid))
+            if not living:
+                self._orphaned.discard(uid)
+            for pod in living:
+                await self._pods.delete(pod, "its trial was deleted")
+
+    def _slots_lingering(self) -> int:
+        """Slots held by living pods of trials that are decided, or gone."""
+        orphans = sum(len(alive(self._pods.of(uid))) for uid in self._orphaned)
+        return sum(self._lingering.values()) + orphans
+
+    # -- one trial: what is done to its pods ----------------------------------------------------
+
+    async def _match(self, index: int) -> None:
+        """Makes the trial's pods match its record."""
+        trial, uid = self.engine.trials[index], self._resource(index).uid
+        pods = self._pods.of(uid)
+        overdue = {p.metadata.uid for p in pods if self._overtime.overdue(p.metadata.uid)}
+        wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue)
+        living = len(alive(pods))
+        if living and not trial.state.active:
+            self._lingering[index] = living
+        else:
+            self._lingering.pop(index, None)
+        for pod in wanted.overtime:
+            self._overtime.grant(pod.metadata.uid, index, self._cluster.monotonic())
+        for pod in wanted.delete:
+            await self._pods.delete(pod, trial.message)
+        if wanted.create:
+            await self._create(trial, uid)
+
+    async def _create(self, trial: Trial, uid: str) -> None:
+        """Makes the pod of the trial's current attempt; if it is refused, tried again later."""
+        try:
+            pod = await self._pods.create(trial, uid, self.engine.ladder)
+            if is_stray(pod):
+                await self._end_stray(pod, trial.index)
+            return
+        except (Forbidden, Invalid) as error:
+            refused = f"pod {self._pod_name(trial)} was refused: {error.message}"
+            self.blocked = Blocked("PodRejected", refused)
+        self._dirty.add(trial.index)
+
+    async def _commit(
+        self,
+        decision: Decision,
+        reports: Reports = NO_REPORTS,
+        attempt: AttemptRecord | None = None,
+    ) -> None:
+        """Writes a decision; what it asks for is done by a look at the trial."""
+        trial = await self._store.commit(self.engine, decision, reports, attempt)
+        name, reason = names.trial_name(self.study.name, trial.index), decision.reason
+        log.info(
+            "%s/%s: %s (%s): %s",
+            *(self.study.namespace, name, decision.action.value, reason.value, decision.message),
+        )
+        if decision.action not in _QUIET:
+            message = f"{name}: {decision.message}"
+            self._recorder.note(reason.value, message, warning=reason in _WARNINGS)
+
+    def _resource(self, index: int) -> TrialResource:
+        return self._store.resources[index]
+
+    def _pod_name(self, trial: Trial) -> str:
+        return names.pod_name(self.study.name, trial.index, trial.attempt)
+
+
+def _age(pod: Pod) -> int:
+    number = attempt_number(pod)
+    return -1 if number is None else number

@@ -1,0 +1,15 @@
+"""The `hyperband` command and its verbs."""
+
+import typer
+
+from hyperband.cli.operator import operator
+from hyperband.cli.watch import watch
+
+app = typer.Typer(
+    help="Asynchronous Hyperband on Kubernetes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(operator)
+app.command()(watch)

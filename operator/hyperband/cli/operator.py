@@ -1,0 +1,37 @@
+"""`hyperband operator`: run the operator in the foreground."""
+
+import asyncio
+import logging
+from typing import Annotated
+
+import typer
+
+from hyperband.backends.kubernetes.api_errors import KubernetesError
+from hyperband.backends.kubernetes.connection import NoConnectionError, connect
+from hyperband.backends.kubernetes.operator import run_operator
+
+
+def operator(
+    kubeconfig: Annotated[
+        str | None, typer.Option(help="File to use instead of KUBECONFIG or ~/.kube/config.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Watch this one only; default all.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log requests too.")] = False,
+) -> None:
+    """Run the operator until it is interrupted; started again, it goes on where studies were."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    if not verbose:
+        logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        connection = connect(kubeconfig, context)
+        asyncio.run(run_operator(connection, namespace=namespace))
+    except (NoConnectionError, LookupError, KubernetesError) as error:
+        typer.echo(f"hyperband operator: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,93 @@
+"""What came of a study: best configuration, decisions, and what it cost against full training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """GPU-seconds that a study used and that training every trial in full would have used."""
+
+    used: float
+    full: float
+
+
+def estimate_cost(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Cost | None:
+    """Fits gpuSeconds = a + b·units to the ended attempts: a is a pod's start-up, b the training.
+
+    Training in full costs one start-up a trial and r_max units. None without two different points.
+    """
+    points = [point for trial in trials for point in _attempts(trial)]
+    if len({units for units, _ in points}) < 2:
+        return None
+    units, seconds = np.array(points).T
+    slope, start = np.polyfit(units, seconds, 1)
+    used = sum((trial.get("status") or {}).get("gpuSeconds", 0.0) for trial in trials)
+    r_max = body["spec"]["resource"]["max"]
+    return Cost(used, len(trials) * (max(start, 0.0) + max(slope, 0.0) * r_max))
+
+
+def _attempts(trial: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """(resource units, GPU-seconds) of each attempt that reported; one goes on from the other."""
+    points, reached = [], 0.0
+    for attempt in (trial.get("status") or {}).get("attempts") or []:
+        resource = attempt.get("resource")
+        if resource is not None and resource > reached and attempt.get("gpuSeconds"):
+            points.append((resource - reached, attempt["gpuSeconds"]))
+            reached = resource
+    return points
+
+
+def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """The closing lines of `hyperband watch`."""
+    status = body.get("status") or {}
+    resource, metric = body["spec"]["resource"]["name"], body["spec"]["objective"]["metric"]
+    rows: list[Mapping[str, str]] = status.get("conditions") or []
+    finished: Mapping[str, str] = next((c for c in rows if c["type"] == "Finished"), {})
+    lines = [Text(f"{finished.get('reason', '?')}: {finished.get('message', '')}")]
+    best = status.get("best")
+    if best is None:
+        return Group(*lines, Text("There is no result."))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in best["parameters"].items():
+        table.add_row(f"  {name}", f"{value:.6g}" if isinstance(value, float) else str(value))
+    lines.append(
+        Text(
+            f"Best: {metric} {best['value']:.6g} at {resource} {best['resource']:g}, "
+            f"trial {best['trial']}"
+        )
+    )
+    return Group(*lines, table, *_decisions(status), *_costs(body, trials))
+
+
+def _decisions(status: Mapping[str, Any]) -> list[Text]:
+    counts = status.get("trials") or {}
+    return [
+        Text(
+            f"{counts.get('total', 0)} trials: {counts.get('completed', 0)} trained in full, "
+            f"{counts.get('stopped', 0)} stopped, {counts.get('paused', 0)} paused for good, "
+            f"{counts.get('failed', 0)} failed; {status.get('promotions', 0)} promotions"
+        )
+    ]
+
+
+def _costs(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list[Text]:
+    units, full = body["status"]["resourceUnits"], len(trials) * body["spec"]["resource"]["max"]
+    name = body["spec"]["resource"]["name"]
+    lines = [Text(f"Trained: {units:g} {name} of {full:g} in full ({units / full:.0%})")]
+    cost = estimate_cost(body, trials)
+    if cost is None:
+        return lines
+    return [
+        *lines,
+        Text(
+            f"GPU-seconds: {cost.used:.0f} used; training all {len(trials)} trials in full would "
+            f"have taken about {cost.full:.0f} ({cost.used / cost.full:.0%})"
+        ),
+    ]

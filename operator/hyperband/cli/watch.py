@@ -1,0 +1,170 @@
+"""`hyperband watch STUDY`: a live table of a study until it is done, then what came of it."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from math import nan
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from hyperband.api import names
+from hyperband.api.status import is_finished
+from hyperband.backends.kubernetes.api_errors import KubernetesError, NotFound
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.connection import Connection, NoConnectionError, connect
+from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
+from hyperband.cli.summary import summarize
+
+POLL_SECONDS = 1.0
+MAX_TRIALS_SHOWN = 12
+
+
+def watch(
+    study: Annotated[str, typer.Argument(help="The study's name.")],
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Default: that of the context.")
+    ] = None,
+    kubeconfig: Annotated[str | None, typer.Option(help="File to use.")] = None,
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
+    timeout: Annotated[float, typer.Option(help="Give up after so many seconds.")] = 86400.0,
+) -> None:
+    """Follow a study until it is done and print the best configuration.
+
+    Exits with 0 when the study succeeded, 1 when it failed or is not there, 3 at the timeout.
+    """
+    try:
+        connection = connect(kubeconfig, context)
+        code = asyncio.run(_follow(connection, namespace or connection.namespace, study, timeout))
+    except NotFound:
+        typer.echo(f"hyperband watch: no study '{study}' here; try kubectl get hbs -A", err=True)
+        code = 1
+    except (NoConnectionError, KubernetesError) as error:
+        typer.echo(f"hyperband watch: {error}", err=True)
+        code = 1
+    raise typer.Exit(code)
+
+
+async def _follow(connection: Connection, namespace: str, name: str, timeout: float) -> int:
+    console = Console()
+    deadline = time.monotonic() + timeout
+    async with Client(connection) as client:
+        with Live(console=console, refresh_per_second=4, transient=console.is_terminal) as live:
+            last = ""
+            while True:
+                body = await client.get(STUDIES, namespace, name, dict)
+                trials = await _trials(client, namespace, name)
+                if console.is_terminal:
+                    live.update(view(body, trials))
+                elif (line := one_line(body)) != last:
+                    last = line
+                    console.print(line, highlight=False, soft_wrap=True)
+                if is_finished(body.get("status") or {}):
+                    break
+                if time.monotonic() > deadline:
+                    console.print(f"still running after {timeout:.0f} s; it goes on without me")
+                    return 3
+                await asyncio.sleep(POLL_SECONDS)
+    if console.is_terminal:
+        console.print(view(body, trials))
+    console.print(summarize(body, trials), soft_wrap=True)
+    return 0 if _condition(body, "Succeeded").get("status") == "True" else 1
+
+
+async def _trials(client: Client, namespace: str, study: str) -> list[dict[str, Any]]:
+    selector = f"{names.STUDY_LABEL}={study}"
+    pages = client.pages(TRIALS, dict, namespace, label_selector=selector)
+    return [item async for page in pages for item in page.items]
+
+
+def view(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> RenderableType:
+    """The whole screen: a line of counts, the rungs as a ladder, the trials that run."""
+    parts: list[RenderableType] = [Text(one_line(body)), _ladder(body)]
+    if not is_finished(body.get("status") or {}):
+        parts.append(_running(body, trials))
+    return Group(*parts)
+
+
+def one_line(body: Mapping[str, Any]) -> str:
+    """How a study stands, in one line."""
+    status = body.get("status") or {}
+    counts = status.get("trials") or {}
+    best = status.get("best")
+    objective = body["spec"]["objective"]["metric"]
+    found = f"{objective} {best['value']:.4g} by {best['trial']}" if best else "none yet"
+    parts = [
+        f"{counts.get('total', 0)}/{body['spec']['maxTrials']} trials",
+        f"{counts.get('running', 0)} running",
+        f"{counts.get('pending', 0)} pending",
+        f"{counts.get('paused', 0)} paused",
+        f"{counts.get('stopped', 0)} stopped",
+        f"{counts.get('completed', 0)} completed",
+        f"{counts.get('failed', 0)} failed",
+        f"{status.get('promotions', 0)} promotions",
+        f"best {found}",
+    ]
+    line = f"{body['metadata']['name']}: " + ", ".join(parts)
+    ready = _condition(body, "Ready")
+    if ready.get("status") == "False":
+        line += f"\n{ready['reason']}: {ready['message']}"
+    message = _condition(body, "Progressing").get("message", "")
+    if "pods wait: " in message:
+        line += "\npods wait: " + message.partition("pods wait: ")[2]
+    return line
+
+
+def _ladder(body: Mapping[str, Any]) -> Table:
+    table = Table(title="rungs", title_justify="left", box=None, pad_edge=False)
+    resource = body["spec"]["resource"]["name"]
+    for column in ("bracket", resource, "values", "waiting", "best", ""):
+        table.add_column(column, justify="right" if column else "left")
+    total = body["spec"]["maxTrials"]
+    for bracket in (body.get("status") or {}).get("brackets") or []:
+        for rung in bracket["rungs"]:
+            best = f"{rung['best']:.4g}" if "best" in rung else ""
+            bar = "█" * round(30 * rung["trials"] / total)
+            table.add_row(
+                str(bracket["bracket"]),
+                f"{rung['resource']:g}",
+                str(rung["trials"]),
+                str(rung.get("paused", 0)),
+                best,
+                bar,
+            )
+    return table
+
+
+def _running(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> Table:
+    table = Table(title="running", title_justify="left", box=None, pad_edge=False)
+    for column in ("trial", "state", "to", "last value", "attempt"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("why")  # the only one to give way on a narrow screen
+    active = [t for t in trials if _status(t).get("state", "Pending") in ("Pending", "Running")]
+    for trial in active[:MAX_TRIALS_SHOWN]:
+        status = _status(trial)
+        latest = status.get("latest")
+        table.add_row(
+            trial["metadata"]["name"],
+            status.get("state", "Pending"),
+            f"{status['target']:g}" if "target" in status else "",
+            # A value that is not a number is left out of the record.
+            f"{latest.get('value', nan):.4g} at {latest['resource']:g}" if latest else "",
+            str(status.get("attempt", 0)),
+            Text(status.get("message", "a new configuration"), no_wrap=True, overflow="ellipsis"),
+        )
+    if len(active) > MAX_TRIALS_SHOWN:
+        table.add_row(f"… and {len(active) - MAX_TRIALS_SHOWN} more")
+    return table
+
+
+def _status(trial: Mapping[str, Any]) -> Mapping[str, Any]:
+    return trial.get("status") or {}
+
+
+def _condition(body: Mapping[str, Any], type_: str) -> Mapping[str, Any]:
+    rows = (body.get("status") or {}).get("conditions") or []
+    return next((c for c in rows if c["type"] == type_), {})

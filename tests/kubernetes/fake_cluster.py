@@ -1,0 +1,272 @@
+"""A cluster in memory for the study's task: objects, faults at any call, and pods that train.
+
+What it promises is what a real API server does at these points: resourceVersions as preconditions,
+a status that only its subresource changes, names that exist once. Pods move when `live` is called:
+created, running, reported and over, or being deleted and gone.
+"""
+
+import copy
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from hyperband.api import names
+from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, NotFound
+from hyperband.backends.kubernetes.attempts import is_over
+from hyperband.backends.kubernetes.cache import Cache, Change
+from hyperband.backends.kubernetes.client import Page, PageMetadata
+from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind, Pod
+from hyperband.backends.kubernetes.study_pods import owner_uid
+from hyperband.backends.kubernetes.study_task import StudyTask
+
+NAMESPACE = "team"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+Body = dict[str, Any]
+# Called before and after each request takes effect; may raise.
+Fault = Callable[[str, str, str, str], None]  # "before" or "after", verb, plural, name
+
+
+class Killed(BaseException):
+    """The operator's process is no more."""
+
+
+def study_body(**spec: Any) -> Body:
+    """A study of 4 trials, 2 at a time, with rungs at 1 and 3 epochs."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.STUDY_KIND,
+        "metadata": {"name": "s", "namespace": NAMESPACE, "generation": 1},
+        "spec": {
+            "objective": {"metric": "loss"},
+            "resource": {"name": "epochs", "min": 1, "max": 3},
+            "parameters": [{"name": "x", "type": "Float", "min": 0, "max": 1}],
+            "parallelism": 2,
+            "maxTrials": 4,
+            "reporting": {"mode": "Manual"},
+            "trialTemplate": {"spec": {"containers": [{"name": "train", "image": "trainer"}]}},
+            **spec,
+        },
+    }
+
+
+class FakeClient:
+    """The part of `Client` that a study's task uses."""
+
+    def __init__(self, parallelism: int) -> None:
+        self.objects: dict[tuple[str, str], Body] = {}
+        self.calls: list[tuple[str, str, str]] = []
+        self.fault: Fault = lambda *_: None
+        self.most_alive = 0
+        self._revision = itertools.count(1)
+        self._parallelism = parallelism
+
+    def add(self, kind: Kind, body: Mapping[str, Any]) -> Body:
+        body = json.loads(json.dumps(body))
+        name = body["metadata"]["name"]
+        number = next(self._revision)
+        body["metadata"] |= {"uid": f"uid-{name}-{number}", "resourceVersion": str(number)}
+        self.objects[kind.plural, name] = body
+        return body
+
+    def touch(self, body: Body) -> Body:
+        body["metadata"]["resourceVersion"] = str(next(self._revision))
+        return body
+
+    def bodies(self, kind: Kind) -> list[Body]:
+        return [body for (plural, _), body in self.objects.items() if plural == kind.plural]
+
+    def alive(self) -> int:
+        return sum(not is_over(as_(pod, Pod)) for pod in self.bodies(PODS))
+
+    async def get(self, kind: Kind, namespace: str, name: str, type_: Any) -> Any:
+        self._call("before", "get", kind, name)
+        if (kind.plural, name) not in self.objects:
+            raise NotFound(404)
+        self._call("after", "get", kind, name)
+        return as_(self.objects[kind.plural, name], type_)
+
+    async def pages(self, kind: Kind, type_: Any, *_: Any, **__: Any) -> AsyncIterator[Page[Any]]:
+        self._call("before", "list", kind, "")
+        items = [as_(body, type_) for body in self.bodies(kind)]
+        yield Page(PageMetadata(str(next(self._revision))), items)
+
+    async def create(
+        self, kind: Kind, namespace: str, body: Body, type_: Any, *, dry_run: bool = False, **_: Any
+    ) -> Any:
+        name = body["metadata"]["name"]
+        if dry_run:
+            return as_(body, dict)
+        self._call("before", "create", kind, name)
+        if (kind.plural, name) in self.objects:
+            raise AlreadyExists(409, "AlreadyExists")
+        created = self.add(kind, body)
+        self.most_alive = max(self.most_alive, self.alive())
+        self._call("after", "create", kind, name)
+        return as_(created, type_)
+
+    async def replace_status(
+        self, kind: Kind, namespace: str, name: str, body: Body, type_: Any
+    ) -> Any:
+        self._call("before", "status", kind, name)
+        known = self.objects.get((kind.plural, name))
+        if known is None:
+            raise NotFound(404)
+        if known["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise Conflict(409, "Conflict")
+        status = msgspec.json.decode(msgspec.json.encode(body["status"]))
+        if known.get("status") != status:
+            known["status"] = status
+            self.touch(known)
+        self._call("after", "status", kind, name)
+        return as_(known, type_)
+
+    async def patch(self, kind: Kind, *_: Any, **__: Any) -> Any:
+        return {}  # of an event
+
+    async def delete(self, kind: Kind, namespace: str, name: str, **_: Any) -> None:
+        self._call("before", "delete", kind, name)
+        body = self.objects.get((kind.plural, name))
+        if body is None:
+            raise NotFound(404)
+        body["metadata"]["deletionTimestamp"] = START.isoformat()
+        self.touch(body)
+        self._call("after", "delete", kind, name)
+
+    def _call(self, when: str, verb: str, kind: Kind, name: str) -> None:
+        if kind.plural == "events":
+            return
+        if when == "before":
+            self.calls.append((verb, kind.plural, name))
+        self.fault(when, verb, kind.plural, name)
+
+
+class World:
+    """One study on a fake cluster, its task, and the kubelet and trainers of its pods."""
+
+    def __init__(self, body: Body | None = None) -> None:
+        body = body or study_body()
+        self.client = FakeClient(body["spec"]["parallelism"])
+        self.client.add(STUDIES, body)
+        self.seconds = 0.0
+        self.start()
+
+    def start(self) -> None:
+        """A new operator process: it knows nothing but what the server has."""
+        self.pods: Any = Cache(on_change=self._changed, index=owner_uid)
+        cluster = Cluster(
+            self.client,  # type: ignore[arg-type]  # stands in for it
+            self.pods,
+            Cache(),  # type: ignore[arg-type]
+            lambda: START + timedelta(seconds=self.seconds),
+            lambda: self.seconds,
+        )
+        self.task = StudyTask(cluster, copy.deepcopy(self.study))
+        for pod in self.client.bodies(PODS):
+            self.show(pod)
+
+    async def step(self) -> None:
+        """One step of the task, and the time that it wants to wait at the least."""
+        wait = await self.task.try_step()
+        self.seconds += max(1.0, wait or 0.0)
+
+    async def run(self, rounds: int = 200) -> None:
+        """Steps and life in turn until the study is over; a killed operator is started again.
+
+        Raises:
+            AssertionError: it is never over.
+        """
+        for _ in range(rounds):
+            try:
+                await self.step()
+            except Killed:
+                self.start()
+            if self.condition("Finished") == "True":
+                return
+            self.live()
+        raise AssertionError(f"not over after {rounds} rounds: {self.study.get('status')}")
+
+    def live(self) -> None:
+        """Every pod takes its next step."""
+        for pod in self.client.bodies(PODS):
+            status = pod.setdefault("status", {})
+            if "deletionTimestamp" in pod["metadata"]:
+                self.remove(pod)
+            elif not status:
+                self.set(pod, phase="Running")
+            elif status["phase"] == "Running":
+                self.set(pod, phase="Succeeded", reports=[self.report(pod)])
+
+    def report(self, pod: Body) -> Body:
+        """What the pod's training comes to: the loss is a function of trial and resource."""
+        env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+        epochs = float(env[names.ENV_RESOURCE_TO])
+        return {"epochs": epochs, "loss": float(env["HYPERBAND_PARAM_X"]) + 1 / epochs}
+
+    def set(
+        self, pod: Body, *, phase: str | None = None, reports: Any = None, deleting: bool = False
+    ) -> None:
+        """Changes a pod and lets the watch tell of it."""
+        if phase is not None:
+            state: Body = {"running": {"startedAt": START.isoformat()}}
+            if phase in ("Succeeded", "Failed"):
+                state = {"terminated": {"exitCode": int(phase == "Failed")}}
+            pod["status"] = {
+                "phase": phase,
+                "startTime": START.isoformat(),
+                "containerStatuses": [{"name": "train", "state": state}],
+            }
+        if reports is not None:
+            text = reports if isinstance(reports, str) else json.dumps(reports)
+            pod["metadata"].setdefault("annotations", {})[names.METRICS_ANNOTATION] = text
+        if deleting:
+            pod["metadata"]["deletionTimestamp"] = START.isoformat()
+        self.show(self.client.touch(pod))
+
+    def show(self, pod: Body) -> None:
+        self.pods.see(as_(pod, Pod))
+
+    def remove(self, pod: Body) -> None:
+        """The pod is gone from the server."""
+        del self.client.objects[PODS.plural, pod["metadata"]["name"]]
+        self.pods.see_deleted(as_(self.client.touch(pod), Pod))
+
+    def strip(self, pod: Body) -> None:
+        """The pod loses its label; the watch tells of that as of a deletion."""
+        before = copy.deepcopy(pod)
+        del pod["metadata"]["labels"][names.STUDY_LABEL]
+        self.client.touch(pod)
+        before["metadata"]["resourceVersion"] = pod["metadata"]["resourceVersion"]
+        self.pods.see_deleted(as_(before, Pod))
+
+    @property
+    def study(self) -> Body:
+        return self.client.objects[STUDIES.plural, "s"]
+
+    @property
+    def trials(self) -> list[Body]:
+        return sorted(self.client.bodies(TRIALS), key=lambda t: int(t["spec"]["index"]))
+
+    def pod(self, name: str) -> Body:
+        return self.client.objects[PODS.plural, name]
+
+    def condition(self, type_: str, key: str = "status") -> str:
+        rows = self.study.get("status", {}).get("conditions", [])
+        return next((str(row[key]) for row in rows if row["type"] == type_), "")
+
+    def _changed(self, change: Change, old: Pod | None, new: Pod | None) -> None:
+        for pod in (old, new):
+            if pod is not None:
+                index = int(pod.metadata.labels[names.TRIAL_LABEL])
+                self.task.pod_changed(index, pod if change is Change.DELETED else None)
+
+
+def as_(body: Body, type_: Any) -> Any:
+    """The object as the client would give it."""
+    if type_ is dict:
+        return copy.deepcopy(body)
+    return msgspec.json.decode(msgspec.json.encode(body), type=type_)

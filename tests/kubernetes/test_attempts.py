@@ -1,0 +1,183 @@
+"""What a pod says about its attempt: one row for each sign that a cluster gives."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from hyperband.backends.kubernetes import attempts
+from hyperband.backends.kubernetes.objects import Pod
+from hyperband.core.decisions import Outcome
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def pod(**status: Any) -> Pod:
+    deleted = status.pop("deleted", False)
+    body = {
+        "metadata": {"name": "s-3-1", "uid": "u", "resourceVersion": "1"},
+        "spec": {
+            "containers": [
+                {"name": "train", "resources": {"limits": {"nvidia.com/gpu": "2", "cpu": "1"}}},
+                {"name": "side", "resources": {"limits": {"nvidia.com/gpu": 1}}},
+            ]
+        },
+        "status": {"startTime": "2026-01-01T00:00:00Z", **status},
+    }
+    if deleted:
+        body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:09Z"  # type: ignore[index]
+    return msgspec.convert(body, Pod)
+
+
+def terminated(code: int, reason: str = "Error") -> dict[str, Any]:
+    state = {
+        "exitCode": code,
+        "reason": reason,
+        "startedAt": "2026-01-01T00:00:04Z",
+        "finishedAt": "2026-01-01T00:00:10Z",
+    }
+    return {"containerStatuses": [{"name": "train", "state": {"terminated": state}}]}
+
+
+def disrupted(reason: str, status: str = "True") -> dict[str, Any]:
+    return {"conditions": [{"type": "DisruptionTarget", "status": status, "reason": reason}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "detail"),
+    [
+        ({"phase": "Succeeded"}, Outcome.SUCCEEDED, ""),
+        # An eviction marks pods that have succeeded, too.
+        ({"phase": "Succeeded", **disrupted("EvictionByEvictionAPI")}, Outcome.SUCCEEDED, ""),
+        ({"phase": "Failed", **terminated(1)}, Outcome.FAILED, "exit code 1"),
+        ({"phase": "Failed", **terminated(137, "OOMKilled")}, Outcome.FAILED, "OOMKilled"),
+        ({"phase": "Failed", "reason": "DeadlineExceeded"}, Outcome.FAILED, "DeadlineExceeded"),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "emptyDir"},
+            Outcome.FAILED,
+            "emptyDir",
+        ),
+        (
+            {"phase": "Failed", **disrupted("PreemptionByScheduler")},
+            Outcome.DISRUPTED,
+            "Preemption",
+        ),
+        (
+            {"phase": "Failed", "reason": "Evicted", **disrupted("TerminationByKubelet")},
+            Outcome.DISRUPTED,
+            "TerminationByKubelet",
+        ),
+        # The condition was taken back: the pod was not deleted after all.
+        (
+            {"phase": "Failed", **terminated(2), **disrupted("PreemptionByScheduler", "False")},
+            Outcome.FAILED,
+            "exit code 2",
+        ),
+        ({"phase": "Failed", "reason": "OutOfnvidia.com/gpu"}, Outcome.DISRUPTED, "OutOf"),
+        (
+            {"phase": "Failed", "reason": "UnexpectedAdmissionError"},
+            Outcome.DISRUPTED,
+            "Unexpected",
+        ),
+        (
+            {"phase": "Failed", **terminated(137, "ContainerStatusUnknown")},
+            Outcome.DISRUPTED,
+            "lost",
+        ),
+        ({"phase": "Failed", "deleted": True, **terminated(143)}, Outcome.DISRUPTED, "deleted"),
+        ({"phase": "Failed"}, Outcome.FAILED, "before its container ran"),
+    ],
+)
+def test_how_an_attempt_ended(status: dict[str, Any], outcome: Outcome, detail: str) -> None:
+    how = attempts.ending(pod(**status))
+    assert how.outcome is outcome
+    assert detail in how.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (
+            {
+                "phase": "Pending",
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+                ],
+            },
+            "Unschedulable",
+        ),
+        (
+            {
+                "phase": "Pending",
+                "containerStatuses": [
+                    {"name": "train", "state": {"waiting": {"reason": "ErrImagePull"}}}
+                ],
+            },
+            "ErrImagePull",
+        ),
+        (
+            {
+                "phase": "Pending",
+                "containerStatuses": [
+                    {"name": "train", "state": {"waiting": {"reason": "ContainerCreating"}}}
+                ],
+            },
+            None,
+        ),
+        ({"phase": "Running"}, None),
+        (
+            {
+                "phase": "Failed",
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+                ],
+            },
+            None,
+        ),
+    ],
+)
+def test_why_a_pod_waits(status: dict[str, Any], reason: str | None) -> None:
+    found = attempts.waiting_reason(pod(**status))
+    assert (found[0] if found else None) == reason
+
+
+def named(name: str, owner: str = "s-3") -> Pod:
+    owners = [{"uid": "t", "kind": "HyperbandTrial", "name": owner, "controller": True}]
+    metadata = {"name": name, "uid": "u", "resourceVersion": "1", "ownerReferences": owners}
+    return msgspec.convert({"metadata": metadata}, Pod)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("s-3-0", 0),
+        ("s-3-12", 12),
+        ("s-3-012", None),
+        ("s-3-99999999999999999999", None),
+        ("s-3-x", None),
+        ("evil-0", None),
+        ("s-33-0", None),
+    ],
+)
+def test_attempt_numbers_come_from_names_that_fit_the_owner(name: str, number: int | None) -> None:
+    assert attempts.attempt_number(named(name)) == number
+
+
+def test_usage_counts_gpus_of_all_containers_from_acceptance_to_the_last_end() -> None:
+    used = attempts.usage(pod(phase="Failed", **terminated(1)), ("nvidia.com/gpu",))
+    assert used.gpus == 3
+    assert used.trained == START + timedelta(seconds=4)
+    assert used.gpu_seconds(START + timedelta(hours=1)) == 3 * 10
+
+
+def test_usage_of_a_pod_that_runs_goes_up_to_now() -> None:
+    used = attempts.usage(pod(phase="Running"), ("nvidia.com/gpu",))
+    assert used.gpu_seconds(START + timedelta(seconds=7)) == 21
+
+
+def test_usage_of_a_pod_that_no_node_took_is_nothing() -> None:
+    waiting = msgspec.convert(
+        {"metadata": {"name": "s-0-0", "uid": "u", "resourceVersion": "1"}}, Pod
+    )
+    assert attempts.usage(waiting, ("nvidia.com/gpu",)).gpu_seconds(START) == 0

@@ -1,0 +1,131 @@
+"""The pod of an attempt against golden YAML; UPDATE_GOLDEN=1 writes it again."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hyperband.api.study import parse_study
+from hyperband.backends.kubernetes.render import render_pod
+from hyperband.core.records import RungValue, Suggestion, Trial, TrialState
+from hyperband.core.rungs import Ladder
+from tests.studies import good_study
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+UID = "11111111-2222-3333-4444-555555555555"
+
+
+def trial(**changes: Any) -> Trial:
+    parameters = {"rate": 1e-05, "layers": 2, "activation": "relu", "dropout": 0.1, "flag": True}
+    values: dict[str, Any] = {
+        "index": 7,
+        "suggestion": Suggestion(parameters, "Random"),
+        "bracket": 3,
+        "state": TrialState.PENDING,
+        "target": 1,
+        "attempt": 1,
+        "rungs": (RungValue(0, 0.5, 3, 1.0),),
+    }
+    return Trial(**(values | changes))
+
+
+def rendered(body: dict[str, Any], one: Trial) -> dict[str, Any]:
+    body["metadata"]["uid"] = UID
+    study = parse_study(body)
+    return render_pod(study, one, "trial-uid", Ladder(study.study.resource, study.study.eta))
+
+
+def minimal() -> dict[str, Any]:
+    """No checkpoint, an annotation by hand, a template that says as little as it may."""
+    body = good_study()
+    del body["spec"]["checkpoint"]
+    body["spec"]["reporting"] = {"mode": "Manual"}
+    container = {"name": "train", "image": "trainer"}
+    body["spec"]["trialTemplate"] = {"spec": {"containers": [container]}}
+    return body
+
+
+def opinionated() -> dict[str, Any]:
+    """A template that has its own view of everything that the operator would add."""
+    body = good_study()
+    body["spec"]["trialTemplate"] = {
+        "metadata": {
+            "labels": {"team": "vision"},
+            "annotations": {"kubectl.kubernetes.io/default-container": "train"},
+        },
+        "spec": {
+            "serviceAccountName": "own",
+            "automountServiceAccountToken": True,
+            "tolerations": [
+                {"key": "nvidia.com/gpu", "operator": "Exists"},
+                {
+                    "key": "node.kubernetes.io/unreachable",
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": 600,
+                },
+            ],
+            "volumes": [{"name": "data", "emptyDir": {}}],
+            "containers": [
+                {"name": "proxy", "image": "proxy"},
+                {
+                    "name": "train",
+                    "image": "trainer",
+                    "args": ["--rate=$(HYPERBAND_PARAM_RATE)"],
+                    "env": [{"name": "MINE", "value": "$(HYPERBAND_TRIAL)"}],
+                    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                },
+            ],
+        },
+    }
+    return body
+
+
+@pytest.mark.parametrize("name", ["good", "minimal", "opinionated"])
+def test_golden_pods(name: str) -> None:
+    body = {"good": good_study, "minimal": minimal, "opinionated": opinionated}[name]()
+    text = yaml.safe_dump(rendered(body, trial()), sort_keys=False, width=100)
+    golden = GOLDEN / f"pod-{name}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text(), "if that is meant: UPDATE_GOLDEN=1, and look at the diff"
+
+
+def test_rendering_leaves_the_template_alone() -> None:
+    body = opinionated()
+    before = yaml.safe_dump(body["spec"]["trialTemplate"])
+    rendered(body, trial())
+    assert yaml.safe_dump(body["spec"]["trialTemplate"]) == before
+
+
+def test_a_new_trial_starts_from_nothing() -> None:
+    pod = rendered(good_study(), trial(rungs=(), target=0, attempt=0))
+    env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+    assert env["HYPERBAND_RESOURCE_FROM"] == "0"
+    assert env["HYPERBAND_RESOURCE_TO"] == "1"
+    assert pod["metadata"]["name"] == "digits-7-0"
+
+
+def test_a_value_that_looks_like_a_reference_is_none() -> None:
+    odd = Suggestion({"activation": "$(HYPERBAND_TRIAL)"}, "Random")
+    pod = rendered(good_study(), trial(suggestion=odd))
+    env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+    assert env["HYPERBAND_PARAM_ACTIVATION"] == "$$(HYPERBAND_TRIAL)"  # Kubernetes' escape
+
+
+def test_checkpoints_are_apart_by_study_and_the_same_for_every_attempt() -> None:
+    def folder(uid: str, **changes: Any) -> str:
+        body = good_study()
+        body["metadata"]["uid"] = uid
+        study = parse_study(body)
+        ladder = Ladder(study.study.resource, study.study.eta)
+        pod = render_pod(study, trial(**changes), "t", ladder)
+        env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+        return str(env["HYPERBAND_CHECKPOINT_DIR"])
+
+    assert folder("a" * 36, attempt=0) == folder("a" * 36, attempt=5)
+    assert folder("a" * 36) != folder("b" * 36)
+    assert folder("a" * 36, index=1) != folder("a" * 36, index=2)

@@ -1,0 +1,394 @@
+"""The study's task on a cluster in memory: faults at every call, and what people do."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hyperband.api import names
+from hyperband.backends.kubernetes.api_errors import (
+    ApiError,
+    Conflict,
+    Forbidden,
+    ServerError,
+    Unreachable,
+)
+from hyperband.backends.kubernetes.attempts import is_over
+from hyperband.backends.kubernetes.objects import PODS, Pod
+from tests.kubernetes.fake_cluster import Body, Killed, World, as_, study_body
+
+REPORT = [{"epochs": 1, "loss": 0.5}]
+
+
+def check(world: World, trials: int = 4) -> None:
+    """What must hold of a finished study, whatever happened to it."""
+    assert world.condition("Succeeded") == "True", world.study["status"]["conditions"]
+    assert [t["spec"]["index"] for t in world.trials] == list(range(trials))
+    values = sorted(v["sequence"] for t in world.trials for v in t["status"].get("rungs", []))
+    assert values == list(range(len(values)))
+    assert len(values) >= trials, "no value is lost"
+    assert world.client.most_alive <= 2, "never more pods than parallelism"
+    assert world.client.alive() == 0, "no pod outlives its study"
+    names_ = [pod["metadata"]["name"] for pod in world.client.bodies(PODS)]
+    assert len(names_) == len(set(names_))
+
+
+async def undisturbed() -> World:
+    world = World()
+    await world.run()
+    check(world)
+    return world
+
+
+async def test_a_study_from_start_to_end() -> None:
+    world = await undisturbed()
+    assert world.study["status"]["trials"]["completed"] >= 1
+    assert all(t["status"]["failures"] == 0 for t in world.trials)
+
+
+async def test_a_finished_study_asks_for_nothing() -> None:
+    world = await undisturbed()
+    world.client.calls.clear()
+    for _ in range(5):
+        await world.step()
+    assert world.client.calls == []
+
+
+FAULTS: dict[str, tuple[str, Exception | Killed]] = {
+    "conflict": ("before", Conflict(409, "Conflict")),
+    "server error": ("before", ServerError(500)),
+    "no answer, nothing done": ("before", Unreachable("cut")),
+    "no answer, but done": ("after", Unreachable("cut")),
+    "killed before": ("before", Killed()),
+    "killed after": ("after", Killed()),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_at_every_call(name: str) -> None:
+    """One fault at each call of a study's life in turn; every study ends as it should."""
+    when, error = FAULTS[name]
+    calls = len((await undisturbed()).client.calls)
+    assert calls >= 40
+    for position in range(calls):
+        world = World()
+        left = position
+
+        def fault(moment: str, verb: str, *_: str, world: World = world) -> None:
+            nonlocal left
+            if moment != when:
+                return
+            left -= 1
+            if left == -1:
+                raise error
+
+        world.client.fault = fault
+        await world.run()
+        check(world)
+        failures = sum(t["status"]["failures"] for t in world.trials)
+        assert failures == 0, f"call {position}: a fault of the cluster is no failure of a trial"
+
+
+async def started(**spec: Any) -> World:
+    """A study whose first two pods run."""
+    world = World(study_body(**spec))
+    await world.step()
+    world.live()
+    await world.step()
+    assert {t["status"]["state"] for t in world.trials[:2]} == {"Running"}
+    return world
+
+
+async def test_the_last_words_of_a_deleted_pod_survive_a_conflict() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    world.set(pod, phase="Succeeded", reports=REPORT)
+    world.remove(pod)
+    failed = False
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        nonlocal failed
+        if moment == "before" and verb == "status" and name == "s-0" and not failed:
+            failed = True
+            raise Conflict(409, "Conflict")
+
+    world.client.fault = fault
+    await world.step()
+    await world.step()
+    assert failed
+    assert world.trials[0]["status"]["rungs"][0]["value"] == 0.5
+
+
+async def test_a_pod_without_its_label_is_ended_before_the_next_attempt() -> None:
+    world = await started()
+    world.strip(world.pod("s-0-0"))
+    await world.step()
+    assert "deletionTimestamp" in world.pod("s-0-0")["metadata"]
+    assert ("create", "pods", "s-0-1") not in world.client.calls, "two must never write"
+    await world.run()
+    check(world)
+    assert world.trials[0]["status"]["disruptions"] == 1
+
+
+async def test_a_pod_without_its_owner_is_not_touched_and_named() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    pod["metadata"]["ownerReferences"] = []
+    world.set(pod)
+    await world.step()
+    assert world.condition("Ready", "reason") == "NameTaken"
+    assert "pod s-0-0" in world.condition("Ready", "message")
+    assert "deletionTimestamp" not in pod["metadata"]
+    assert ("create", "pods", "s-0-1") not in world.client.calls
+    world.remove(pod)
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+
+
+async def test_a_foreign_pod_in_the_way_stays_named_and_holds_up_nobody_else() -> None:
+    world = World()
+    foreign = {"metadata": {"name": "s-0-0", "labels": {}}, "status": {"phase": "Running"}}
+    world.client.add(PODS, foreign)
+    for _ in range(3):
+        await world.step()
+        assert world.condition("Ready", "reason") == "NameTaken"
+    world.set(world.pod("s-1-0"), phase="Succeeded", reports=REPORT)
+    await world.step()
+    assert world.trials[1]["status"]["state"] == "Paused"
+    del world.client.objects[PODS.plural, "s-0-0"]
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+
+
+async def test_a_pod_in_overtime_is_deleted_once_and_waited_for_quietly() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    world.set(pod, reports=REPORT)  # its target is reached, and it runs on
+    await world.step()
+    world.seconds += 31
+    await world.step()
+    assert "deletionTimestamp" in pod["metadata"]
+    world.set(pod, deleting=True)
+    world.client.calls.clear()
+    waits = [await world.task.try_step() for _ in range(4)]
+    assert all(wait is None or wait > 0.5 for wait in waits), "no busy loop"
+    assert not [call for call in world.client.calls if call[0] == "delete"]
+
+
+async def test_the_best_trial_never_mixes_parameters_of_two() -> None:
+    """A merge patch would keep an inactive parameter of the best trial before."""
+    parameters = [
+        {"name": "x", "type": "Float", "min": 0, "max": 1},
+        {"name": "layers", "type": "Integer", "min": 1, "max": 2},
+        {"name": "dropout", "type": "Float", "min": 0, "max": 1, "when": {"layers": [2]}},
+    ]
+    world = World(
+        study_body(parameters=parameters, parallelism=8, maxTrials=8, searcher={"seed": 1})
+    )
+    await world.step()
+    world.live()
+    await world.step()
+    bodies = world.trials
+    deep = next(t for t in bodies if "dropout" in t["spec"]["parameters"])
+    flat = next(t for t in bodies if "dropout" not in t["spec"]["parameters"])
+    for trial, loss in ((deep, 5), (flat, 1)):
+        pod = world.pod(f"{trial['metadata']['name']}-0")
+        world.set(pod, reports=[{"epochs": 1, "loss": loss}])
+        await world.step()
+    assert world.study["status"]["best"]["parameters"] == flat["spec"]["parameters"]
+    world.client.calls.clear()
+    for _ in range(4):
+        await world.step()
+    assert not [call for call in world.client.calls if call[1] == "hyperbandstudies"]
+
+
+async def test_no_new_trial_starts_when_the_study_has_failed() -> None:
+    world = await started(failurePolicy={"retries": 0, "maxFailedTrials": 0})
+    world.set(world.pod("s-0-0"), phase="Failed")
+    await world.step()
+    assert len(world.trials) == 2
+    world.live()
+    await world.step()
+    assert world.condition("Failed", "reason") == "TooManyFailedTrials"
+    assert world.client.alive() == 0
+
+
+async def test_an_invalid_study_is_not_called_ready() -> None:
+    world = World(study_body(hyperband={"brackets": 9}))
+    await world.step()
+    assert world.condition("Failed", "reason") == "InvalidSpec"
+    assert (world.condition("Ready"), world.condition("Ready", "reason")) == (
+        "False",
+        "InvalidSpec",
+    )
+    assert "at most 2" in world.condition("Failed", "message")
+
+
+@pytest.mark.parametrize("text", ['{"\\ud800": 1}', '{"epochs": "\\ud800", "loss": 1}'])
+async def test_an_annotation_that_utf8_cannot_hold_stops_nobody(text: str) -> None:
+    world = await started()
+    world.set(world.pod("s-0-0"), reports=text)
+    world.set(world.pod("s-1-0"), phase="Succeeded", reports=REPORT)
+    await world.step()
+    assert "\\ud800" in world.trials[0]["status"]["reportError"]
+    assert world.trials[1]["status"]["state"] == "Paused"
+
+
+async def test_a_report_error_is_written_once_and_cleared() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    for loss in range(3):
+        world.set(pod, reports=[{"epochs": 0.5, "wrong": loss}] * (loss + 1))
+        await world.step()
+    writes = [call for call in world.client.calls if call == ("status", "hyperbandtrials", "s-0")]
+    assert len(writes) <= 3  # seen running, the error, that there are more
+    world.set(pod, reports=[{"epochs": 0.5, "loss": 1}])
+    await world.step()
+    assert "reportError" not in world.trials[0]["status"]
+
+
+@pytest.mark.parametrize("sign", ["deleted", "evicted", "suspended"])
+async def test_a_training_that_obeys_sigterm_pays_no_retry(sign: str) -> None:
+    world = await started(failurePolicy={"retries": 0, "maxFailedTrials": 0})
+    pod = world.pod("s-0-0")
+    if sign == "deleted":
+        pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    if sign == "suspended":
+        _spec(world, suspend=True)
+        await world.step()
+        assert "deletionTimestamp" in pod["metadata"]
+        _spec(world, suspend=False)
+    world.set(pod, phase="Succeeded")
+    if sign == "evicted":
+        disruption = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByX"}
+        pod["status"]["conditions"] = [disruption]
+        world.set(pod)
+    await world.step()
+    status = world.trials[0]["status"]
+    assert (status["state"], status["failures"]) == ("Pending", 0)
+    assert status["attempt"] == 1
+
+
+async def test_a_failed_training_beside_another_container_ends_its_pod() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    pod["status"]["containerStatuses"] = [
+        {"name": "train", "state": {"terminated": {"exitCode": 3}}},
+        {"name": "proxy", "state": {"running": {}}},
+    ]
+    world.set(pod)
+    await world.step()
+    status = world.trials[0]["status"]
+    assert (status["reason"], status["failures"]) == ("AttemptFailed", 1)
+    world.seconds += 31
+    await world.step()
+    assert "deletionTimestamp" in pod["metadata"]
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+
+
+async def test_a_failed_pod_is_left_to_its_log() -> None:
+    """A kubelet tells of the container's end a moment before the pod's."""
+    world = await started(failurePolicy={"retries": 0, "maxFailedTrials": 9})
+    pod = world.pod("s-0-0")
+    pod["status"]["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 3}}
+    world.set(pod)
+    await world.step()
+    world.set(pod, phase="Failed")
+    await world.step()
+    assert world.trials[0]["status"]["state"] == "Failed"
+    assert "deletionTimestamp" not in pod["metadata"]
+
+
+async def test_what_pods_wait_for_is_said_in_their_own_words() -> None:
+    world = World()
+    await world.step()
+    pod = world.pod("s-0-0")
+    waiting = {"reason": "ErrImagePull", "message": "no such image: trainer"}
+    pod["status"] = {
+        "phase": "Pending",
+        "containerStatuses": [{"name": "train", "state": {"waiting": waiting}}],
+    }
+    world.set(pod)
+    await world.step()
+    said = world.condition("Progressing", "message")
+    assert "ErrImagePull 1 (s-0-0: no such image: trainer)" in said
+
+
+async def test_deleting_a_trial_ends_its_pod_before_another_starts() -> None:
+    world = await started()
+    uid = world.trials[0]["metadata"]["uid"]
+    del world.client.objects["hyperbandtrials", "s-0"]
+    world.task.trial_gone(uid)
+    for _ in range(3):
+        await world.step()
+    assert "deletionTimestamp" in world.pod("s-0-0")["metadata"]
+    assert world.client.most_alive <= 2
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+    assert world.client.most_alive <= 2
+
+
+@pytest.mark.parametrize(
+    "edit", [{"targetLevel": 99}, {"state": "Paused", "rungs": []}, {"curve": [{}]}, {"rungs": 5}]
+)
+async def test_an_edited_trial_is_named(edit: Body) -> None:
+    world = await started()
+    trial = world.trials[0]
+    trial["status"] |= edit
+    world.client.touch(trial)
+    world.set(world.pod("s-0-0"), phase="Succeeded", reports=REPORT)
+    for _ in range(3):
+        await world.step()
+    assert world.condition("Ready", "reason") == "TrialUnreadable"
+    assert "HyperbandTrial s-0" in world.condition("Ready", "message")
+
+
+async def test_what_the_server_forbids_is_shown() -> None:
+    world = World()
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if verb == "create" and name == "s-1":
+            raise Forbidden(403, "Forbidden", "exceeded quota: trials")
+
+    world.client.fault = fault
+    for _ in range(2):
+        await world.step()
+    assert "exceeded quota" in world.condition("Ready", "message")
+    world.client.fault = lambda *_: None
+    await world.run()
+    check(world)
+
+
+async def test_forged_pods_with_our_owner_are_ignored_unless_named_as_ours() -> None:
+    world = await started()
+    for name in ("evil-99999999999999999999", "evil-0", "s-0-007"):
+        forged = json.loads(json.dumps(world.pod("s-0-0")))
+        forged["metadata"]["name"] = name
+        forged["metadata"]["annotations"] = {names.METRICS_ANNOTATION: json.dumps(REPORT)}
+        world.show(world.client.add(PODS, forged))
+    await world.step()
+    assert "rungs" not in world.trials[0]["status"] or not world.trials[0]["status"]["rungs"]
+    assert not any("deletionTimestamp" in p["metadata"] for p in world.client.bodies(PODS))
+
+
+async def test_lowered_parallelism_holds_from_the_next_launch_on() -> None:
+    world = await started()
+    _spec(world, parallelism=1)
+    world.live()
+    await world.step()
+    assert sum(not is_over(as_(p, Pod)) for p in world.client.bodies(PODS)) <= 1
+    await world.run()
+    check(world)
+
+
+def _spec(world: World, **changes: Any) -> None:
+    """A user changes the spec."""
+    world.study["spec"] |= changes
+    world.study["metadata"]["generation"] += 1
+    world.task.update(as_(world.client.touch(world.study), dict))
+
+
+def test_the_faults_are_what_a_client_raises() -> None:
+    assert issubclass(Conflict, ApiError)
+    assert not issubclass(Killed, Exception)
