@@ -1,0 +1,49 @@
+"""The sample manifests are valid studies, and the example trains what they suggest."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hyperband.api.study import StudyResource, parse_study
+from hyperband.core.searchers.random import Random
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "manifests/samples").glob("*.yaml"))
+
+
+class Loader(yaml.SafeLoader):
+    """Reads 1e-4 as a number, as kubectl does."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
+def load(path: Path) -> StudyResource:
+    body: dict[str, Any] = yaml.load(path.read_text(), Loader)
+    body["metadata"]["uid"] = "00000000-0000"
+    return parse_study(body)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_samples_are_valid(path: Path) -> None:
+    study = load(path)
+    assert study.name == path.stem
+    (container,) = study.template.spec["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+
+
+@pytest.mark.parametrize("name", ["digits", "digits-stopping"])
+def test_the_example_takes_every_configuration(name: str) -> None:
+    spec = importlib.util.spec_from_file_location("train", ROOT / "examples/digits/train.py")
+    assert spec is not None and spec.loader is not None
+    train = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(train)
+    searcher = Random(load(ROOT / f"manifests/samples/{name}.yaml").study)
+    for index in range(36):
+        train.Network(train.Config(**searcher.suggest(index).parameters))
