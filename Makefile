@@ -1,0 +1,84 @@
+# Every target explains itself in `make help`. Caches, the virtual environment among them, live in
+# $(CACHE); outside of it and of this folder only Go and pip fill caches of their own.
+CACHE ?= $(or $(HYPERBAND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hyperband-operator)
+PYTHON ?= python3
+# One environment for each set of dependencies and interpreter; it holds no code of ours.
+VENV := $(CACHE)/venv/$(shell ($(PYTHON) hack/requirements.py; cat constraints.txt; $(PYTHON) -VV) | sha256sum | cut -c1-16)
+PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest -o cache_dir=$(CACHE)/pytest
+
+export HYPERBAND_CACHE := $(CACHE)
+export KUBECACHEDIR := $(CACHE)/kubectl
+export PYTHONPATH := $(CURDIR)/operator:$(CURDIR)
+export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+# The operator and its tests never want more than one BLAS thread.
+export OPENBLAS_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help env up run watch load demo test test-unit test-cluster verify generate bench down clean
+
+help: ## Show this text
+	@echo "HyperbandStudy on Kubernetes. Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo "KUBECONFIG=FILE make demo   uses that cluster instead of making one."
+
+env: $(VENV)/complete ## Make the virtual environment (in the cache)
+$(VENV)/complete:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one with PYTHON=…" >&2; exit 2; }
+	@echo "… making the virtual environment, about 1 min the first time" >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) hack/requirements.py | $(PY) -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -r /dev/stdin
+	@touch $@
+
+up: env ## Start the kind cluster, or reuse it; prints its kubeconfig's path last
+	@$(PY) -m hack.cluster up
+
+run: env ## Run the operator here, in the foreground, for the current kubeconfig
+	@$(PY) -m hyperband.cli operator
+
+watch: env ## Follow a study: make watch STUDY=digits NAMESPACE=default
+	@$(PY) -m hyperband.cli watch $(STUDY) $(if $(NAMESPACE),-n $(NAMESPACE))
+
+load: env ## Load an image of your own into the kind cluster's nodes: make load IMAGE=trainer:1
+	@$(PY) -m hack.cluster load $(IMAGE)
+
+demo: env ## Set everything up, tune the digits sample and show the best configuration
+	@$(PY) -m hack.demo
+
+test: env verify ## Set everything up and run all tests
+	@$(PY) -m hack.cluster up
+	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST)
+
+test-unit: env ## Run the tests that need no cluster
+	@$(PYTEST) -m "not cluster"
+
+test-cluster: env ## Run the tests on the kind cluster
+	@$(PY) -m hack.cluster up
+	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) -m cluster
+
+verify: env ## Check generated files, lint, types and import arrows
+	@$(PY) -m hack.generate --check
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m mypy
+	@$(PY) -m mypy hack
+	@$(VENV)/bin/lint-imports --no-cache
+
+generate: env ## Write the generated files again: CRDs, policies, golden pods of the tests
+	@$(PY) -m hack.generate
+	@UPDATE_GOLDEN=1 $(PYTEST) -q tests/kubernetes/test_render.py
+	@$(PY) -m ruff format --quiet .
+
+bench: env ## Measure decisions and the operator's answers (see benchmarks/README.md)
+	@$(PY) -m benchmarks
+
+down: ## Take the cluster down; leaves nothing outside the cache
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m hack.cluster down
+
+clean: down ## Take everything down and delete the caches too
+	rm -rf "$(CACHE)"

@@ -1,0 +1,173 @@
+"""``python -m hack.cluster COMMAND``: the local cluster, up and down."""
+
+import argparse
+import fcntl
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from hack.cluster import engine as engines
+from hack.cluster import images, install, kindcluster, leftovers, network, nodeimage, paths
+from hack.cluster.engine import Engine
+from hack.cluster.run import ClusterError, inherit, say
+
+
+def up(_: argparse.Namespace) -> int:
+    """Make or reuse the cluster; the last line of stdout is the kubeconfig's path."""
+    engine = engines.ensure()
+    kindcluster.kind_program()
+    image, official = nodeimage.ensure(engine)
+    kindcluster.ensure(engine, image, official)
+    if not official:
+        network.ensure_pod_network(engine)
+    network.wait_ready()
+    network.ensure_gpus()
+    images.ensure_trial(engine)
+    install.apply_all()
+    say("the cluster is up")
+    print(paths.KUBECONFIG)
+    return 0
+
+
+def down(_: argparse.Namespace) -> int:
+    """Remove the cluster and stop our engine; the caches stay."""
+    engine = engines.running()
+    if engine is None and engines.was_started():
+        # The engine was killed. Only an engine can remove what containers left in its data.
+        engine = _restarted()
+    if engine is not None:
+        kindcluster.delete(engine)
+        if engine.private and kindcluster.others(engine):
+            say("the engine stays: another kind cluster is on it")
+            return 0
+    if engines.was_started():
+        engines.stop(engine)
+    leftovers.unmount_below(paths.IMAGES)
+    say("nothing is up")
+    return 0
+
+
+def kubeconfig(_: argparse.Namespace) -> int:
+    """Print the path of the kubeconfig of the cluster that is up."""
+    if not kindcluster.api_answers():
+        raise ClusterError("no cluster is up: `make up` (python -m hack.cluster up) makes one")
+    print(paths.KUBECONFIG)
+    return 0
+
+
+def status(_: argparse.Namespace) -> int:
+    """Say in a few lines what is there."""
+    engine = engines.running()
+    if engine is None:
+        print("engine:  none\ncluster: none")
+        return 0
+    whose = f"our own ({engines.SOCKET})" if engine.private else "the one on this host"
+    print(f"engine:  {whose}")
+    found = kindcluster.nodes(engine)
+    if not found:
+        print("cluster: none")
+        return 0
+    answers = "answers" if kindcluster.api_answers() else "does not answer"
+    print(f"cluster: {paths.CLUSTER_NAME}, its API server {answers}")
+    for node in found:
+        print(f"  {node.name}: {node.state}")
+    print(f"kubeconfig: {paths.KUBECONFIG}\ncheckpoints: {paths.CHECKPOINTS}")
+    return 0
+
+
+def load(arguments: argparse.Namespace) -> int:
+    """Load an image of the engine into the nodes."""
+    engine = _running()
+    if not kindcluster.nodes(engine):
+        raise ClusterError("no cluster is up: `make up` (python -m hack.cluster up) makes one")
+    kindcluster.load(engine, arguments.image)
+    return 0
+
+
+def build_trial(_: argparse.Namespace) -> int:
+    """Build and load the trial image alone."""
+    images.ensure_trial(_running())
+    print(images.TRIAL)
+    return 0
+
+
+def docker(arguments: argparse.Namespace) -> int:
+    """Run the docker CLI against the engine that holds the nodes."""
+    return engines.docker_command(_running(), arguments.arguments)
+
+
+def _running() -> Engine:
+    engine = engines.running()
+    if engine is None:
+        raise ClusterError("no engine is up: `make up` (python -m hack.cluster up) starts one")
+    return engine
+
+
+def _restarted() -> Engine | None:
+    try:
+        return engines.ensure()
+    except ClusterError as failure:
+        say(f"the engine does not start again ({failure}); what it left is removed without it")
+        return None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the cache's lock: two at once would undo each other's work."""
+    paths.CACHE.mkdir(parents=True, exist_ok=True)
+    with paths.LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("… waiting for another command of this kind to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        inherit(lock.fileno())
+        yield
+
+
+_WRITERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "up": up,
+    "down": down,
+    "load": load,
+    "build-trial": build_trial,
+}
+_READERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "kubeconfig": kubeconfig,
+    "status": status,
+    "docker": docker,
+}
+
+
+def main() -> int:
+    """Run the command and turn what fails into one message and an exit code."""
+    # What follows `docker` is docker's own, `--help` included.
+    if sys.argv[1:2] == ["docker"]:
+        return _guarded(docker, argparse.Namespace(arguments=sys.argv[2:]))
+    parser = argparse.ArgumentParser(prog="python -m hack.cluster", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, function in {**_WRITERS, **_READERS}.items():
+        command = commands.add_parser(name, help=function.__doc__)
+        if name == "load":
+            command.add_argument("image")
+        elif name == "docker":
+            command.add_argument("arguments", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    if arguments.command in _READERS:
+        return _guarded(_READERS[arguments.command], arguments)
+    with _alone():
+        return _guarded(_WRITERS[arguments.command], arguments)
+
+
+def _guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    try:
+        return command(arguments)
+    except ClusterError as failure:
+        print(f"hack.cluster: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""The pinned versions, in one place: everything that is downloaded, built or cached names these."""
+
+from typing import Final
+
+KUBERNETES: Final = "v1.34.4"
+KIND: Final = "v0.30.0"
+ETCD: Final = "v3.6.5"
+COREDNS: Final = "v1.12.1"
+# containerd's own sandbox image is 3.10, kubeadm asks for 3.10.1: the same program serves both.
+PAUSE: Final = ("3.10", "3.10.1")
+DEBIAN: Final = "bookworm"
+
+# The image that kind v0.30.0 itself defaults to: its authors ask for these exact bits.
+OFFICIAL_NODE_IMAGE: Final = (
+    "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
+)
+OFFICIAL_PYTHON_IMAGE: Final = "python:3.11-slim"
+NUMPY: Final = "2.3.4"
+SCIKIT_LEARN: Final = "1.7.2"
+
+
+def staging_version() -> str:
+    """The version of the k8s.io/* libraries that are published with this Kubernetes (v0.34.4)."""
+    _, minor, patch = KUBERNETES.split(".")
+    return f"v0.{minor}.{patch}"
+
+
+def kubernetes_minor() -> str:
+    """The minor version alone, as the API server reports it ("34")."""
+    return KUBERNETES.split(".")[1]
