@@ -1,0 +1,69 @@
+"""Fixtures of the tests that need a cluster: they fail, never skip, where there is none."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client, config
+
+connect: Any = config.new_client_from_config  # the package types it only in part
+
+MEND = "run `make test-cluster`, or set KUBECONFIG to a cluster with crds/ and manifests/install"
+REPORTER = Path(__file__).resolve().parents[2] / "manifests/namespace/reporter.yaml"
+TIMEOUT_SECONDS = 10
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The kubeconfig of a cluster that answers and has the definitions installed."""
+    chosen = os.environ.get("HYPERBAND_KUBECONFIG") or os.environ.get("KUBECONFIG")
+    if not chosen:
+        pytest.fail(f"neither HYPERBAND_KUBECONFIG nor KUBECONFIG is set: {MEND}", pytrace=False)
+    path = Path(chosen)
+    if not path.is_file():
+        pytest.fail(f"there is no kubeconfig at {path}: {MEND}", pytrace=False)
+    try:
+        with connect(str(path)) as connection:
+            found = client.ApisApi(connection).get_api_versions(_request_timeout=TIMEOUT_SECONDS)
+    except Exception as error:  # whatever keeps it from answering
+        pytest.fail(f"no cluster answers at {path} ({error}): {MEND}", pytrace=False)
+    if not any(group.name == "hyperband.dev" for group in found.groups):
+        pytest.fail(f"the cluster at {path} has no HyperbandStudy: {MEND}", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def connection(kubeconfig: Path) -> Iterator[Any]:
+    """A connection of the `kubernetes` package, as the kubeconfig's user."""
+    with connect(str(kubeconfig)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bare_namespace(connection: Any) -> Iterator[str]:
+    """A namespace of the test's own, in which nothing may report."""
+    core: Any = client.CoreV1Api(connection)
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    core.create_namespace({"metadata": {"name": name, "labels": {"hyperband.dev/test": ""}}})
+    try:
+        yield name
+    finally:
+        core.delete_namespace(name)
+
+
+@pytest.fixture
+def namespace(connection: Any, bare_namespace: str) -> str:
+    """A namespace of the test's own, in which trials may report."""
+    core: Any = client.CoreV1Api(connection)
+    rbac: Any = client.RbacAuthorizationV1Api(connection)
+    create: dict[str, Any] = {
+        "ServiceAccount": core.create_namespaced_service_account,
+        "RoleBinding": rbac.create_namespaced_role_binding,
+    }
+    for manifest in yaml.safe_load_all(REPORTER.read_text(encoding="utf-8")):
+        create[manifest["kind"]](bare_namespace, manifest)
+    return bare_namespace

@@ -1,0 +1,273 @@
+"""What tests on the cluster share: an operator process, studies with tiny trainers, and a census.
+
+Tests wait for conditions through `eventually`; no test waits for a fixed time.
+"""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hyperband.api import names
+from hyperband.backends.kubernetes.attempts import is_over
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.connection import connect
+from hyperband.backends.kubernetes.informer import Change, Informer
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Pod
+
+IMAGE = "hyperband.dev/digits:dev"
+TIMEOUT = 180.0  # on a busy machine of two cores; a bound, not an expectation
+
+# A trainer in a line: loss falls with epochs and depends on the parameter x. It "trains" fast,
+# keeps its progress in the checkpoint folder, and says in its log where it went on.
+GOOD = """
+import time
+from hyperband.report import checkpoint, parameters, report, resource_target, resume_from
+x, start = parameters()["x"], 0
+if path := resume_from():
+    start = int(path.read_text())
+    print(f"resumed from epoch {start}", flush=True)
+for epoch in range(start + 1, int(resource_target()) + 1):
+    time.sleep(PAUSE)
+    with checkpoint(epoch) as target:
+        target.write_text(str(epoch))
+    report(epochs=epoch, loss=(x - 0.3) ** 2 + 1 / epoch)
+    print(f"epoch {epoch}", flush=True)
+"""
+
+
+def trainer(code: str = GOOD, pause: float = 0.05) -> list[str]:
+    """A container's command."""
+    return ["python3", "-c", code.replace("PAUSE", str(pause))]
+
+
+def study(name: str, command: list[str] | None = None, **changes: Any) -> dict[str, Any]:
+    """A small study: 1 to 9 epochs, three rungs, one parameter."""
+    spec: dict[str, Any] = {
+        "objective": {"metric": "loss"},
+        "resource": {"name": "epochs", "min": 1, "max": 9},
+        "hyperband": {"mode": "Promotion"},
+        "searcher": {"type": "Random", "seed": 1},
+        "parameters": [{"name": "x", "type": "Float", "min": 0, "max": 1}],
+        "parallelism": 4,
+        "maxTrials": 9,
+        "checkpoint": {"volume": {"hostPath": {"path": "/checkpoints", "type": "Directory"}}},
+        "trialTemplate": {
+            "spec": {
+                "terminationGracePeriodSeconds": 2,
+                "containers": [
+                    {
+                        "name": "train",
+                        "image": IMAGE,
+                        "imagePullPolicy": "IfNotPresent",
+                        "command": command or trainer(),
+                        "resources": {
+                            "requests": {"cpu": "20m"},
+                            "limits": {"nvidia.com/gpu": 1},
+                        },
+                    }
+                ],
+            }
+        },
+    }
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.STUDY_KIND,
+        "metadata": {"name": name},
+        "spec": spec | changes,
+    }
+
+
+def operator_kubeconfig(folder: Path) -> Path:
+    """A kubeconfig of the operator's own service account: it may do what its role says, no more."""
+    token = _kubectl("create", "token", "-n", "hyperband-system", "hyperband-operator")
+    config = yaml.safe_load(_kubectl("config", "view", "--raw", "--minify", "--flatten"))
+    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token.strip()}}]
+    path = folder / "operator.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def _kubectl(*words: str) -> str:
+    done = subprocess.run(["kubectl", *words], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
+class Operator:
+    """An operator process for one namespace, which can be killed and started again."""
+
+    def __init__(self, namespace: str, log: Path) -> None:
+        self.namespace, self.log = namespace, log
+        self._kubeconfig = str(operator_kubeconfig(log.parent))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "hyperband.cli", "operator"),
+                    *("-n", self.namespace, "--kubeconfig", self._kubeconfig),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """Ends the process; SIGKILL leaves it no time for anything."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(timeout=30)
+        self._process = None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def text(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+
+@contextlib.contextmanager
+def running_operator(namespace: str, log: Path) -> Iterator[Operator]:
+    """An operator that is ended with the test; it must still be alive then if it should be."""
+    operator = Operator(namespace, log)
+    operator.start()
+    try:
+        yield operator
+        assert "403 Forbidden" not in operator.text(), "its role lacks something"
+    finally:
+        if operator.alive:
+            operator.kill(signal.SIGTERM)
+
+
+class Bench:
+    """A namespace on the cluster, seen through a client."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.client, self.namespace = client, namespace
+
+    async def apply(self, body: dict[str, Any]) -> dict[str, Any]:
+        return await self.client.create(STUDIES, self.namespace, body, dict)
+
+    async def study(self, name: str) -> dict[str, Any]:
+        return await self.client.get(STUDIES, self.namespace, name, dict)
+
+    async def trials(self, study: str) -> list[dict[str, Any]]:
+        """The trial objects, by index."""
+        selector = f"{names.STUDY_LABEL}={study}"
+        pages = self.client.pages(TRIALS, dict, self.namespace, label_selector=selector)
+        items = [item async for page in pages for item in page.items]
+        return sorted(items, key=lambda item: int(item["spec"]["index"]))
+
+    async def pods(self, study: str | None = None) -> list[Pod]:
+        selector = f"{names.STUDY_LABEL}={study}" if study else None
+        pages = self.client.pages(PODS, Pod, self.namespace, label_selector=selector)
+        return [item async for page in pages for item in page.items]
+
+    async def finished(self, name: str, timeout: float = TIMEOUT) -> dict[str, Any]:
+        """The study once it is over."""
+
+        async def over() -> dict[str, Any] | None:
+            body = await self.study(name)
+            return body if condition(body, "Finished") == "True" else None
+
+        return await eventually(over, f"study {name} is finished", timeout)
+
+    async def log(self, pod: str) -> str:
+        """A pod's log, through kubectl: the client has no need of logs."""
+        process = await asyncio.create_subprocess_exec(
+            "kubectl", "logs", "-n", self.namespace, pod, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
+        return output.decode()
+
+
+@contextlib.asynccontextmanager
+async def bench(kubeconfig: str, namespace: str) -> AsyncIterator[Bench]:
+    async with Client(connect(kubeconfig)) as client:
+        yield Bench(client, namespace)
+
+
+async def eventually(
+    probe: Callable[[], Awaitable[Any]], what: str, timeout: float = TIMEOUT
+) -> Any:
+    """What `probe` gives as soon as it gives something true.
+
+    Raises:
+        AssertionError: it never did.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        found = await probe()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain until {what}"
+        await asyncio.sleep(0.2)
+
+
+def condition(body: dict[str, Any], type_: str, key: str = "status") -> str:
+    """A condition's status, or another of its fields; "" if it is not there."""
+    rows = (body.get("status") or {}).get("conditions") or []
+    return next((str(row[key]) for row in rows if row["type"] == type_), "")
+
+
+class Census:
+    """Watches a study's pods all the time and remembers the most that were alive at once."""
+
+    def __init__(self) -> None:
+        self.alive: set[str] = set()
+        self.most = 0
+        self.seen: dict[str, str] = {}  # pod name: uid
+        self.twice: list[str] = []  # names that two pods had
+
+    def changed(self, change: Change, old: Pod | None, new: Pod | None) -> None:
+        if new is None:
+            assert old is not None
+            self.alive.discard(old.metadata.uid)
+            return
+        name, uid = new.metadata.name, new.metadata.uid
+        if self.seen.setdefault(name, uid) != uid:
+            self.twice.append(name)
+        if is_over(new):
+            self.alive.discard(uid)
+        else:
+            self.alive.add(uid)
+        self.most = max(self.most, len(self.alive))
+
+
+@contextlib.asynccontextmanager
+async def census(bench: Bench) -> AsyncIterator[Census]:
+    counted = Census()
+    informer = Informer(
+        bench.client,
+        PODS,
+        Pod,
+        namespace=bench.namespace,
+        label_selector=names.STUDY_LABEL,
+        on_change=counted.changed,
+    )
+    task = asyncio.create_task(informer.run())
+    try:
+        await informer.synced.wait()
+        yield counted
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def check_records(trials: list[dict[str, Any]], expected: int) -> None:
+    """What must hold of a finished study's trials, whatever happened to it."""
+    assert [int(t["spec"]["index"]) for t in trials] == list(range(expected))
+    sequence = sorted(v["sequence"] for t in trials for v in t["status"].get("rungs", []))
+    assert sequence == list(range(len(sequence))), "every value once, none lost"
+    for trial in trials:
+        assert trial["status"]["state"] not in ("Pending", "Running")
+        levels = [value["level"] for value in trial["status"].get("rungs", [])]
+        assert levels == sorted(set(levels))

@@ -1,0 +1,69 @@
+"""The samples as a user applies them, with fewer trials, followed by `hyperband watch`."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.harness import Bench, bench, check_records, condition, running_operator
+
+pytestmark = pytest.mark.cluster
+
+SAMPLES = Path(__file__).resolve().parents[2] / "manifests/samples"
+TRIALS = 8
+
+
+def sample(name: str) -> dict[str, Any]:
+    body: dict[str, Any] = yaml.safe_load((SAMPLES / f"{name}.yaml").read_text())
+    body["spec"]["maxTrials"] = TRIALS
+    # PyYAML reads 1e-4 as a string; kubectl reads a number.
+    for parameter in body["spec"]["parameters"]:
+        for bound in ("min", "max"):
+            if isinstance(parameter.get(bound), str):
+                parameter[bound] = float(parameter[bound])
+    return body
+
+
+async def watch(here: Bench, name: str) -> tuple[int | None, str]:
+    """Follows a study with the command line, as a person would."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hyperband.cli", "watch", name, "-n", here.namespace),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("name", ["digits", "digits-stopping", "shell"])
+async def test_sample(kubeconfig: str, namespace: str, tmp_path: Path, name: str) -> None:
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here:
+            await here.apply(sample(name))
+            code, said = await watch(here, name)
+            body, trials = await here.study(name), await here.trials(name)
+            resumed = [t for t in trials if t["status"]["attempt"] > 0]
+            logs = [
+                await here.log(f"{t['metadata']['name']}-{t['status']['attempt']}") for t in resumed
+            ]
+
+    assert code == 0
+    assert condition(body, "Succeeded") == "True"
+    check_records(trials, TRIALS)
+    for line in ("Exhausted: ", "Best: val_loss ", "Trained: ", "GPU-seconds: "):
+        assert line in said
+    # It learns: guessing one of ten digits costs 2.3.
+    assert body["status"]["best"]["value"] < 1.0
+    if name == "digits-stopping":
+        assert body["status"]["trials"]["stopped"] > 0
+        assert not resumed
+    else:
+        assert body["status"]["promotions"] > 0
+        for trial, log in zip(resumed, logs, strict=True):
+            before = trial["status"]["rungs"][-2]["resource"]
+            assert f"resumed from epoch {before:g}" in log
+            assert f"\nepoch {before:g} " not in log, "nothing is trained twice"
