@@ -1,0 +1,1 @@
+"""Measurements. Ratios and growth are what to trust: machines differ, and ours are noisy."""
