@@ -44,7 +44,8 @@ def no_api_server() -> Iterator[None]:
 async def test_a_study_outlives_an_outage_of_the_api_server(
     kubeconfig: str, namespace: str, tmp_path: Path
 ) -> None:
-    with running_operator(namespace, tmp_path / "operator.log") as operator:
+    # A new API server refuses everybody until it has read the roles.
+    with running_operator(namespace, tmp_path / "operator.log", may_be_refused=True) as operator:
         async with bench(kubeconfig, namespace) as here, census(here) as counted:
             await here.apply(study("outage", trainer(pause=2.0), maxTrials=6))
 
