@@ -86,21 +86,19 @@ def test_a_slow_server_never_blocks_training(pod: FakeServer) -> None:
     assert len(pod.requests[-1].reports) == 200
 
 
-def test_a_missing_role_binding_is_named_once_and_training_goes_on(
+def test_a_missing_role_binding_is_named_once_and_waited_for(
     pod: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = '{"message": "pods \\"digits-0-0\\" is forbidden: cannot patch resource"}'
-    pod.answers.extend([Answer(403, message)] * 20)
+    pod.answers.extend([Answer(403, message)] * 2)
     for epoch in (1, 2, 3):
         report(epochs=epoch, val_loss=0.5)
-        flush(10)
+    assert flush(10)  # the binding has come: what was refused is not lost
+    assert [each["epochs"] for each in pod.requests[-1].reports] == [1, 2, 3]
     (first, last) = capsys.readouterr().err.splitlines()
     assert "403 pods" in first and "RoleBinding hyperband-reporter is missing" in first
     assert "kubectl apply -n team -f manifests/namespace/reporter.yaml" in first
-    assert last == "hyperband.report: the last report was not delivered"
-    pod.answers.clear()
-    assert flush(10)  # the binding has come: what was refused is not lost
-    assert [each["epochs"] for each in pod.requests[-1].reports] == [1, 2, 3]
+    assert last == "hyperband.report: reports are delivered again"
 
 
 def test_a_server_that_comes_back_gets_everything(
@@ -130,12 +128,18 @@ def test_one_line_when_it_fails_and_one_when_it_works_again(
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(401, "token"), (404, "team/digits-0-0 is gone"), (413, "256 KiB"), (422, "256 KiB")],
+    [(404, "team/digits-0-0 is gone"), (413, "256 KiB"), (422, "256 KiB")],
 )
 def test_what_repeating_cannot_mend_is_refused(server: FakeServer, status: int, words: str) -> None:
     server.answers.append(Answer(status, "no"))
     outcome = PodAnnotation(server.environment, server.mount)("[]")
     assert isinstance(outcome, Refused) and words in outcome.problem
+
+
+def test_a_server_that_has_not_read_its_accounts_yet_is_asked_again(server: FakeServer) -> None:
+    server.answers.append(Answer(401, "Unauthorized"))
+    outcome = PodAnnotation(server.environment, server.mount)("[]")
+    assert isinstance(outcome, Failed) and "token" in outcome.problem
 
 
 def test_a_policy_s_own_message_is_enough(server: FakeServer) -> None:

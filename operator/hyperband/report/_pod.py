@@ -17,7 +17,10 @@ from hyperband.report._outbox import Delivered, Failed, Outcome, Refused
 
 TIMEOUT = 10.0  # seconds, for connecting and for each read
 _MAX_RESPONSE = 1024 * 1024  # bytes
-_RETRIED = (408, 409, 429)  # and 5xx
+_POLICY = "ValidatingAdmissionPolicy"  # its refusal, also a 403, is about the report itself
+# Besides 5xx. Among them 401 and 403: an API server that has just started answers so until it has
+# read accounts and roles, and a role that is missing may yet be given.
+_RETRIED = (401, 403, 408, 409, 429)
 
 
 class PodAnnotation:
@@ -49,9 +52,10 @@ class PodAnnotation:
         if 200 <= status < 300:
             return Delivered()
         problem = f"{status} {_message(body)}".rstrip()
-        if status in _RETRIED or status >= 500:
-            return Failed(problem, _seconds(headers.get("Retry-After")))
-        return Refused(problem + self._mend(status, problem))
+        said = problem + self._mend(status, problem)
+        if (status in _RETRIED or status >= 500) and _POLICY not in problem:
+            return Failed(said, _seconds(headers.get("Retry-After")))
+        return Refused(said)
 
     def _patch(self, text: str) -> tuple[int, http.client.HTTPMessage, bytes]:
         # Token and authority are read for each request, as the kubelet renews them. So is the
@@ -83,7 +87,7 @@ class PodAnnotation:
         """What to do about it, where the server's own message does not say."""
         if status == 401:
             return f": the token in {self._mount} is not valid"
-        if status == 403 and "ValidatingAdmissionPolicy" not in problem:
+        if status == 403 and _POLICY not in problem:
             return (
                 ": the pod's service account may not patch pods. RoleBinding "
                 f"{REPORTER_SERVICE_ACCOUNT} is missing in namespace {self._namespace}: "
