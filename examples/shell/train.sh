@@ -101,10 +101,10 @@ send() { # <json list> <retries> <seconds>
   { printf 'Authorization: Bearer '; cat "$secrets/token"; } >"$scratch/authorization"
   printf '{"metadata":{"annotations":{"hyperband.dev/metrics":"%s"}}}' \
     "$(printf '%s' "$1" | sed 's/"/\\"/g')" >"$scratch/patch"
-  # --retry waits 1, 2, 4 … seconds, or as long as the server says (429), also after 5xx and
-  # timeouts.
+  # --retry waits 1, 2, 4 … seconds, or as long as the server says (429). After all errors: an API
+  # server that has just started answers 401 and 403 until it has read accounts and roles.
   if run curl --silent --show-error --fail-with-body --request PATCH --output "$scratch/answer" \
-    --retry "$2" --retry-max-time "$3" --retry-connrefused --max-time 10 \
+    --retry "$2" --retry-max-time "$3" --retry-all-errors --max-time 10 \
     --cacert "$secrets/ca.crt" --header "@$scratch/authorization" \
     --header 'Content-Type: application/merge-patch+json' --data "@$scratch/patch" \
     "https://$KUBERNETES_SERVICE_HOST:${KUBERNETES_SERVICE_PORT:-443}/api/v1/namespaces/$HYPERBAND_POD_NAMESPACE/pods/$HYPERBAND_POD_NAME"; then
