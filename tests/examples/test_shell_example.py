@@ -90,9 +90,16 @@ def test_reports_reach_the_annotation_or_the_script_fails(digits: Path, tmp_path
         path = server.requests[-1].path.partition("?")[0]
         assert path == "/api/v1/namespaces/team/pods/digits-0-0"
 
-        server.answers.append(Answer(403, "no RoleBinding"))
+        server.answers.append(Answer(403, "roles are not read yet"))
         status, _, err = run(digits, tmp_path, **server.environment)
-        assert status == 1 and "no RoleBinding" in err and "last report not delivered" in err
+        assert status == 0, err
+
+        # A curl that has tried for long enough.
+        (tmp_path / "curl").write_text("#!/bin/sh\nexit 22\n")
+        (tmp_path / "curl").chmod(0o755)
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        status, _, err = run(digits, tmp_path, **server.environment, PATH=path)
+        assert status == 1 and "last report not delivered" in err
 
 
 def test_a_training_that_diverges_says_so(digits: Path, tmp_path: Path) -> None:
