@@ -140,6 +140,7 @@ def test_the_status_fits_the_definition() -> None:
         blocked=None,
         suspended=False,
         finish=None,
+        running=True,
         progress_message="going on",
         generation=1,
         before=[],

@@ -57,13 +57,12 @@ def study_body(**spec: Any) -> Body:
 class FakeClient:
     """The part of `Client` that a study's task uses."""
 
-    def __init__(self, parallelism: int) -> None:
+    def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Body] = {}
         self.calls: list[tuple[str, str, str]] = []
         self.fault: Fault = lambda *_: None
         self.most_alive = 0
         self._revision = itertools.count(1)
-        self._parallelism = parallelism
 
     def add(self, kind: Kind, body: Mapping[str, Any]) -> Body:
         body = json.loads(json.dumps(body))
@@ -100,6 +99,7 @@ class FakeClient:
     ) -> Any:
         name = body["metadata"]["name"]
         if dry_run:
+            self._call("before", "dry-run", kind, name)
             return as_(body, dict)
         self._call("before", "create", kind, name)
         if (kind.plural, name) in self.objects:
@@ -122,17 +122,22 @@ class FakeClient:
         if known.get("status") != status:
             known["status"] = status
             self.touch(known)
+        answer = as_(known, type_)
         self._call("after", "status", kind, name)
-        return as_(known, type_)
+        return answer
 
     async def patch(self, kind: Kind, *_: Any, **__: Any) -> Any:
         return {}  # of an event
 
-    async def delete(self, kind: Kind, namespace: str, name: str, **_: Any) -> None:
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
+    ) -> None:
         self._call("before", "delete", kind, name)
         body = self.objects.get((kind.plural, name))
         if body is None:
             raise NotFound(404)
+        if uid not in (None, body["metadata"]["uid"]):
+            raise Conflict(409, "Conflict")
         body["metadata"]["deletionTimestamp"] = START.isoformat()
         self.touch(body)
         self._call("after", "delete", kind, name)
@@ -150,7 +155,7 @@ class World:
 
     def __init__(self, body: Body | None = None) -> None:
         body = body or study_body()
-        self.client = FakeClient(body["spec"]["parallelism"])
+        self.client = FakeClient()
         self.client.add(STUDIES, body)
         self.seconds = 0.0
         self.start()

@@ -77,3 +77,9 @@ def test_a_pod_that_is_ending_or_over_is_left_alone() -> None:
         for state in (TrialState.STOPPED, TrialState.PAUSED):
             wanted = match(trial(state), [one], suspended=False)
             assert (wanted.delete, wanted.overtime) == ((), ())
+
+
+@pytest.mark.parametrize("state", [TrialState.PAUSED, TrialState.COMPLETED])
+def test_a_suspended_study_grants_no_overtime(state: TrialState) -> None:
+    wanted = match(trial(state), [pod(1)], suspended=True)
+    assert (numbers(wanted.delete), wanted.overtime) == (["s-0-1"], ())

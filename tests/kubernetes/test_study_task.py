@@ -1,6 +1,8 @@
 """The study's task on a cluster in memory: faults at every call, and what people do."""
 
 import json
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,11 +13,13 @@ from hyperband.backends.kubernetes.api_errors import (
     Conflict,
     Forbidden,
     ServerError,
+    TooManyRequests,
     Unreachable,
+    error_from,
 )
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.objects import PODS, Pod
-from tests.kubernetes.fake_cluster import Body, Killed, World, as_, study_body
+from tests.kubernetes.fake_cluster import START, Body, Killed, World, as_, study_body
 
 REPORT = [{"epochs": 1, "loss": 0.5}]
 
@@ -378,6 +382,176 @@ async def test_lowered_parallelism_holds_from_the_next_launch_on() -> None:
     world.live()
     await world.step()
     assert sum(not is_over(as_(p, Pod)) for p in world.client.bodies(PODS)) <= 1
+    await world.run()
+    check(world)
+
+
+async def test_a_pod_that_lost_its_owner_and_ended_is_lost() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    pod["metadata"]["ownerReferences"] = []
+    world.set(pod, phase="Succeeded", reports=[{"epochs": 1, "loss": -9}])
+    await world.run()
+    check(world)
+    assert world.trials[0]["status"]["disruptions"] == 1
+    assert world.study["status"]["best"]["value"] > 0, "what is nobody's reports nothing"
+
+
+@pytest.mark.parametrize("status", [400, 403, 422, 500])
+async def test_a_pod_that_the_server_refuses_holds_up_nobody_else(status: int) -> None:
+    world = World()
+    refusal = error_from(b'{"message": "admission webhook says no"}', status)
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if (verb, plural) == ("create", "pods") and name.startswith("s-0-"):
+            raise refusal
+
+    world.client.fault = fault
+    for _ in range(12):
+        await world.step()
+        assert world.condition("Ready", "reason") == "PodRejected"
+        assert "pod s-0-0 was refused: admission webhook" in world.condition("Ready", "message")
+        running = any(t.get("status", {}).get("state") == "Running" for t in world.trials)
+        assert (world.condition("Progressing") == "True") is running
+        world.live()
+    assert all(t["status"]["state"] != "Pending" for t in world.trials[1:])
+    world.client.fault = lambda *_: None
+    await world.run()
+    check(world)
+
+
+async def test_a_trial_s_own_trouble_holds_up_nobody_else() -> None:
+    world = await started()
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if (verb, name) == ("status", "s-0"):
+            raise Forbidden(403, "Forbidden", "a policy says no")
+
+    world.client.fault = fault
+    for _ in range(8):
+        world.live()
+        await world.step()
+    assert world.condition("Ready", "reason") == "RequestRefused"
+    assert "a policy says no" in world.condition("Ready", "message")
+    assert len(world.trials) == 4
+    assert all(t["status"]["state"] in ("Paused", "Completed") for t in world.trials[1:])
+    world.client.fault = lambda *_: None
+    await world.run()
+    check(world)
+
+
+async def test_a_change_of_the_spec_during_a_status_write_is_not_lost() -> None:
+    world = await started()
+    changed = False
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        nonlocal changed
+        if (moment, verb, plural) == ("after", "status", "hyperbandstudies") and not changed:
+            changed = True
+            _spec(world, suspend=True)  # its event comes before the answer to the write
+
+    world.client.fault = fault
+    world.live()
+    for _ in range(3):
+        await world.step()
+    assert changed
+    assert world.condition("Suspended") == "True"
+
+
+async def test_more_trials_asked_for_during_the_last_write_are_run() -> None:
+    world = World(study_body(maxTrials=2))
+    changed = False
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        nonlocal changed
+        states = [t.get("status", {}).get("state") for t in world.trials]
+        over = len(states) == 2 and set(states) <= {"Paused", "Completed"}
+        writes = (moment, verb, plural) == ("before", "status", "hyperbandstudies")
+        if writes and over and "Completed" in states and not changed:
+            changed = True
+            world.study["spec"]["maxTrials"] = 4
+            world.study["metadata"]["generation"] += 1
+            world.client.touch(world.study)  # nobody has told the operator yet
+
+    world.client.fault = fault
+    for _ in range(60):
+        await world.step()
+        world.live()
+    assert changed
+    assert world.study["status"]["observedGeneration"] == 2
+    check(world, trials=4)
+
+
+async def test_results_stay_in_the_status_while_trials_cannot_be_read() -> None:
+    world = await started()
+    world.live()
+    for _ in range(2):
+        await world.step()
+    before = world.study["status"]
+    assert before["best"]
+    world.start()  # a new operator
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if verb == "list":
+            raise Forbidden(403, "Forbidden", "roles are not read yet")
+
+    world.client.fault = fault
+    await world.step()
+    assert world.condition("Ready", "reason") == "RequestRefused"
+    for key in ("best", "trials", "brackets", "seed", "gpuSeconds"):
+        assert world.study["status"][key] == before[key]
+
+
+async def test_attempts_that_keep_ending_early_are_repeated_more_and_more_slowly() -> None:
+    world = await started(parallelism=1)
+    starts = []
+    for attempt in range(1, 8):
+        pod = world.pod(f"s-0-{attempt - 1}")
+        world.set(pod, phase="Failed")
+        finished = (START + timedelta(seconds=world.seconds)).isoformat()
+        pod["status"] |= {"reason": "UnexpectedAdmissionError", "startTime": finished}
+        pod["status"]["containerStatuses"] = []
+        world.set(pod)
+        ended = world.seconds
+        while (PODS.plural, f"s-0-{attempt}") not in world.client.objects:
+            if world.seconds > ended + 5:
+                assert "BackOff 1 (s-0-" in world.condition("Progressing", "message")
+            assert world.seconds < ended + 400
+            await world.step()
+        starts.append(world.seconds - ended)
+    assert starts[0] <= 1
+    assert all(later >= earlier for earlier, later in pairwise(starts))
+    assert starts[-1] >= 300
+    await world.run()
+    check(world)
+
+
+async def test_a_pod_that_does_not_end_is_named() -> None:
+    world = await started(parallelism=1)
+    pod = world.pod("s-0-0")
+    pod["spec"]["nodeName"] = "dead"
+    world.set(pod, reports=REPORT, deleting=True)
+    world.seconds += 61
+    for _ in range(3):
+        await world.step()
+    assert "Terminating 1 (s-0-0 on dead does not end)" in world.condition("Progressing", "message")
+    assert world.client.alive() == 1, "its slot is not free"
+
+
+@pytest.mark.parametrize("error", [ServerError(503, "", "busy"), TooManyRequests(429, "", "busy")])
+async def test_a_template_that_could_not_be_tried_waits(error: ApiError) -> None:
+    world = World()
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if verb == "dry-run":
+            raise error
+
+    world.client.fault = fault
+    for _ in range(3):
+        await world.step()
+    assert world.condition("Ready", "reason") == "TemplateUnchecked"
+    assert not world.trials
+    world.client.fault = lambda *_: None
     await world.run()
     check(world)
 

@@ -87,6 +87,7 @@ def conditions(
     blocked: Blocked | None,
     suspended: bool,
     finish: Finish | None,
+    running: bool,
     progress_message: str,
     generation: int,
     before: list[Mapping[str, Any]],
@@ -95,6 +96,7 @@ def conditions(
     """All conditions of a study; a transition time changes only with the status it belongs to.
 
     Args:
+        running: whether trials run, blocked or not.
         before: the conditions as they stand in the object.
         now: the time as RFC 3339.
     """
@@ -118,15 +120,15 @@ def conditions(
         else condition(READY, False, blocked.reason, blocked.message)
     )
     if finish is not None:
-        running = condition(PROGRESSING, False, finish.reason, finish.message)
-    elif blocked is not None:
-        running = condition(PROGRESSING, False, blocked.reason, blocked.message)
+        progressing = condition(PROGRESSING, False, finish.reason, finish.message)
     elif suspended:
-        running = condition(PROGRESSING, False, "Suspended", progress_message)
+        progressing = condition(PROGRESSING, False, "Suspended", progress_message)
+    elif blocked is not None and not running:
+        progressing = condition(PROGRESSING, False, blocked.reason, blocked.message)
     else:
-        running = condition(PROGRESSING, True, "TrialsRunning", progress_message)
+        progressing = condition(PROGRESSING, True, "TrialsRunning", progress_message)
     held = "spec.suspend is true" if suspended else "spec.suspend is false"
-    rows = [ready, running, condition(SUSPENDED, suspended, "Suspend", held)]
+    rows = [ready, progressing, condition(SUSPENDED, suspended, "Suspend", held)]
     for type_, true in (
         (FINISHED, finish is not None),
         (SUCCEEDED, finish is not None and finish.succeeded),

@@ -75,7 +75,8 @@ async def check_template(client: Client, pod: dict[str, Any]) -> Blocked | None:
             return Blocked("TemplateForbidden", f"a trial's pod is not allowed: {error.message}")
         if error.status in _WRONG_IN_ITSELF:
             raise InvalidStudyError("spec.trialTemplate", error.message) from error
-        # An overloaded server, say: tells nothing about the template.
+        # An overloaded server, say, tells nothing about the template.
+        return Blocked("TemplateUnchecked", f"a trial's pod could not be tried: {error.message}")
     return None
 
 

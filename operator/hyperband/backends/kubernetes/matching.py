@@ -44,7 +44,7 @@ def match(
         # The next attempt waits for the one before it, so that two never write one checkpoint.
         create = current is None and not others and trial.state is TrialState.PENDING
         return _end(others, overdue, create=create)
-    if trial.state in (TrialState.PAUSED, TrialState.COMPLETED):
+    if trial.state in (TrialState.PAUSED, TrialState.COMPLETED) and not suspended:
         return _end(living, overdue)
     return Match(delete=tuple(pod for pod in living if not is_ending(pod)))
 

@@ -69,6 +69,8 @@ def _session(connection: Connection) -> aiohttp.ClientSession:
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         request.headers.update(await connection.headers())
+        if connection.server_name:
+            request.server_hostname = connection.server_name
         return await handler(request)
 
     return aiohttp.ClientSession(

@@ -5,11 +5,20 @@ from datetime import datetime
 from typing import Any
 
 from hyperband.api import names
-from hyperband.api.status import Account, Blocked, conditions, progress
+from hyperband.api.status import (
+    FAILED,
+    READY,
+    SUCCEEDED,
+    Account,
+    Blocked,
+    conditions,
+    progress,
+)
 from hyperband.backends.kubernetes.api_errors import Conflict
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import STUDIES
 from hyperband.backends.kubernetes.recorder import Recorder
+from hyperband.backends.kubernetes.waits import Waits
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
 from hyperband.core.records import TrialState
@@ -17,8 +26,6 @@ from hyperband.core.records import TrialState
 QUIET_SECONDS = 1.0  # between two writes of one study's status
 MAX_EXAMPLE = 300  # characters of what a waiting pod says
 CONFLICTS = 5  # a spec is changed by people; more than a few in a row is something else
-
-Waiting = Mapping[str, tuple[int, str]]
 
 
 class Publisher:
@@ -40,8 +47,8 @@ class Publisher:
         body: dict[str, Any],
         *,
         engine: Engine | None = None,
-        account: Account | None = None,
-        waiting: Waiting | None = None,
+        account: Callable[[], Account] = Account,
+        waiting: Callable[[], Waits] = dict,
         suspended: bool = False,
         blocked: Blocked | None = None,
         finish: Finish | None = None,
@@ -50,11 +57,13 @@ class Publisher:
 
         Args:
             body: the study's object as last seen.
-            engine: None where the study never came so far.
-            waiting: why pods wait: for each reason how many, and one of them in words.
+            engine: None where the study's trials could not be read.
+            account: what has been spent; asked only when a status is due, as `waiting` is.
+            waiting: what pods wait for.
 
         Returns:
-            The object as it now is, and the seconds until there is more to write.
+            The object as found or written, and the seconds until there is more to write. If its
+            spec has changed meanwhile, nothing was written: decide again.
 
         Raises:
             NotFound: the study has been deleted.
@@ -65,9 +74,10 @@ class Publisher:
         old = body.get("status") or {}
         time = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         generation = body["metadata"].get("generation", 0)
-        status: dict[str, Any] = {"observedGeneration": generation}
+        # What is known of the trials stays, also while they cannot be read.
+        status: dict[str, Any] = {**old, "observedGeneration": generation}
         if engine is not None:
-            status |= progress(engine, account or Account())
+            status |= progress(engine, account())
         status["startTime"] = old.get("startTime") or time
         if finish is not None:
             status["completionTime"] = old.get("completionTime") or time
@@ -75,7 +85,8 @@ class Publisher:
             blocked=blocked,
             suspended=suspended,
             finish=finish,
-            progress_message=_progress(engine, waiting or {}),
+            running=engine is not None and engine.states[TrialState.RUNNING] > 0,
+            progress_message=_progress(engine, waiting()),
             generation=generation,
             before=old.get("conditions") or [],
             now=time,
@@ -83,14 +94,22 @@ class Publisher:
         status = {key: value for key, value in status.items() if value is not None}
         if old != status:
             self._due = now + QUIET_SECONDS
-            body = await self._write(body, status)
+            body, written = await self._write(body, status)
+            if not written:
+                return body, 0.0
             self._announce(old, status)
         return body, await self._recorder.flush(last=finish is not None)
 
-    async def _write(self, body: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-        """Writes on top of whatever version of the object there is: the status is ours alone."""
-        metadata = body["metadata"]
+    async def _write(
+        self, body: dict[str, Any], status: dict[str, Any]
+    ) -> tuple[dict[str, Any], bool]:
+        """Writes on top of whatever version of the object there is, unless its spec is another.
+
+        The status is ours alone, so what else has changed does not matter.
+        """
+        found = body
         for _ in range(CONFLICTS):
+            metadata = found["metadata"]
             whole = {
                 "apiVersion": names.API_VERSION,
                 "kind": names.STUDY_KIND,
@@ -102,16 +121,19 @@ class Publisher:
             }
             try:
                 # The whole status: in a merge, parameters of an earlier best would stay.
-                return await self._client.replace_status(
+                written = await self._client.replace_status(
                     STUDIES, metadata["namespace"], metadata["name"], whole, dict
                 )
             except Conflict:
-                found: dict[str, Any] = await self._client.get(
+                found = await self._client.get(
                     STUDIES, metadata["namespace"], metadata["name"], dict
                 )
                 if found["metadata"]["uid"] != metadata["uid"]:
                     raise
-                metadata = found["metadata"]
+                if found["metadata"]["generation"] != body["metadata"]["generation"]:
+                    return found, False
+            else:
+                return written, True
         raise Conflict(409, message="the study's status changes all the time")
 
     def _announce(self, old: Mapping[str, Any], status: Mapping[str, Any]) -> None:
@@ -121,16 +143,16 @@ class Publisher:
             kind, reason = condition["type"], condition["reason"]
             if before.get(kind) == (condition["status"], reason):
                 continue
-            if kind == "Ready":
+            if kind == READY:
                 warning = condition["status"] == "False"
                 self._recorder.note(reason, condition["message"], warning=warning)
-            elif kind == "Failed" and condition["status"] == "True":
+            elif kind == FAILED and condition["status"] == "True":
                 self._recorder.note(reason, condition["message"], warning=True)
-            elif kind == "Succeeded" and condition["status"] == "True":
+            elif kind == SUCCEEDED and condition["status"] == "True":
                 self._recorder.note(reason, condition["message"])
 
 
-def _progress(engine: Engine | None, waiting: Waiting) -> str:
+def _progress(engine: Engine | None, waiting: Waits) -> str:
     if engine is None:
         return "nothing has started"
     counts = ", ".join(f"{engine.states[state]} {state.value.lower()}" for state in TrialState)

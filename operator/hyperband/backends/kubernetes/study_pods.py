@@ -1,6 +1,7 @@
 """A study's pods on the server: made, found and ended, and never anybody else's."""
 
 import logging
+from dataclasses import dataclass
 
 from hyperband.api import names
 from hyperband.api.study import StudyResource
@@ -14,6 +15,21 @@ from hyperband.core.records import Trial
 from hyperband.core.rungs import Ladder
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of a pod that was out of sight.
+
+    Attributes:
+        last: the pod as it was last seen, if it is over or gone and anybody has seen it.
+        stray: the living pod, if it has lost its label.
+        in_sight: whether it is there as it should be.
+    """
+
+    last: Pod | None = None
+    stray: Pod | None = None
+    in_sight: bool = False
 
 
 class StudyPods:
@@ -54,6 +70,34 @@ class StudyPods:
             return await self._cluster.client.get(PODS, self._study.namespace, name, Pod)
         except NotFound:
             return None
+
+    async def search(self, name: str, trial_uid: str, last: Pod | None) -> Found:
+        """What became of a pod that is out of sight.
+
+        A watch tells of a lost label as of a deletion, so the server is asked before another pod
+        is made: two must never write one checkpoint.
+
+        Args:
+            last: the pod as it was when last seen; None if nobody saw it go.
+
+        Raises:
+            ForeignObjectError: a living pod of that name is there that the trial does not own.
+        """
+        if last is not None and is_over(last):
+            return Found(last)
+        found = await self.ask(name)
+        if found is None or (last is not None and found.metadata.uid != last.metadata.uid):
+            return Found(last)
+        if owner_uid(found) != trial_uid:
+            if not is_over(found):
+                self.check_owner(found, trial_uid)
+            return Found(last)
+        if is_over(found):
+            return Found(found)
+        if is_stray(found):
+            return Found(stray=found)
+        self._cluster.pods.put(found)
+        return Found(in_sight=True)
 
     def check_owner(self, pod: Pod, trial_uid: str) -> Pod:
         """The pod.

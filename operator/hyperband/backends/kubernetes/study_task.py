@@ -14,7 +14,7 @@ from typing import Any
 from hyperband.api.status import Blocked, is_finished
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.kubernetes import admission
-from hyperband.backends.kubernetes.api_errors import Conflict, Forbidden, Invalid, KubernetesError
+from hyperband.backends.kubernetes.api_errors import ApiError, Conflict, KubernetesError
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.publisher import Publisher
@@ -58,13 +58,17 @@ class StudyTask:
 
     def update(self, body: Mapping[str, Any]) -> None:
         """The study's object has changed."""
-        if _revision(body) >= _revision(self._body):  # an event may be older than our own write
-            self._body = dict(body)
+        self._take_in(body)
         self._wake.set()
+
+    def _take_in(self, body: Mapping[str, Any]) -> None:
+        """Keeps the newest version: events may be older than our own write, or come during it."""
+        if _revision(body) >= _revision(self._body):
+            self._body = dict(body)
 
     def pod_changed(self, index: int, gone: Pod | None) -> None:
         """A pod of this trial has changed, or is gone and was this when last seen."""
-        if is_finished(self._body.get("status") or {}):
+        if self._finished:
             return
         if gone is not None:
             self._gone.setdefault(index, []).append(gone)
@@ -107,7 +111,7 @@ class StudyTask:
             return CONFLICT_SECONDS
         except KubernetesError as error:
             log.warning("%s: %s", self, error)
-            if isinstance(error, Forbidden | Invalid):
+            if isinstance(error, ApiError):
                 await self._complain(Blocked("RequestRefused", str(error)))
         except UnreadableTrialError as error:
             log.warning("%s: %s", self, error)
@@ -127,7 +131,7 @@ class StudyTask:
 
     async def step(self) -> float | None:
         """Does all that is to be done now. Returns the seconds after which to look again."""
-        if is_finished(self._body.get("status") or {}) and self._keeper is None:
+        if self._finished and self._keeper is None:
             return await self._recorder.flush()
         try:
             return await self._run_study()
@@ -136,7 +140,7 @@ class StudyTask:
             blocked = Blocked("InvalidSpec", str(error))
             await self._publish(self._keeper, blocked, finish)
             self._forget()
-            return None
+            return None if self._finished else 0.0
 
     async def _run_study(self) -> float | None:
         keeper = await self._take_up()
@@ -147,7 +151,7 @@ class StudyTask:
         finish = await keeper.conclude()
         blocked = blocked or keeper.blocked
         due = await self._publish(keeper, blocked, finish)
-        if finish is not None:
+        if finish is not None and self._finished:
             log.info("%s: %s: %s", self, finish.reason, finish.message)
             self._forget()
             self._gone.clear()
@@ -159,20 +163,23 @@ class StudyTask:
         self, keeper: TrialKeeper | None, blocked: Blocked | None, finish: Finish | None = None
     ) -> float | None:
         if keeper is None:
-            self._body, due = await self._publisher.publish(
-                self._body, blocked=blocked, finish=finish
+            body, due = await self._publisher.publish(self._body, blocked=blocked, finish=finish)
+        else:
+            body, due = await self._publisher.publish(
+                self._body,
+                engine=keeper.engine,
+                account=keeper.account,
+                waiting=keeper.waiting,
+                suspended=keeper.study.suspend,
+                blocked=blocked,
+                finish=finish,
             )
-            return due
-        self._body, due = await self._publisher.publish(
-            self._body,
-            engine=keeper.engine,
-            account=keeper.account(),
-            waiting=keeper.waiting(),
-            suspended=keeper.study.suspend,
-            blocked=blocked,
-            finish=finish,
-        )
+        self._take_in(body)
         return due
+
+    @property
+    def _finished(self) -> bool:
+        return is_finished(self._body.get("status") or {})
 
     async def _take_up(self) -> TrialKeeper:
         """The keeper of the study's trials, made anew when it must be, with the spec as it is."""

@@ -10,20 +10,18 @@ from hyperband.api.study import StudyResource
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.kubernetes.accounts import account
 from hyperband.backends.kubernetes.api_errors import (
+    AlreadyExists,
     ApiError,
     Conflict,
-    Forbidden,
-    Invalid,
     ServerError,
     TooManyRequests,
 )
 from hyperband.backends.kubernetes.attempts import (
     attempt_number,
     failed_early,
-    is_over,
     trains,
-    waiting_reason,
 )
+from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.objects import Pod
@@ -32,6 +30,7 @@ from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.sightings import Sighting, sight
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
 from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray, owner_uid
+from hyperband.backends.kubernetes.waits import WaitCounter, Waits
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
@@ -41,7 +40,7 @@ log = logging.getLogger(__name__)
 STRAY_SECONDS = 2.0  # until a pod that lost its labels is looked for again
 BREATH = 50  # trials looked at before others on the event loop have a turn
 
-_QUIET = {Action.RUN, Action.CONTINUE}  # decisions that need no event: nothing changes for the user
+_QUIET = {Action.RUN}  # needs no event: the pod has its own
 _WARNINGS = {Reason.DISRUPTED, Reason.ATTEMPT_FAILED, Reason.NO_FINAL_REPORT}
 _WARNINGS |= {Reason.RETRIES_EXHAUSTED, Reason.DIVERGED}
 
@@ -74,6 +73,7 @@ class TrialKeeper:
         self._dirty: set[int] = set(engine.trials)
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self._overtime = Overtime()
+        self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
         self._stray_due: float | None = None
 
     # -- what has happened ------------------------------------------------------------------
@@ -104,29 +104,30 @@ class TrialKeeper:
     async def settle(self) -> None:
         """Looks at every trial that something has happened to.
 
+        A trial's own trouble holds up no other trial: it is kept in `blocked`, and the trial is
+        looked at again.
+
         Raises:
-            KubernetesError: of the first trial that could not be looked at; the others were, as
-                far as it is that trial's own trouble. All such trials are looked at again.
+            KubernetesError: trouble that all trials would have.
         """
         self.blocked = None
         now = self._cluster.monotonic()
         self._dirty |= self._overtime.fire(now)
+        self._dirty |= {index for index, due in self._retry_due.items() if due <= now}
         if self._stray_due is not None and self._stray_due <= now:
             self._stray_due = None
             self.notice_all()
         await self._end_orphans()
-        trouble: ApiError | None = None
         for count, index in enumerate(sorted(self._dirty)):
             try:
                 await self._look(index)
             except (Conflict, ServerError, TooManyRequests):
                 raise
             except ApiError as error:
-                trouble = trouble or error
+                log.warning("%s/%s-%d: %s", self.study.namespace, self.study.name, index, error)
+                self.blocked = self.blocked or Blocked("RequestRefused", str(error))
             if count % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-        if trouble is not None:
-            raise trouble
 
     async def launch(self) -> None:
         """Fills the free slots, unless the study is over or suspended."""
@@ -162,7 +163,8 @@ class TrialKeeper:
 
     def due(self) -> float | None:
         """Seconds until something is to be looked at without an event, if anything is."""
-        moments = [m for m in (self._overtime.next, self._stray_due) if m is not None]
+        known = (self._overtime.next, self._stray_due, *self._retry_due.values())
+        moments = [moment for moment in known if moment is not None]
         return max(0.0, min(moments) - self._cluster.monotonic()) if moments else None
 
     def account(self) -> Account:
@@ -173,18 +175,16 @@ class TrialKeeper:
             resource_units=sum(min(r.latest.resource, top) for r in resources if r.latest),
         )
 
-    def waiting(self) -> dict[str, tuple[int, str]]:
-        """Why pods wait: for each reason how many, and one of them in words."""
-        found: dict[str, tuple[int, str]] = {}
+    def waiting(self) -> Waits:
+        """What pods wait for, those of decided trials that do not end included."""
+        counter, now = WaitCounter(), self._cluster.now()
         for trial in self.engine.active:
-            if trial.state is TrialState.PENDING:
-                for pod in self._pods.of(self._resource(trial.index).uid):
-                    why = waiting_reason(pod)
-                    if why is not None:
-                        example = f"{pod.metadata.name}: {why[1]}" if why[1] else pod.metadata.name
-                        count, first = found.get(why[0], (0, example))
-                        found[why[0]] = (count + 1, first)
-        return found
+            if trial.index in self._retry_due:
+                counter.add("BackOff", f"{self._pod_name(trial)}: attempts keep ending early")
+            counter.look_at(self._pods.of(self._resource(trial.index).uid), now)
+        for index in self._lingering.keys() & self._store.resources.keys():
+            counter.look_at(self._pods.of(self._resource(index).uid), now)
+        return counter.found
 
     # -- one trial: what its pods tell --------------------------------------------------------
 
@@ -271,31 +271,19 @@ class TrialKeeper:
         return self.engine.attempt_ended(index, how.outcome, how.detail)
 
     async def _search(self, name: str, index: int, last: Pod | None) -> bool:
-        """What became of a pod that is out of sight; True if the trial has to wait for its end.
-
-        A watch tells of a lost label as of a deletion, so the server is asked before another pod
-        is made: two must never write one checkpoint.
+        """Takes in what became of a pod out of sight; True if the trial has to wait for its end.
 
         Args:
             last: the pod as it was when last seen; None if nobody saw it go.
         """
-        over = last is not None and is_over(last)
-        found = None if over else await self._pods.ask(name)
-        if found is not None and last is not None and found.metadata.uid != last.metadata.uid:
-            found = None  # another pod of that name: the one we look for is gone
-        if found is not None and not is_over(found):
-            self._pods.check_owner(found, self._resource(index).uid)
-        if found is None and last is not None:
-            await self._take(index, self._sight(last, gone=True))
-        elif found is None:
-            await self._lose(index)
-        elif is_over(found):
-            await self._take(index, self._sight(found, gone=True))
-        elif is_stray(found):
-            await self._end_stray(found, index)
+        found = await self._pods.search(name, self._resource(index).uid, last)
+        if found.stray is not None:
+            await self._end_stray(found.stray, index)
             return True
-        else:
-            self._cluster.pods.put(found)  # back in sight
+        if found.last is not None:
+            await self._take(index, self._sight(found.last, gone=True))
+        elif not found.in_sight:
+            await self._lose(index)
         return False
 
     async def _lose(self, index: int) -> None:
@@ -347,17 +335,24 @@ class TrialKeeper:
             self._overtime.grant(pod.metadata.uid, index, self._cluster.monotonic())
         for pod in wanted.delete:
             await self._pods.delete(pod, trial.message)
+        self._retry_due.pop(index, None)
         if wanted.create:
             await self._create(trial, uid)
 
     async def _create(self, trial: Trial, uid: str) -> None:
         """Makes the pod of the trial's current attempt; if it is refused, tried again later."""
+        wait = seconds_to_wait(self._resource(trial.index).attempts, self._cluster.now())
+        if wait > 0:
+            self._retry_due[trial.index] = self._cluster.monotonic() + wait
+            return
         try:
             pod = await self._pods.create(trial, uid, self.engine.ladder)
             if is_stray(pod):
                 await self._end_stray(pod, trial.index)
             return
-        except (Forbidden, Invalid) as error:
+        except (AlreadyExists, Conflict, TooManyRequests):
+            raise
+        except ApiError as error:  # a webhook's refusal may have any status, also 400 and 500
             refused = f"pod {self._pod_name(trial)} was refused: {error.message}"
             self.blocked = Blocked("PodRejected", refused)
         self._dirty.add(trial.index)

@@ -1,0 +1,39 @@
+"""What a study's pods wait for, for people to read. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from hyperband.backends.kubernetes.attempts import is_over, waiting_reason
+from hyperband.backends.kubernetes.objects import Pod
+
+# A pod is this late before it is called stuck: kubelets take a moment after the grace period.
+LATE = timedelta(seconds=30)
+
+Waits = dict[str, tuple[int, str]]  # for each reason how many pods, and one of them in words
+
+
+class WaitCounter:
+    """Counts pods by what they wait for."""
+
+    def __init__(self) -> None:
+        self.found: Waits = {}
+
+    def add(self, reason: str, example: str) -> None:
+        count, first = self.found.get(reason, (0, example))
+        self.found[reason] = (count + 1, first)
+
+    def look_at(self, pods: Iterable[Pod], now: datetime) -> None:
+        """Adds the pods that wait to run, or should be gone by now."""
+        for pod in pods:
+            if is_stuck(pod, now):
+                node = f" on {pod.spec.node_name}" if pod.spec.node_name else ""
+                self.add("Terminating", f"{pod.metadata.name}{node} does not end")
+            elif (why := waiting_reason(pod)) is not None:
+                name, (reason, message) = pod.metadata.name, why
+                self.add(reason, f"{name}: {message}" if message else name)
+
+
+def is_stuck(pod: Pod, now: datetime) -> bool:
+    """Whether a deleted pod is still there after its grace period: a dead node, say."""
+    due = pod.metadata.deletion_timestamp  # of a pod: when its grace period is over
+    return due is not None and not is_over(pod) and now > due + LATE
