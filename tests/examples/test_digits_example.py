@@ -52,6 +52,7 @@ def start(digits: Path, folder: Path, attempt: int, target: int, **config: Any) 
         "HYPERBAND_RESOURCE_NAME": "epochs",
         "HYPERBAND_METRIC": "val_loss",
         "HYPERBAND_RESOURCE_TO": str(target),
+        "HYPERBAND_POD_NAME": f"digits-0-{attempt}",
         "HYPERBAND_ATTEMPT": str(attempt),
         "HYPERBAND_CHECKPOINT_DIR": str(folder / "checkpoints"),
         "HYPERBAND_REPORT_FILE": str(folder / f"reports-{attempt}.jsonl"),
@@ -92,7 +93,9 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(digits: Path, tmp_pat
     assert re.search(r"^epoch 4 val_loss \d\.\d+ accuracy \d\.\d+$", second, re.MULTILINE)
 
 
-def test_an_attempt_that_had_only_not_reported_reports(digits: Path, tmp_path: Path) -> None:
+def test_an_attempt_that_had_only_not_reported_trains_and_reports_again(
+    digits: Path, tmp_path: Path
+) -> None:
     run(digits, tmp_path, 0, 1)
     run(digits, tmp_path, 1, 1)
     assert reports(tmp_path, 1) == reports(tmp_path, 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperband.report import _reporter
+from hyperband.report import _reporter, _signals
 from tests.report.fake_server import FakeServer, make_certificate, serve
 
 
@@ -17,7 +17,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("HYPERBAND_", "KUBERNETES_")):
             monkeypatch.delenv(name)
     monkeypatch.setattr(_reporter, "_destination", None)
-    monkeypatch.setattr(_reporter, "_exit_on_sigterm", lambda: None)
+    monkeypatch.setattr(_signals, "exit_on_sigterm", lambda: None)
     monkeypatch.chdir(tmp_path)
 
 

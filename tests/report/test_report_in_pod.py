@@ -101,9 +101,7 @@ def test_a_missing_role_binding_is_named_once_and_waited_for(
     assert last == "hyperband.report: reports are delivered again"
 
 
-def test_a_server_that_comes_back_gets_everything(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreachable_server_is_tried_again(server: FakeServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
     annotation = PodAnnotation(
@@ -232,6 +230,24 @@ def test_sigterm_ends_a_script_that_has_left_it_alone_and_reports_arrive(
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(20) == 143
     assert len(server.requests[-1].reports) == 2
+
+
+@pytest.mark.parametrize("call", ["parameters()", "resource_target()", "resume_from()"])
+def test_sigterm_ends_a_script_that_has_not_reported_yet(server: FakeServer, call: str) -> None:
+    """The first epoch may take hours. As a container's first process it would ignore SIGTERM."""
+    process = start(
+        server,
+        f"""
+        import time
+        from hyperband.report import parameters, resource_target, resume_from
+        {call}
+        print("ready", flush=True)
+        time.sleep(60)
+        """,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(20) == 143  # by sys.exit; the kernel's own way would be -15
 
 
 def test_a_script_s_own_handler_of_sigterm_stays(server: FakeServer) -> None:

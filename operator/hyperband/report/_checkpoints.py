@@ -39,6 +39,7 @@ def checkpoint_dir() -> Path:
     In a run by hand: `checkpoints` in the current folder. In a study without a checkpoint volume:
     a temporary folder, which is lost with the pod.
     """
+    environment.entered()
     given = os.environ.get(environment.ENV_CHECKPOINT_DIR)
     if given:
         path = Path(given)

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hyperband.report import _signals
+
 METRICS_ANNOTATION = "hyperband.dev/metrics"
 MAX_METRICS_BYTES = 64 * 1024
 REPORTER_SERVICE_ACCOUNT = "hyperband-reporter"
@@ -33,12 +35,19 @@ ENV_TOKEN_MOUNT = "HYPERBAND_TOKEN_MOUNT"  # another folder with token, ca.crt a
 DEFAULT_INTERVAL = 10.0  # each report is a write to etcd, and there may be 10,000 pods
 
 
+def entered() -> None:
+    """A script uses this package: from its first call on, SIGTERM ends it where it is in a pod."""
+    if ENV_POD_NAME in os.environ:
+        _signals.exit_on_sigterm()
+
+
 def parameters(**defaults: Any) -> dict[str, Any]:
     """The trial's hyperparameters by name; inactive ones are not among them.
 
     Args:
         defaults: values for a run by hand, and for parameters that this trial leaves inactive.
     """
+    entered()
     return {**defaults, **json.loads(os.environ.get(ENV_PARAMETERS, "{}"))}
 
 
@@ -59,6 +68,7 @@ def resource_target(default: float | None = None) -> float:
     Raises:
         RuntimeError: run by hand, without a default.
     """
+    entered()
     text = os.environ.get(ENV_RESOURCE_TO)
     if text is not None:
         return _number(text)

@@ -3,8 +3,6 @@
 import atexit
 import json
 import os
-import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -145,7 +143,7 @@ def _choose() -> Destination:
         return Log()
     sender = Sender(_history(), PodAnnotation(os.environ, mount), environment.interval())
     atexit.register(_flush_at_exit)
-    _exit_on_sigterm()
+    environment.entered()
     return sender
 
 
@@ -157,18 +155,6 @@ def _history() -> History:
 def _flush_at_exit() -> None:
     if not flush():
         say(f"exits with reports that were not delivered within {FLUSH_SECONDS:g} s")
-
-
-def _exit_on_sigterm() -> None:
-    """Lets SIGTERM end the script through `sys.exit`, so that what is at exit is done.
-
-    Only where the script has left SIGTERM alone. By default the kernel ignores it for a
-    container's first process, which then holds its GPU for the whole grace period.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return  # only the main thread may set handlers
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _after_fork() -> None:
