@@ -23,7 +23,8 @@ export OPENBLAS_NUM_THREADS := 1
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
-	@echo "KUBECONFIG=FILE make demo   uses that cluster instead of making one."
+	@echo "KUBECONFIG=FILE IMAGE=REGISTRY/NAME:TAG make demo   uses that cluster instead of making one;"
+	@echo "                  the trial image is pushed there. A kind cluster needs no IMAGE."
 
 env: $(VENV)/complete ## Make the virtual environment (in the cache)
 $(VENV)/complete:

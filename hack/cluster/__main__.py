@@ -85,10 +85,16 @@ def load(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def build_trial(_: argparse.Namespace) -> int:
-    """Build and load the trial image alone."""
-    images.ensure_trial(_running())
-    print(images.TRIAL)
+def publish(arguments: argparse.Namespace) -> int:
+    """Build the trial image and bring it to a cluster that is not ours."""
+    engine = engines.ensure()
+    if arguments.kind and not kindcluster.nodes(engine, arguments.kind):
+        raise ClusterError(f"the engine here has no kind cluster '{arguments.kind}'")
+    images.build_trial(engine)
+    if arguments.kind:
+        kindcluster.load(engine, images.TRIAL, arguments.kind)
+    else:
+        images.push_trial(engine, arguments.image)
     return 0
 
 
@@ -130,7 +136,7 @@ _WRITERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "up": up,
     "down": down,
     "load": load,
-    "build-trial": build_trial,
+    "publish": publish,
 }
 _READERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "kubeconfig": kubeconfig,
@@ -148,10 +154,12 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function in {**_WRITERS, **_READERS}.items():
         command = commands.add_parser(name, help=function.__doc__)
-        if name == "load":
+        if name in ("load", "publish"):
             command.add_argument("image")
-        elif name == "docker":
-            command.add_argument("arguments", nargs=argparse.REMAINDER)
+        if name == "publish":
+            where = command.add_mutually_exclusive_group(required=True)
+            where.add_argument("--kind", metavar="NAME", help="load it into that kind cluster")
+            where.add_argument("--push", action="store_true", help="push it to its registry")
     arguments = parser.parse_args()
     if arguments.command in _READERS:
         return _guarded(_READERS[arguments.command], arguments)

@@ -26,6 +26,13 @@ _OWN_PYTHON: Final = "hyperband.dev/python"
 
 def ensure_trial(engine: Engine) -> None:
     """Build and load the trial image, both only where something changed."""
+    build_trial(engine)
+    if kindcluster.nodes(engine):
+        kindcluster.load(engine, TRIAL)
+
+
+def build_trial(engine: Engine) -> None:
+    """Build the trial image where something changed."""
     context = paths.IMAGES / "trial-context"
     shutil.rmtree(context, ignore_errors=True)
     try:
@@ -39,24 +46,19 @@ def ensure_trial(engine: Engine) -> None:
         shutil.rmtree(context, ignore_errors=True)
     engine.docker("tag", content, TRIAL)
     engine.forget_others(TRIAL.rpartition(":")[0], {content, TRIAL})
-    if kindcluster.nodes(engine):
-        kindcluster.load(engine, TRIAL)
+
+
+def push_trial(engine: Engine, reference: str) -> None:
+    """Push the trial image under another name, to the registry that the name is of."""
+    engine.docker("tag", TRIAL, reference)
+    with step(f"pushing {reference}"):
+        logged("docker-push", ["docker", "push", reference], env=engine.env)
 
 
 def _stage(context: Path) -> None:
     for folder in _SOURCES:
-        source = paths.REPOSITORY / folder
-        if source.is_dir():
-            shutil.copytree(source, context / folder, ignore=_NOT_COPIED)
-        else:
-            (context / folder).mkdir(parents=True)
-    if not (context / _CONTAINERFILE).exists():
-        raise ClusterError(f"{_CONTAINERFILE} is missing")
-    package = paths.REPOSITORY / _PACKAGE
-    if package.exists():
-        shutil.copy(package, context / _PACKAGE)
-    else:
-        (context / _PACKAGE).touch()
+        shutil.copytree(paths.REPOSITORY / folder, context / folder, ignore=_NOT_COPIED)
+    shutil.copy(paths.REPOSITORY / _PACKAGE, context / _PACKAGE)
 
 
 def _key(context: Path, base: str) -> str:

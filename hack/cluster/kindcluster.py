@@ -61,12 +61,12 @@ def kubectl(*arguments: str, timeout: float | None = 60) -> str:
     )
 
 
-def nodes(engine: Engine) -> list[Node]:
+def nodes(engine: Engine, cluster: str = paths.CLUSTER_NAME) -> list[Node]:
     """The cluster's node containers, whatever their state."""
     listed = engine.docker(
         "ps",
         "--all",
-        f"--filter=label=io.x-k8s.kind.cluster={paths.CLUSTER_NAME}",
+        f"--filter=label=io.x-k8s.kind.cluster={cluster}",
         "--format={{.Names}} {{.State}}",
     )
     return sorted(
@@ -134,20 +134,22 @@ def delete(engine: Engine) -> None:
     shutil.rmtree(paths.CLUSTER, ignore_errors=True)
 
 
-def load(engine: Engine, image: str) -> None:
+def load(engine: Engine, image: str, cluster: str = paths.CLUSTER_NAME) -> None:
     """Load an image of the engine into the workers that do not hold this very one.
 
-    Not into the control plane, whose taint keeps all pods but Kubernetes' own away.
+    Not into the control plane, whose taint keeps all pods but Kubernetes' own away; unless there
+    is no other node.
     """
     image_id = engine.docker("image", "inspect", "--format={{.Id}}", image).strip()
     mark = f"/kind/loaded/{hashlib.sha256(image.encode()).hexdigest()[:16]}"
     there = f'grep -qx {image_id} {mark} && ctr -n k8s.io images ls -q | grep -qxF "$0"'
+    found = [node.name for node in nodes(engine, cluster)]
+    workers = [name for name in found if not name.endswith("-control-plane")]
     lacking = [
-        node.name
-        for node in nodes(engine)
-        if not node.name.endswith("-control-plane")
-        and not succeeds(
-            ["docker", "exec", node.name, "sh", "-c", there, qualified(image)], env=engine.env
+        name
+        for name in workers or found
+        if not succeeds(
+            ["docker", "exec", name, "sh", "-c", there, qualified(image)], env=engine.env
         )
     ]
     if not lacking:
@@ -160,7 +162,7 @@ def load(engine: Engine, image: str) -> None:
                 "load",
                 "docker-image",
                 image,
-                f"--name={paths.CLUSTER_NAME}",
+                f"--name={cluster}",
                 f"--nodes={','.join(lacking)}",
             ],
             env=_kind_env(engine),

@@ -1,6 +1,6 @@
 """Where things lie: one cache folder holds all that outlives a command.
 
-Nothing is written outside the cache, apart from the engine's run folder (see ``ENGINE_RUN``),
+Nothing is written outside the cache, apart from the engine's run folder (``engine.RUN``),
 which is gone after ``down``.
 """
 

@@ -10,11 +10,20 @@ import pytest
 import yaml
 from kubernetes import client, config
 
+from hack.cluster import kindcluster
+
 connect: Any = config.new_client_from_config  # the package types it only in part
 
 MEND = "run `make test-cluster`, or set KUBECONFIG to a cluster with crds/ and manifests/install"
 REPORTER = Path(__file__).resolve().parents[2] / "manifests/namespace/reporter.yaml"
 TIMEOUT_SECONDS = 10
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kubectl_on_the_path() -> None:
+    """Tests call kubectl as people do; where it is not installed, `make up` has built one."""
+    folder = Path(kindcluster.kubectl_program()).parent
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.fixture(scope="session")

@@ -156,9 +156,14 @@ async def test_a_foreign_pod_in_the_way_stays_named_and_holds_up_nobody_else() -
     for _ in range(3):
         await world.step()
         assert world.condition("Ready", "reason") == "NameTaken"
+    assert "delete it, or" in world.condition("Ready", "message")
     world.set(world.pod("s-1-0"), phase="Succeeded", reports=REPORT)
     await world.step()
     assert world.trials[1]["status"]["state"] == "Paused"
+    await world.client.delete(PODS, "team", "s-0-0")
+    for _ in range(3):
+        await world.step()
+    assert "it is being deleted" in world.condition("Ready", "message")
     del world.client.objects[PODS.plural, "s-0-0"]
     await world.run()
     assert world.condition("Succeeded") == "True"
@@ -317,6 +322,11 @@ async def test_what_pods_wait_for_is_said_in_their_own_words() -> None:
     await world.step()
     said = world.condition("Progressing", "message")
     assert "ErrImagePull 1 (s-0-0: no such image: trainer)" in said
+    shown = world.trials[0]["status"]
+    assert (shown["state"], shown["reason"]) == ("Pending", "NewConfiguration")
+    world.set(pod)
+    await world.step()
+    assert world.client.calls.count(("status", "hyperbandtrials", "s-0")) == 1
 
 
 async def test_deleting_a_trial_ends_its_pod_before_another_starts() -> None:

@@ -48,7 +48,15 @@ class Engine:
     def new_trial(self, index: int, bracket: int, suggestion: Suggestion) -> Trial:
         """The record of a trial that was created and to which nothing has happened yet."""
         target = self.scheduler.first_target(bracket)
-        return Trial(index, suggestion, bracket, TrialState.PENDING, target)
+        return Trial(
+            index,
+            suggestion,
+            bracket,
+            TrialState.PENDING,
+            target,
+            reason=Reason.NEW_CONFIGURATION.value,
+            message=f"a new configuration, to {self._resource(target)} in bracket {bracket}",
+        )
 
     def put(self, trial: Trial) -> None:
         """Takes in a record that has been written."""
@@ -185,8 +193,7 @@ class Engine:
         if bracket is None:
             return None
         trial = self.new_trial(index, bracket, self.searcher.suggest(index))
-        message = f"a new configuration, to {self._resource(trial.target)} in bracket {bracket}"
-        return _decide(Action.START, Reason.NEW_CONFIGURATION, message, trial)
+        return _decide(Action.START, Reason.NEW_CONFIGURATION, trial.message, trial)
 
     def _promote(self) -> Decision | None:
         promotion = self.scheduler.promotion()

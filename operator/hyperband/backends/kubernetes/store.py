@@ -106,8 +106,9 @@ class TrialStore:
         Raises:
             Conflict: the trial was changed by somebody else.
         """
-        changed = _with_reports(self.resources[index], reports)
-        self.resources[index] = await self._write(changed, attempt)
+        known = self.resources[index]
+        changed = replace(known, transition_time=known.transition_time or self._now())
+        self.resources[index] = await self._write(_with_reports(changed, reports), attempt)
 
     async def _create(self, engine: Engine, decision: Decision) -> TrialResource:
         study, trial = self.study, decision.trial

@@ -106,9 +106,13 @@ class StudyPods:
             ForeignObjectError: the trial does not own it, so it is not ours to end.
         """
         if owner_uid(pod) != trial_uid:
+            mend = (
+                "it is being deleted, which is waited for"
+                if is_ending(pod)
+                else "delete it, or give the study another name"
+            )
             raise ForeignObjectError(
-                f"pod {pod.metadata.name} exists and is not owned by its trial; delete it, or "
-                "give the study another name"
+                f"pod {pod.metadata.name} exists and is not owned by its trial; {mend}"
             )
         return pod
 

@@ -20,6 +20,7 @@ from hyperband.backends.kubernetes.attempts import (
     attempt_number,
     failed_early,
     trains,
+    waiting_reason,
 )
 from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cluster import Cluster
@@ -235,6 +236,8 @@ class TrialKeeper:
                 await self._commit(decision, reports)
             if trains(pod) and (decision := self.engine.seen_running(index)):
                 await self._commit(decision, reports)
+            elif waiting_reason(pod) is not None:
+                await self._show(index)
         if seen.ended:
             await self._take_end(index, seen, current)
         elif current and failed_early(pod) and (decision := self._end_of(index, seen)):
@@ -356,6 +359,12 @@ class TrialKeeper:
             refused = f"pod {self._pod_name(trial)} was refused: {error.message}"
             self.blocked = Blocked("PodRejected", refused)
         self._dirty.add(trial.index)
+        await self._show(trial.index)
+
+    async def _show(self, index: int) -> None:
+        """Writes the record of a new trial that has to wait; without waiting, running is next."""
+        if self._resource(index).transition_time is None:
+            await self._store.record_progress(index)
 
     async def _commit(
         self,
