@@ -67,8 +67,8 @@ def test_what_is_left_out_has_its_default() -> None:
     assert (study.eta, study.mode, study.brackets, study.parallelism) == (3, "Promotion", 1, 1)
     assert study.failure_policy == FailurePolicy()
     assert study.seed == seed_from("4711")
-    assert (resource.generation, resource.resource_version) == (3, "12")
-    assert (resource.checkpoint, resource.suspend, resource.deleting) == (None, False, False)
+    assert resource.generation == 3
+    assert (resource.checkpoint, resource.suspend) == (None, False)
     assert resource.namespace == "default"
 
 

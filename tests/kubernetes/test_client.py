@@ -72,15 +72,15 @@ async def test_get_decodes_the_wanted_part(api: FakeApi, client: Client) -> None
     terminated = {"exitCode": 137, "reason": "OOMKilled", "startedAt": None}
     raw["status"] = {
         "phase": "Failed",
+        "startTime": "2026-01-01T00:00:00Z",
         "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": None}],
         "containerStatuses": [{"name": "a", "state": {"terminated": terminated}}],
     }
     api.answer(Answer(body=raw))
     got = await client.get(PODS, "ns", "a", Pod)
     assert got.metadata.controller is not None and got.metadata.controller.uid == "u2"
-    assert got.metadata.creation_timestamp is not None
-    assert got.metadata.creation_timestamp.utcoffset() is not None
-    assert got.spec.node_name == "n" and got.spec.init_containers[0].restart_policy == "Always"
+    assert got.status.start_time is not None and got.status.start_time.utcoffset() is not None
+    assert got.spec.node_name == "n"
     ended = got.status.container_statuses[0].state.terminated
     assert ended is not None and ended.exit_code == 137 and ended.reason == "OOMKilled"
     ready = got.status.condition("Ready")
@@ -222,19 +222,6 @@ async def test_create_and_dry_run(api: FakeApi, client: Client) -> None:
     assert dry.query == real.query | {"dryRun": "All", "fieldValidation": "Strict"}
 
 
-async def test_patch_status_carries_what_was_decided_on(api: FakeApi, client: Client) -> None:
-    api.answer(Answer(body=pod("t", 8)))
-    got = await client.patch_status(
-        TRIALS, "ns", "t", {"state": "Paused"}, CustomObject, resource_version="7"
-    )
-    (sent,) = api.requests
-    assert sent.method == "PATCH" and sent.path.endswith("/hyperbandtrials/t/status")
-    assert sent.headers["Content-Type"] == "application/merge-patch+json"
-    assert sent.body == {"metadata": {"resourceVersion": "7"}, "status": {"state": "Paused"}}
-    assert got.metadata.resource_version == "8"
-    assert client.requests["patch", "hyperbandtrials/status", 200] == 1
-
-
 async def test_a_conflict_is_not_tried_again(api: FakeApi, client: Client) -> None:
     api.answer(refusal(409, "Conflict"))
     with pytest.raises(errors.Conflict):
@@ -254,22 +241,10 @@ async def test_replace_status_needs_a_precondition(api: FakeApi, client: Client)
 async def test_delete(api: FakeApi, client: Client) -> None:
     api.answer(Answer(body=pod("a", 1)), Answer(body=pod("a", 1)))
     await client.delete(PODS, "ns", "a", uid="u", grace_period_seconds=0)
-    await client.delete(PODS, "ns", "a", propagation_policy="Background")
+    await client.delete(PODS, "ns", "a")
     first, second = (request.body for request in api.requests)
     assert first["preconditions"] == {"uid": "u"} and first["gracePeriodSeconds"] == 0
-    assert second == {
-        "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
-    }  # fmt: skip
-
-
-async def test_delete_collection(api: FakeApi, client: Client) -> None:
-    with pytest.raises(ValueError, match="selector"):
-        await client.delete_collection(PODS, "ns", label_selector="")
-    api.answer(Answer(body={}))
-    await client.delete_collection(PODS, "ns", label_selector="study=s", grace_period_seconds=5)
-    (sent,) = api.requests
-    assert sent.method == "DELETE" and sent.query == {"labelSelector": "study=s"}
-    assert sent.body["gracePeriodSeconds"] == 5
+    assert second == {"apiVersion": "v1", "kind": "DeleteOptions"}
 
 
 async def test_review(api: FakeApi, client: Client) -> None:

@@ -33,8 +33,6 @@ class StudyResource:
     namespace: str
     uid: str
     generation: int
-    resource_version: str
-    deleting: bool
     suspend: bool
     checkpoint: Checkpoint | None
     reporting: ReportingMode
@@ -66,8 +64,6 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
         namespace=str(metadata.get("namespace") or "default"),
         uid=uid,
         generation=int(metadata.get("generation", 0)),
-        resource_version=str(metadata.get("resourceVersion", "")),
-        deleting=metadata.get("deletionTimestamp") is not None,
         suspend=spec["suspend"],
         checkpoint=parse_checkpoint(spec.get("checkpoint"), template),
         reporting=ReportingMode(spec["reporting"]["mode"]),

@@ -34,11 +34,6 @@ class TrialState(StrEnum):
         """Whether the trial holds one of the study's slots."""
         return self in (TrialState.PENDING, TrialState.RUNNING)
 
-    @property
-    def final(self) -> bool:
-        """Whether nothing can happen to the trial any more."""
-        return self in (TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED)
-
 
 @dataclass(frozen=True, slots=True)
 class Objective:

@@ -17,10 +17,9 @@ from hyperband.api.schema.build import (
     table,
     text,
 )
+from hyperband.core.parameters import Distribution, Scale
 
 TYPES: Final = ("Float", "Integer", "Categorical", "Ordinal", "Constant")
-SCALES: Final = ("Linear", "Log")
-DISTRIBUTIONS: Final = ("Uniform", "Normal", "LogNormal")
 
 MAX_PARAMETERS: Final = 200
 MAX_VALUES: Final = 256
@@ -199,14 +198,14 @@ PARAMETER: Final = record(
             "How a Float or Integer is spread between `min` and `max`. Linear (default): equal "
             "differences are equally likely. Log: equal ratios are, as suits learning rates; "
             "`min` must be above 0.",
-            SCALES,
+            [scale.value for scale in Scale],
         ),
         "distribution": choice(
             "What a Float or Integer is drawn from. Uniform (default): any value from `min` to "
             "`max` alike, on the given scale. Normal: a bell curve with `mean` and `deviation`, "
             "cut off at `min` and `max` where they are given, and at 4 deviations. LogNormal: the "
             "same for the natural logarithm of the value.",
-            DISTRIBUTIONS,
+            [distribution.value for distribution in Distribution],
         ),
         "mean": number(
             "Centre of the bell curve: of the value itself with distribution Normal, of its "

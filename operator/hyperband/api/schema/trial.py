@@ -83,7 +83,8 @@ ATTEMPTS: Final = many(
             "endTime": moment("When it ended."),
             "outcome": choice(
                 "How it ended. Succeeded: exit code 0. Failed: the training's own fault, which "
-                "uses up a retry. Disrupted: taken away, which does not.",
+                "uses up a retry. Disrupted: taken away, which does not. Ended: by the operator, "
+                "as its trial was decided.",
                 [outcome.value for outcome in Outcome],
             ),
             "reason": text("Why it ended, in one word or a short sentence.", maxLength=1024),

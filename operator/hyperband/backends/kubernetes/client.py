@@ -58,7 +58,6 @@ class Client(Transport):
         namespace: str | None = None,
         *,
         label_selector: str | None = None,
-        field_selector: str | None = None,
         limit: int = PAGE_SIZE,
     ) -> AsyncIterator[Page[T]]:
         """List objects page by page; without a namespace, those of all.
@@ -66,7 +65,7 @@ class Client(Transport):
         Raises:
             Gone: the pages took so long that their common state is forgotten; begin again.
         """
-        query = {"limit": str(limit), **_selectors(label_selector, field_selector)}
+        query = {"limit": str(limit), **_selector(label_selector)}
         while True:
             body = await self.send(Call("list", kind, namespace, query=query))
             page: Page[T] = decoder(Page[type_]).decode(body)  # type: ignore[valid-type]
@@ -97,7 +96,7 @@ class Client(Transport):
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(seconds),
-            **_selectors(label_selector, None),
+            **_selector(label_selector),
         }
         return self.lines(Call("watch", kind, namespace, query=query), seconds + margin)
 
@@ -144,7 +143,6 @@ class Client(Transport):
         type_: type[T],
         *,
         resource_version: str | None = None,
-        subresource: str | None = None,
     ) -> T:
         """Merge patch: maps are merged, lists are replaced, None removes a key.
 
@@ -155,33 +153,8 @@ class Client(Transport):
             metadata = {**body.get("metadata", {}), "resourceVersion": resource_version}
             body = {**body, "metadata": metadata}
         query = {"fieldManager": FIELD_MANAGER}
-        call = Call("patch", kind, namespace, name, subresource, query, body, MERGE_PATCH)
+        call = Call("patch", kind, namespace, name, None, query, body, MERGE_PATCH)
         return _decode(await self.send(call), type_)
-
-    async def patch_status(
-        self,
-        kind: Kind,
-        namespace: str | None,
-        name: str,
-        status: Mapping[str, Any],
-        type_: type[T],
-        *,
-        resource_version: str,
-    ) -> T:
-        """Merge into the status, if the object is still the one that was decided on.
-
-        Raises:
-            Conflict: it is not: read it and decide again.
-        """
-        return await self.patch(
-            kind,
-            namespace,
-            name,
-            {"status": status},
-            type_,
-            resource_version=resource_version,
-            subresource="status",
-        )
 
     async def replace_status(
         self, kind: Kind, namespace: str | None, name: str, body: Mapping[str, Any], type_: type[T]
@@ -206,7 +179,6 @@ class Client(Transport):
         *,
         uid: str | None = None,
         grace_period_seconds: int | None = None,
-        propagation_policy: str | None = None,
     ) -> None:
         """Ask for the deletion of an object, which may take its time.
 
@@ -214,28 +186,8 @@ class Client(Transport):
             NotFound: it is gone already.
             Conflict: the object of that name has another uid.
         """
-        body = _delete_options(uid, grace_period_seconds, propagation_policy)
+        body = _delete_options(uid, grace_period_seconds)
         await self.send(Call("delete", kind, namespace, name, body=body))
-
-    async def delete_collection(
-        self,
-        kind: Kind,
-        namespace: str,
-        *,
-        label_selector: str,
-        grace_period_seconds: int | None = None,
-        propagation_policy: str | None = None,
-    ) -> None:
-        """Ask for the deletion of all objects of these labels; that there are none is fine.
-
-        Raises:
-            ValueError: no selector or namespace, which would mean all there are.
-        """
-        if not label_selector or not namespace:
-            raise ValueError(f"{kind.plural}: a namespace and a label selector are needed")
-        query = _selectors(label_selector, None)
-        body = _delete_options(None, grace_period_seconds, propagation_policy)
-        await self.send(Call("deletecollection", kind, namespace, query=query, body=body))
 
 
 def _decode(body: bytes, type_: type[T]) -> T:
@@ -244,18 +196,14 @@ def _decode(body: bytes, type_: type[T]) -> T:
     return decoded
 
 
-def _selectors(label: str | None, field: str | None) -> dict[str, str]:
-    return {
-        key: value for key, value in (("labelSelector", label), ("fieldSelector", field)) if value
-    }
+def _selector(label: str | None) -> dict[str, str]:
+    return {"labelSelector": label} if label else {}
 
 
-def _delete_options(uid: str | None, grace: int | None, policy: str | None) -> dict[str, Any]:
+def _delete_options(uid: str | None, grace: int | None) -> dict[str, Any]:
     options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
     if uid is not None:
         options["preconditions"] = {"uid": uid}
     if grace is not None:
         options["gracePeriodSeconds"] = grace
-    if policy is not None:
-        options["propagationPolicy"] = policy
     return options

@@ -105,10 +105,18 @@ class Manager:
             await asyncio.sleep(AUDIT_SECONDS)
             try:
                 await self.compare(client, namespace)
+                self._warn_of_silence()
             except KubernetesError as error:
                 log.info("the audit has to wait: %s", error)
             except Exception:
                 log.exception("the audit failed")
+
+    def _warn_of_silence(self) -> None:
+        if self._cluster is None:
+            return
+        for what, informer in (("pods", self._cluster.pods), ("trials", self._cluster.trials)):
+            if informer.stale:
+                log.warning("nothing was heard of %s for %.0f s", what, informer.age)
 
     async def compare(self, client: Client, namespace: str | None) -> None:
         """Ends the tasks of studies that are not there any more."""

@@ -74,9 +74,7 @@ class Metadata(_Struct, frozen=True, gc=False):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
-    creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
-    deletion_grace_period_seconds: int | None = None
 
     @property
     def controller(self) -> OwnerReference | None:
@@ -92,21 +90,16 @@ class Object(_Struct, frozen=True, gc=False):
 
 class Resources(_Struct, frozen=True, gc=False):
     limits: dict[str, str | int] = {}
-    requests: dict[str, str | int] = {}
 
 
 class Container(_Struct, frozen=True, gc=False):
     name: str
     resources: Resources = Resources()
-    restart_policy: str | None = None  # "Always" on an init container makes it a sidecar
 
 
 class PodSpec(_Struct, frozen=True, gc=False):
     containers: tuple[Container, ...] = ()
-    init_containers: tuple[Container, ...] = ()
     node_name: str | None = None
-    termination_grace_period_seconds: int | None = None
-    active_deadline_seconds: int | None = None
 
 
 class Condition(_Struct, frozen=True, gc=False):
@@ -114,7 +107,6 @@ class Condition(_Struct, frozen=True, gc=False):
     status: str
     reason: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
 
 
 class Waiting(_Struct, frozen=True, gc=False):
@@ -132,7 +124,6 @@ class Terminated(_Struct, frozen=True, gc=False):
     message: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    signal: int | None = None
 
 
 class ContainerState(_Struct, frozen=True, gc=False):
@@ -145,10 +136,7 @@ class ContainerState(_Struct, frozen=True, gc=False):
 
 class ContainerStatus(_Struct, frozen=True, gc=False):
     name: str
-    ready: bool = False
-    restart_count: int = 0
     state: ContainerState = ContainerState()
-    last_state: ContainerState = ContainerState()
 
 
 class PodStatus(_Struct, frozen=True, gc=False):

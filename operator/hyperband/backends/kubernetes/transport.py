@@ -42,7 +42,6 @@ METHODS = {
     "update": "PUT",
     "patch": "PATCH",
     "delete": "DELETE",
-    "deletecollection": "DELETE",
 }
 
 
