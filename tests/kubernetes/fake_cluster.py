@@ -6,7 +6,6 @@ created, running, reported and over, or being deleted and gone.
 """
 
 import copy
-import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -62,18 +61,20 @@ class FakeClient:
         self.calls: list[tuple[str, str, str]] = []
         self.fault: Fault = lambda *_: None
         self.most_alive = 0
-        self._revision = itertools.count(1)
+        self.revision = 0  # of the last change
 
     def add(self, kind: Kind, body: Mapping[str, Any]) -> Body:
         body = json.loads(json.dumps(body))
         name = body["metadata"]["name"]
-        number = next(self._revision)
+        self.revision += 1
+        number = self.revision
         body["metadata"] |= {"uid": f"uid-{name}-{number}", "resourceVersion": str(number)}
         self.objects[kind.plural, name] = body
         return body
 
     def touch(self, body: Body) -> Body:
-        body["metadata"]["resourceVersion"] = str(next(self._revision))
+        self.revision += 1
+        body["metadata"]["resourceVersion"] = str(self.revision)
         return body
 
     def bodies(self, kind: Kind) -> list[Body]:
@@ -92,7 +93,7 @@ class FakeClient:
     async def pages(self, kind: Kind, type_: Any, *_: Any, **__: Any) -> AsyncIterator[Page[Any]]:
         self._call("before", "list", kind, "")
         items = [as_(body, type_) for body in self.bodies(kind)]
-        yield Page(PageMetadata(str(next(self._revision))), items)
+        yield Page(PageMetadata(str(self.revision)), items)
 
     async def create(
         self, kind: Kind, namespace: str, body: Body, type_: Any, *, dry_run: bool = False, **_: Any
@@ -171,8 +172,10 @@ class World:
             lambda: self.seconds,
         )
         self.task = StudyTask(cluster, copy.deepcopy(self.study))
+        self.pods.begin_list()
         for pod in self.client.bodies(PODS):
-            self.show(pod)
+            self.pods.see_listed(as_(pod, Pod))
+        self.pods.end_list(self.client.revision)
 
     async def step(self) -> None:
         """One step of the task, and the time that it wants to wait at the least."""

@@ -14,6 +14,10 @@ class Unreachable(KubernetesError):
     """No answer, or half of one. Whether a write was carried out is not known."""
 
 
+class UnknownOutcome(KubernetesError):
+    """A write of which it is not known whether it was carried out: read again before deciding."""
+
+
 class ApiError(KubernetesError):
     """The server's refusal.
 

@@ -18,7 +18,14 @@ from hyperband.api.trial import (
     trial_manifest,
     trial_status,
 )
-from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, NotFound
+from hyperband.backends.kubernetes.api_errors import (
+    AlreadyExists,
+    Conflict,
+    NotFound,
+    ServerError,
+    UnknownOutcome,
+    Unreachable,
+)
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import TRIALS, CustomObject
 from hyperband.core.decisions import Action, Decision
@@ -79,6 +86,7 @@ class TrialStore:
 
         Raises:
             Conflict: the trial was changed by somebody else.
+            UnknownOutcome: it may have been written, or not.
             ForeignObjectError: its name is taken.
         """
         index = decision.trial.index
@@ -105,6 +113,7 @@ class TrialStore:
 
         Raises:
             Conflict: the trial was changed by somebody else.
+            UnknownOutcome: it may have been written, or not.
         """
         known = self.resources[index]
         changed = replace(known, transition_time=known.transition_time or self._now())
@@ -140,6 +149,9 @@ class TrialStore:
             )
         except NotFound as error:  # somebody has deleted it: to be found out by reading again
             raise Conflict(error.status, error.reason, error.message) from error
+        except (ServerError, Unreachable) as error:
+            # If it was, its values have sequence numbers that must not be given out again.
+            raise UnknownOutcome(f"{resource.name}: {error}") from error
         return replace(resource, resource_version=written.metadata.resource_version)
 
     def _owns(self, item: CustomObject) -> bool:

@@ -14,7 +14,12 @@ from typing import Any
 from hyperband.api.status import Blocked, is_finished
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.kubernetes import admission
-from hyperband.backends.kubernetes.api_errors import ApiError, Conflict, KubernetesError
+from hyperband.backends.kubernetes.api_errors import (
+    ApiError,
+    Conflict,
+    KubernetesError,
+    UnknownOutcome,
+)
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.publisher import Publisher
@@ -109,6 +114,11 @@ class StudyTask:
             log.info("%s: reading again: %s", self, error)
             self._forget()
             return CONFLICT_SECONDS
+        except UnknownOutcome as error:
+            log.warning("%s: reading again: %s", self, error)
+            if isinstance(error.__cause__, ApiError):
+                await self._complain(Blocked("RequestFailed", str(error)))
+            self._forget()
         except KubernetesError as error:
             log.warning("%s: %s", self, error)
             if isinstance(error, ApiError):
