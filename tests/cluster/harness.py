@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,28 @@ async def census(bench: Bench) -> AsyncIterator[Census]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def check_promotions(trials: list[dict[str, Any]], eta: int) -> None:
+    """Every promotion of a study that minimizes in one bracket was justified when it came.
+
+    It came after the trial's value at the rung and before its next one, by sequence numbers: at one
+    of the moments between them the trial was among the best ⌊1 + (n-1)/η⌋ of at least two.
+    """
+    rungs: dict[int, list[tuple[int, float, int]]] = {}  # by level: (sequence, value, index)
+    for trial in trials:
+        for value in trial["status"].get("rungs", []):
+            entry = (value["sequence"], value["value"], trial["spec"]["index"])
+            rungs.setdefault(value["level"], []).append(entry)
+    for trial in trials:
+        own = trial["status"].get("rungs", [])
+        for value, after in pairwise(own):
+            justified = False
+            for moment in range(value["sequence"], after["sequence"]):
+                there = sorted(e[1:] for e in rungs[value["level"]] if e[0] <= moment)
+                rank = 1 + there.index((value["value"], trial["spec"]["index"]))
+                justified |= len(there) >= 2 and rank <= 1 + (len(there) - 1) // eta
+            assert justified, f"{trial['metadata']['name']} at level {value['level']}"
 
 
 def check_records(trials: list[dict[str, Any]], expected: int) -> None:

@@ -138,17 +138,26 @@ async def test_deleting_the_pod_of_a_running_trial(
 async def test_garbage_in_the_annotation(kubeconfig: str, namespace: str, tmp_path: Path) -> None:
     with running_operator(namespace, tmp_path / "operator.log"):
         async with bench(kubeconfig, namespace) as here:
-            await here.apply(study("garbage", trainer(pause=1.0), maxTrials=5))
-            pod = await _running_pod(here, "garbage")
+            await here.apply(study("garbage", trainer(STUCK_ONCE + GOOD), maxTrials=5))
+            pod = await _running_pod(here, "garbage", "garbage-0-0")
             garbage = {"metadata": {"annotations": {names.METRICS_ANNOTATION: "{[not json"}}}
             await here.client.patch(PODS, namespace, pod.metadata.name, garbage, Pod)
             trial_name = pod.metadata.name.rpartition("-")[0]
 
             async def noticed() -> bool:
                 trial = await here.client.get(TRIALS, namespace, trial_name, dict)
-                return "is not JSON" in trial["status"].get("reportError", "")
+                return "is not JSON" in trial.get("status", {}).get("reportError", "")
 
             await eventually(noticed, "the trial says what is wrong with its annotation")
+            mended = {"metadata": {"annotations": {names.METRICS_ANNOTATION: "[]"}}}
+            await here.client.patch(PODS, namespace, pod.metadata.name, mended, Pod)
+
+            async def cleared() -> bool:
+                trial = await here.client.get(TRIALS, namespace, trial_name, dict)
+                return "reportError" not in trial["status"]
+
+            await eventually(cleared, "nothing is wrong any more")
+            await here.client.delete(PODS, namespace, pod.metadata.name)
             body = await here.finished("garbage")
             trials = await here.trials("garbage")
     assert condition(body, "Succeeded") == "True"

@@ -79,7 +79,7 @@ def test_a_slow_server_never_blocks_training(pod: FakeServer) -> None:
     start = time.monotonic()
     for i in range(200):
         report(epochs=i / 100, val_loss=1.0)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5, "less than the time limit of one request"
     assert not flush(0.01)
     release.set()
     assert flush(10)
