@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.cluster.harness import Bench, bench, check_records, condition, running_operator
+from tests.manifests import load_manifest
 
 pytestmark = pytest.mark.cluster
 
@@ -18,13 +18,8 @@ TRIALS = 8
 
 
 def sample(name: str) -> dict[str, Any]:
-    body: dict[str, Any] = yaml.safe_load((SAMPLES / f"{name}.yaml").read_text())
+    body = load_manifest(SAMPLES / f"{name}.yaml")
     body["spec"]["maxTrials"] = TRIALS
-    # PyYAML reads 1e-4 as a string; kubectl reads a number.
-    for parameter in body["spec"]["parameters"]:
-        for bound in ("min", "max"):
-            if isinstance(parameter.get(bound), str):
-                parameter[bound] = float(parameter[bound])
     return body
 
 

@@ -1,31 +1,20 @@
 """The sample manifests are valid studies, and the example trains what they suggest."""
 
 import importlib.util
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.core.searchers.random import Random
+from tests.manifests import load_manifest
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "manifests/samples").glob("*.yaml"))
 
 
-class Loader(yaml.SafeLoader):
-    """Reads 1e-4 as a number, as kubectl does."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+$"), list("-+.0123456789")
-)
-
-
 def load(path: Path) -> StudyResource:
-    body: dict[str, Any] = yaml.load(path.read_text(), Loader)
+    body = load_manifest(path)
     body["metadata"]["uid"] = "00000000-0000"
     return parse_study(body)
 

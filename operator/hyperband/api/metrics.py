@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperband.api import names
-from hyperband.api.schema.check import show
 from hyperband.api.schema.trial import MAX_CURVE
+from hyperband.core.parameters import show
 from hyperband.core.records import Report
 
 _SPELLED = {

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hyperband.api.schema.check import show
 from hyperband.core.errors import InvalidStudyError
+from hyperband.core.parameters import show
 from hyperband.core.space import (
     Categorical,
     Constant,

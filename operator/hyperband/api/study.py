@@ -7,11 +7,12 @@ from typing import Any
 
 from hyperband.api import names
 from hyperband.api.parameters import parse_space
-from hyperband.api.schema.check import complete, show
+from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import MAX_LEVELS
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
 from hyperband.core.errors import InvalidStudyError
+from hyperband.core.parameters import show
 from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Study
 from hyperband.core.rungs import geometric_levels
 from hyperband.core.seeds import seed_from

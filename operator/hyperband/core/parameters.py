@@ -112,8 +112,9 @@ def finite(value: object) -> bool:
 
 
 def show(value: object) -> str:
-    """A value as the user would write it in YAML or JSON."""
-    return json.dumps(value, default=str, ensure_ascii=False)
+    """A value as the user would write it in YAML or JSON, cut where it gets long."""
+    written = json.dumps(value, default=str, ensure_ascii=False)
+    return written if len(written) <= 120 else f"{written[:117]}..."
 
 
 def environment_suffix(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from hyperband.api.schema.build import OPEN, Schema
 from hyperband.core.errors import InvalidStudyError
+from hyperband.core.parameters import show
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -23,12 +24,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (Mapping,),
     "array": (list, tuple),
 }
-
-
-def show(value: object) -> str:
-    """A value as the user would write it in JSON, cut where it gets long."""
-    written = json.dumps(value, default=str, ensure_ascii=False)
-    return written if len(written) <= 120 else f"{written[:117]}..."
 
 
 def complete(schema: Schema, value: Any, path: str) -> Any:
