@@ -77,13 +77,16 @@ def trials(draw: st.DrawFn) -> Trial:
     rungs = tuple(
         RungValue(level, draw(finite), draw(counts), draw(positive)) for level in range(levels)
     )
+    target = draw(st.integers(0, LADDER.top))
+    active = not rungs or rungs[-1].level < target
+    states = [s for s in TrialState if (active or not s.active) and (rungs or s != "Paused")]
     detail = draw(st.dictionaries(st.text(max_size=8), finite, max_size=3))
     return Trial(
         index=draw(counts),
         suggestion=Suggestion(space.sample(uniforms), "Random", detail),
         bracket=3,
-        state=draw(st.sampled_from([s for s in TrialState if rungs or s is not TrialState.PAUSED])),
-        target=draw(st.integers(0, LADDER.top)),
+        state=draw(st.sampled_from(states)),
+        target=target,
         attempt=draw(counts),
         rungs=rungs,
         failures=draw(counts),

@@ -18,7 +18,7 @@ from hyperband.backends.kubernetes.api_errors import (
     error_from,
 )
 from hyperband.backends.kubernetes.attempts import is_over
-from hyperband.backends.kubernetes.objects import PODS, Pod
+from hyperband.backends.kubernetes.objects import PODS, TRIALS, Pod
 from tests.kubernetes.fake_cluster import START, Body, Killed, World, as_, study_body
 
 REPORT = [{"epochs": 1, "loss": 0.5}]
@@ -343,8 +343,21 @@ async def test_deleting_a_trial_ends_its_pod_before_another_starts() -> None:
     assert world.client.most_alive <= 2
 
 
+def _edited_value(sequence: int) -> Body:
+    return {"level": 0, "resource": 1, "value": 0.5, "sequence": sequence}
+
+
 @pytest.mark.parametrize(
-    "edit", [{"targetLevel": 99}, {"state": "Paused", "rungs": []}, {"curve": [{}]}, {"rungs": 5}]
+    "edit",
+    [
+        {"targetLevel": 99},
+        {"state": "Paused", "rungs": []},
+        {"curve": [{}]},
+        {"rungs": 5},
+        {"attempt": 10**9},
+        {"state": "Paused", "rungs": [_edited_value(2**63 - 1)]},
+        {"rungs": [_edited_value(0)]},  # at its target, and yet Running
+    ],
 )
 async def test_an_edited_trial_is_named(edit: Body) -> None:
     world = await started()
@@ -356,6 +369,21 @@ async def test_an_edited_trial_is_named(edit: Body) -> None:
         await world.step()
     assert world.condition("Ready", "reason") == "TrialUnreadable"
     assert "HyperbandTrial s-0" in world.condition("Ready", "message")
+
+
+async def test_a_forged_trial_does_not_take_another_ones_index() -> None:
+    world = await started()
+    forged = json.loads(json.dumps(world.trials[1]))
+    forged["metadata"]["name"] = "s-evil"
+    forged["spec"]["parameters"] = {"x": 0.0}
+    world.client.add(TRIALS, forged)
+    world.start()
+    for _ in range(40):
+        await world.step()
+        world.live()
+    del world.client.objects[TRIALS.plural, "s-evil"]
+    check(world)
+    assert world.study["status"]["best"]["trial"] != "s-evil"
 
 
 async def test_what_the_server_forbids_is_shown() -> None:

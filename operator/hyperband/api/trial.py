@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from hyperband.api import names
-from hyperband.api.schema.trial import MAX_ATTEMPTS
+from hyperband.api.schema.trial import MAX_ATTEMPTS, MAX_COUNT
 from hyperband.api.study import StudyResource
 from hyperband.core.engine import Engine
 from hyperband.core.records import Report, RungValue, Suggestion, Trial, TrialState
@@ -129,6 +129,11 @@ def _check(trial: Trial, ladder: Ladder) -> None:
         raise ValueError(f"rung levels {levels} are not ascending within 0 to {ladder.top}")
     if trial.state is TrialState.PAUSED and not levels:
         raise ValueError("a paused trial has no value at any rung")
+    if trial.state.active and levels and levels[-1] >= trial.target:
+        raise ValueError(f"a {trial.state.value} trial has a value at its target level already")
+    counts = (trial.attempt, trial.failures, trial.disruptions, *(v.sequence for v in trial.rungs))
+    if not 0 <= min(counts) <= max(counts) <= MAX_COUNT // 2:  # the next ones must be valid, too
+        raise ValueError(f"a count or sequence number of {max(counts)} cannot be")
 
 
 def restore(parameters: Mapping[str, Any], space: Space) -> dict[str, Value]:

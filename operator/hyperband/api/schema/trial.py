@@ -49,6 +49,9 @@ TRIAL_SPEC: Final = record(
     required=("index", "bracket", "parameters", "suggestion"),
 )
 
+# Of sequence numbers and attempts; a name with a number of more digits is none of our pods.
+MAX_COUNT: Final = 999_999_999
+
 POINT: Final = {
     "resource": number("Resource spent."),
     "value": number("The objective; absent where the training reported NaN or infinity."),
@@ -63,7 +66,9 @@ RUNG_VALUES: Final = many(
             "level": integer("Number of the rung in the study's ladder, from 0.", minimum=0),
             "resource": number("Resource of the report, at least the rung's."),
             "value": number("The objective, as reported."),
-            "sequence": integer("Study-wide order of recording, from 0.", minimum=0),
+            "sequence": integer(
+                "Study-wide order of recording, from 0.", minimum=0, maximum=MAX_COUNT
+            ),
         },
         required=("level", "resource", "value", "sequence"),
     ),
@@ -75,7 +80,7 @@ ATTEMPTS: Final = many(
     record(
         "One pod of the trial.",
         {
-            "number": integer("Number of the attempt, from 0.", minimum=0),
+            "number": integer("Number of the attempt, from 0.", minimum=0, maximum=MAX_COUNT),
             "pod": text("Name of its pod.", maxLength=253),
             "node": text("Node that it ran on.", maxLength=253),
             "startTime": moment("When its node accepted the pod: GPU time counts from here."),
@@ -110,9 +115,15 @@ TRIAL_STATUS: Final = record(
             minimum=0,
         ),
         "target": number("The resource of that rung."),
-        "attempt": integer("Number of the current or last attempt, from 0.", minimum=0),
-        "failures": integer("Attempts that failed and used up a retry.", minimum=0),
-        "disruptions": integer("Attempts that were taken away and did not count.", minimum=0),
+        "attempt": integer(
+            "Number of the current or last attempt, from 0.", minimum=0, maximum=MAX_COUNT
+        ),
+        "failures": integer(
+            "Attempts that failed and used up a retry.", minimum=0, maximum=MAX_COUNT
+        ),
+        "disruptions": integer(
+            "Attempts that were taken away and did not count.", minimum=0, maximum=MAX_COUNT
+        ),
         "rungs": RUNG_VALUES,
         "latest": record("The latest report.", POINT),
         "curve": many(

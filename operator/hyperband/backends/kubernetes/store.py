@@ -68,9 +68,10 @@ class TrialStore:
                 resource = parse_trial(item, engine)
                 engine.put(resource.trial)
             except (KeyError, IndexError, TypeError, ValueError) as error:
+                what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
                 raise UnreadableTrialError(
-                    f"the status of HyperbandTrial {item.metadata.name} makes no sense "
-                    f"({type(error).__name__}: {error}); undo the edit, or delete that trial"
+                    f"the status of HyperbandTrial {item.metadata.name} makes no sense ({what}); "
+                    "undo the edit, or delete that trial"
                 ) from error
             self.resources[resource.trial.index] = resource
         return engine
@@ -155,8 +156,10 @@ class TrialStore:
         return replace(resource, resource_version=written.metadata.resource_version)
 
     def _owns(self, item: CustomObject) -> bool:
+        """Whether it is one of the study's trials: a name exists once, an index may be forged."""
         owner = item.metadata.controller
-        return owner is not None and owner.uid == self.study.uid
+        name = names.trial_name(self.study.name, int(item.spec.get("index", -1)))
+        return owner is not None and owner.uid == self.study.uid and item.metadata.name == name
 
 
 def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:
