@@ -43,9 +43,11 @@ run: env ## Run the operator here, in the foreground, for the current kubeconfig
 	@$(PY) -m hyperband.cli operator
 
 watch: env ## Follow a study: make watch STUDY=digits NAMESPACE=default
+	@test -n "$(STUDY)" || { echo "name the study: make watch STUDY=digits NAMESPACE=default" >&2; exit 2; }
 	@$(PY) -m hyperband.cli watch $(STUDY) $(if $(NAMESPACE),-n $(NAMESPACE))
 
 load: env ## Load an image of your own into the kind cluster's nodes: make load IMAGE=trainer:1
+	@test -n "$(IMAGE)" || { echo "name the image: make load IMAGE=trainer:1" >&2; exit 2; }
 	@$(PY) -m hack.cluster load $(IMAGE)
 
 demo: env ## Set everything up, tune the digits sample and show the best configuration

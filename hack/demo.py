@@ -65,6 +65,7 @@ Look further (export KUBECONFIG={os.environ["KUBECONFIG"]}):
   kubectl describe hbs {name} -n {options.namespace}
   kubectl logs -n {options.namespace} {name}-0-0
   {LOG}   what the operator decided, and why""")
+    print("The operator has ended with the demo; make run starts it again.")
     print(TAKE_DOWN if own else TAKE_DOWN_OTHER.format(name=name, namespace=options.namespace))
     return code
 

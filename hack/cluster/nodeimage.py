@@ -50,7 +50,7 @@ def recipe_key() -> str:
 
 
 def _make(engine: Engine, reference: str) -> None:
-    say("the node image cannot be pulled and is made here: up to 15 min the first time")
+    say("the node image cannot be pulled and is made here: 10 to 15 min the first time")
     gobuild.build(gobuild.NODE_PROGRAMS)
     base = debian.ensure(engine)
     context = paths.IMAGES / "node-context"

@@ -21,7 +21,7 @@ def test_start_gives_the_next_index_and_the_searchers_configuration() -> None:
     assert first.trial.state is State.PENDING
     assert first.trial.parameters != second.trial.parameters
     assert first.trial.suggestion == engine.searcher.suggest(0)
-    assert first.message == "a new configuration, to epochs 1 in bracket 2"
+    assert first.message == "a new configuration, to epochs 1"
     assert (first.trial.reason, first.trial.message) == ("NewConfiguration", first.message)
 
 

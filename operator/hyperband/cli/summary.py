@@ -63,18 +63,26 @@ def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> R
             f"trial {best['trial']}"
         )
     )
-    return Group(*lines, table, *_decisions(status), *_costs(body, trials))
+    return Group(*lines, table, _decisions(body), *_costs(body, trials))
 
 
-def _decisions(status: Mapping[str, Any]) -> list[Text]:
+def promotes(body: Mapping[str, Any]) -> bool:
+    """Whether trials of the study pause and are promoted."""
+    mode: str = body["spec"].get("hyperband", {}).get("mode", "Promotion")
+    return mode == "Promotion"
+
+
+def _decisions(body: Mapping[str, Any]) -> Text:
+    status = body["status"]
     counts = status.get("trials") or {}
-    return [
-        Text(
-            f"{counts.get('total', 0)} trials: {counts.get('completed', 0)} trained in full, "
-            f"{counts.get('stopped', 0)} stopped, {counts.get('paused', 0)} paused for good, "
-            f"{counts.get('failed', 0)} failed; {status.get('promotions', 0)} promotions"
-        )
-    ]
+    text = f"{counts.get('total', 0)} trials: {counts.get('completed', 0)} trained in full, "
+    text += f"{counts.get('stopped', 0)} stopped, "
+    if promotes(body):
+        text += f"{counts.get('paused', 0)} paused for good, "
+    text += f"{counts.get('failed', 0)} failed"
+    if promotes(body):
+        text += f"; {status.get('promotions', 0)} promotions"
+    return Text(text)
 
 
 def _costs(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list[Text]:

@@ -18,7 +18,7 @@ from hyperband.backends.kubernetes.api_errors import KubernetesError, NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection, NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
-from hyperband.cli.summary import summarize
+from hyperband.cli.summary import promotes, summarize
 
 POLL_SECONDS = 1.0
 MAX_TRIALS_SHOWN = 12
@@ -41,7 +41,12 @@ def watch(
         connection = connect(kubeconfig, context)
         code = asyncio.run(_follow(connection, namespace or connection.namespace, study, timeout))
     except NotFound:
-        typer.echo(f"hyperband watch: no study '{study}' here; try kubectl get hbs -A", err=True)
+        where = namespace or connection.namespace
+        typer.echo(
+            f"hyperband watch: there is no study '{study}' in namespace {where}: name its "
+            "namespace with -n (make watch: NAMESPACE=…); kubectl get hbs -A lists all",
+            err=True,
+        )
         code = 1
     except (NoConnectionError, KubernetesError) as error:
         typer.echo(f"hyperband watch: {error}", err=True)
@@ -100,11 +105,11 @@ def one_line(body: Mapping[str, Any]) -> str:
         f"{counts.get('total', 0)}/{body['spec']['maxTrials']} trials",
         f"{counts.get('running', 0)} running",
         f"{counts.get('pending', 0)} pending",
-        f"{counts.get('paused', 0)} paused",
+        *([f"{counts.get('paused', 0)} paused"] if promotes(body) else []),
         f"{counts.get('stopped', 0)} stopped",
         f"{counts.get('completed', 0)} completed",
         f"{counts.get('failed', 0)} failed",
-        f"{status.get('promotions', 0)} promotions",
+        *([f"{status.get('promotions', 0)} promotions"] if promotes(body) else []),
         f"best {found}",
     ]
     line = f"{body['metadata']['name']}: " + ", ".join(parts)

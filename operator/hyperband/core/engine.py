@@ -55,7 +55,7 @@ class Engine:
             TrialState.PENDING,
             target,
             reason=Reason.NEW_CONFIGURATION.value,
-            message=f"a new configuration, to {self._resource(target)} in bracket {bracket}",
+            message=f"a new configuration, to {self._resource(target)}{self._where(bracket)}",
         )
 
     def put(self, trial: Trial) -> None:
@@ -255,6 +255,9 @@ class Engine:
         )
         message = f"attempt {trial.attempt}: {detail}" if detail else f"attempt {trial.attempt}"
         return _decide(Action.REPEAT, reason, message, again)
+
+    def _where(self, bracket: int) -> str:
+        return f" in bracket {bracket}" if self.study.brackets > 1 else ""
 
     def _resource(self, level: int) -> str:
         return f"{self.study.resource.name} {_number(self.ladder[level])}"

@@ -61,8 +61,14 @@ def resume_from() -> Path | None:
     and its report, and going on from there would train nothing and report nothing.
     """
     target = environment.resource_target(inf)
-    found = [saved for saved in _complete(checkpoint_dir()) if saved.resource < target]
-    return found[-1].path if found else None
+    folder = checkpoint_dir()
+    found = [saved for saved in _complete(folder) if saved.resource < target]
+    if not found:
+        return None
+    path = found[-1].path
+    if environment.ENV_POD_NAME not in os.environ:  # perhaps of another configuration
+        _say_once(path, f"goes on from {path}: delete {folder} to start anew")
+    return path
 
 
 @contextmanager

@@ -39,9 +39,16 @@ def cel_text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def _with_default(description: str, more: Schema) -> str:
+    """kubectl explain does not show defaults: the description does."""
+    if "default" not in more or "default" in description:
+        return description
+    return f"{description} Default: {more['default']}."
+
+
 def text(description: str, **more: Any) -> Schema:
     """A string."""
-    return {"description": description, "type": "string", **more}
+    return {"description": _with_default(description, more), "type": "string", **more}
 
 
 def choice(description: str, values: Sequence[str], **more: Any) -> Schema:
@@ -51,12 +58,17 @@ def choice(description: str, values: Sequence[str], **more: Any) -> Schema:
 
 def integer(description: str, **more: Any) -> Schema:
     """A whole number of 64 bits."""
-    return {"description": description, "type": "integer", "format": "int64", **more}
+    return {
+        "description": _with_default(description, more),
+        "type": "integer",
+        "format": "int64",
+        **more,
+    }
 
 
 def number(description: str, **more: Any) -> Schema:
     """Any number that JSON can carry."""
-    return {"description": description, "type": "number", **more}
+    return {"description": _with_default(description, more), "type": "number", **more}
 
 
 def boolean(description: str, **more: Any) -> Schema:

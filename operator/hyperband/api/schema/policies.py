@@ -114,7 +114,7 @@ _STUDY_VARIABLES: Final = {
     "(has(q.value) && !p.when[q.name].all(v, v == q.value)) || "
     f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && "
     "(!has(q.min) || double(v) >= double(q.min)) && "
-    "(!has(q.max) || double(v) <= double(q.max))))))).map(p, p.name)",
+    "(!has(q.max) || double(v) <= double(q.max))))))).map(p, '%s %s'.format([p.name, p.when]))",
     "ownEnvironment": "variables.containers.filter(c, "
     "type(c.?env.orValue(null)) == list && "
     "c.env.exists(e, has(e.name) && e.name.startsWith('HYPERBAND_'))).map(c, c.name)",
@@ -210,7 +210,7 @@ _STUDY_CHECKS: Final = (
         "neverActive",
         "spec.parameters: when of %s lists a value that its parent never has: use the parent's "
         "own values, of the same type (quotes make a string)",
-        "variables.neverActive",
+        "variables.neverActive.join('; ')",
     ),
     _none(
         "ownEnvironment",
