@@ -249,13 +249,13 @@ REFUSED_BY_SERVER: Final = (
     BadStudy(
         "value that the parent never has",
         {f"{_P}.4.when": {"batch": ["32"]}},
-        ("when of dropout {never has", "of the same type"),
+        ("when of dropout {", "never has", "of the same type"),
         field=f"{_P}[4].when.batch",
     ),
     BadStudy(
         "layers that the parent never has",
         {f"{_P}.4.when": {"layers": [5]}},
-        ("when of dropout {never has", "of the same type"),
+        ("when of dropout {", "never has", "of the same type"),
         field=f"{_P}[4].when.layers",
     ),
     # -- pods
