@@ -333,7 +333,10 @@ def test_too_many_failed_trials_end_the_study_at_once() -> None:
     finish = engine.finish()
     assert finish is not None
     assert (finish.succeeded, finish.reason) == (False, "TooManyFailedTrials")
-    assert finish.message == "2 trials failed; failurePolicy.maxFailedTrials is 1"
+    assert finish.message == (
+        "2 trials failed; failurePolicy.maxFailedTrials is 1; "
+        "test-1: its attempt failed: exit code 1"
+    )
     decisions = list(engine.wind_down())
     assert [d.trial.index for d in decisions] == [2]
     decision = put(engine, decisions[0], Action.STOP)
@@ -348,7 +351,7 @@ def test_a_study_without_any_result_has_failed() -> None:
     finish = engine.finish()
     assert finish is not None
     assert (finish.succeeded, finish.reason) == (False, "NoResult")
-    assert finish.message.startswith("none of 1 trials has a result; trial 0: ")
+    assert finish.message.startswith("none of 1 trials has a result; test-0: ")
 
 
 # -- records ---------------------------------------------------------------------------------

@@ -138,8 +138,37 @@ def test_how_an_attempt_ended(status: dict[str, Any], outcome: Outcome, detail: 
     ],
 )
 def test_why_a_pod_waits(status: dict[str, Any], reason: str | None) -> None:
-    found = attempts.waiting_reason(pod(**status))
+    found = attempts.waiting_reason(pod(**status), START + timedelta(seconds=5))
     assert (found[0] if found else None) == reason
+
+
+def test_a_pod_that_is_not_created_for_long_has_a_reason_in_its_events() -> None:
+    state = {"name": "train", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    found = attempts.waiting_reason(
+        pod(phase="Pending", containerStatuses=[state]), START + timedelta(seconds=31)
+    )
+    assert found is not None and found[0] == "ContainerCreating"
+    assert "kubectl describe pod s-3-1" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("", ""),
+        ("Traceback …\n  File …\nKeyError: 'momentum'\n\n", ": KeyError: 'momentum'"),
+        ("x" * 300, f": …{'x' * 200}"),
+    ],
+)
+def test_the_last_words_of_a_training_are_quoted(message: str, words: str) -> None:
+    status = terminated(1)
+    status["containerStatuses"][0]["state"]["terminated"]["message"] = message
+    assert attempts.ending(pod(phase="Failed", **status)).detail == f"exit code 1{words}"
+
+
+def test_a_container_that_never_started_has_not_trained() -> None:
+    status = terminated(128, "StartError")
+    status["containerStatuses"][0]["state"]["terminated"]["startedAt"] = "1970-01-01T00:00:00Z"
+    assert attempts.usage(pod(phase="Failed", **status), ()).trained is None
 
 
 def named(name: str, owner: str = "s-3") -> Pod:

@@ -147,6 +147,8 @@ class Engine:
         attempts = trial.failures + 1
         failed = replace(trial, state=TrialState.FAILED, failures=attempts)
         message = f"{attempts} failed attempts; the last one: {detail}"
+        if attempts == 1:
+            message = f"its attempt failed: {detail}"
         return _decide(Action.FAIL, Reason.RETRIES_EXHAUSTED, message, failed)
 
     def suspended(self, index: int) -> Decision | None:
@@ -161,18 +163,18 @@ class Engine:
         allowed = self.study.failure_policy.max_failed_trials
         if self._broken > allowed:
             message = f"{self._broken} trials failed; failurePolicy.maxFailedTrials is {allowed}"
-            return Finish(False, "TooManyFailedTrials", message)
+            return Finish(False, "TooManyFailedTrials", f"{message}{self._last_failure()}")
         if self._active or self._promote() or self._next_bracket() is not None:
             return None
         if self.best is None:
-            return Finish(False, "NoResult", self._no_result())
+            message = f"none of {len(self.trials)} trials has a result{self._last_failure()}"
+            return Finish(False, "NoResult", message)
         return Finish(True, "Exhausted", f"all {len(self.trials)} trials are decided")
 
-    def _no_result(self) -> str:
-        message = f"none of {len(self.trials)} trials has a result"
+    def _last_failure(self) -> str:
         failed = (t for t in self.trials.values() if t.state is TrialState.FAILED)
-        example = next(failed, None)
-        return f"{message}; trial {example.index}: {example.message}" if example else message
+        last = max(failed, key=lambda trial: trial.index, default=None)
+        return f"; {self.study.name}-{last.index}: {last.message}" if last else ""
 
     def wind_down(self) -> Iterator[Decision]:
         """Ends what still holds a slot after the study is over."""

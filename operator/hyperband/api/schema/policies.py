@@ -142,18 +142,18 @@ _STUDY_CHECKS: Final = (
         "request.operation == 'CREATE' || object.spec.trialTemplate == "
         "oldObject.spec.trialTemplate",
         "spec.trialTemplate cannot change while the study exists, its trials would no longer be "
-        "comparable: create a new study",
+        "comparable: create a new study (delete this one, or take another name)",
     ),
     make_check(
         "request.operation == 'CREATE' || object.spec.parameters == oldObject.spec.parameters",
         "spec.parameters cannot change while the study exists, its trials would no longer be "
-        "comparable: create a new study",
+        "comparable: create a new study (delete this one, or take another name)",
     ),
     make_check(
         "request.operation == 'CREATE' || variables.volume == "
         "oldObject.spec.?checkpoint.?volume.orValue({})",
         "spec.checkpoint.volume cannot change while the study exists, its checkpoints would be "
-        "lost: create a new study",
+        "lost: create a new study (delete this one, or take another name)",
     ),
     _none(
         "sameEnvironment",

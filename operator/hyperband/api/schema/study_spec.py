@@ -26,7 +26,7 @@ def _immutable(name: str) -> Schema:
     return rule(
         "self == oldSelf",
         f"spec.{name} cannot change while the study exists, its trials would no longer be "
-        "comparable: create a new study",
+        "comparable: create a new study (delete this one, or take another name)",
     )
 
 
@@ -213,7 +213,8 @@ SPEC: Final = record(
         ),
         rule(
             "has(self.checkpoint) == has(oldSelf.checkpoint)",
-            "spec.checkpoint cannot be added or removed while the study exists: create a new study",
+            "spec.checkpoint cannot be added or removed while the study exists: create a new study "
+            "(delete this one, or take another name)",
             field=".checkpoint",
         ),
     ],

@@ -49,7 +49,8 @@ CHECKPOINT: Final = record(
     rules=[
         rule(
             "self.mountPath == oldSelf.mountPath",
-            "spec.checkpoint.mountPath cannot change while the study exists: create a new study",
+            "spec.checkpoint.mountPath cannot change while the study exists: create a new study "
+            "(delete this one, or take another name)",
             field=".mountPath",
         )
     ],
@@ -72,7 +73,8 @@ REPORTING: Final = record(
     rules=[
         rule(
             "self == oldSelf",
-            "spec.reporting cannot change while the study exists: create a new study",
+            "spec.reporting cannot change while the study exists: create a new study "
+            "(delete this one, or take another name)",
         )
     ],
 )
@@ -84,7 +86,8 @@ GPU_RESOURCES: Final = many(
     rules=[
         rule(
             "self == oldSelf",
-            "spec.gpuResources cannot change while the study exists: create a new study",
+            "spec.gpuResources cannot change while the study exists: create a new study "
+            "(delete this one, or take another name)",
         )
     ],
     unique=True,

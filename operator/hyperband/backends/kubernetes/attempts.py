@@ -6,7 +6,7 @@ condition, because an eviction marks succeeded pods too.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from hyperband.api import names
@@ -24,6 +24,9 @@ _NODE_REASONS = {
 }
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _LOST_CONTAINER = "ContainerStatusUnknown"
+MAX_WORDS = 200  # characters of what a container says at its end
+# A pod whose containers are not created after this has a problem that only its events tell.
+CREATING = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,15 @@ def ending(pod: Pod) -> Ending:
     if terminated is None:
         return Ending(Outcome.FAILED, "the pod failed before its container ran")
     why = "" if terminated.reason in ("", "Error") else f" ({terminated.reason})"
-    return Ending(Outcome.FAILED, f"exit code {terminated.exit_code}{why}")
+    words = last_words(terminated.message)
+    return Ending(Outcome.FAILED, f"exit code {terminated.exit_code}{why}{words and ': '}{words}")
+
+
+def last_words(message: str) -> str:
+    """The last line of a termination message, the end of a log as a rule: it names the error."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    last = lines[-1] if lines else ""
+    return last if len(last) <= MAX_WORDS else f"…{last[-MAX_WORDS:]}"
 
 
 def interrupted(pod: Pod) -> str | None:
@@ -113,14 +124,17 @@ def failed_early(pod: Pod) -> bool:
     return failed and others and not is_over(pod)
 
 
-def waiting_reason(pod: Pod) -> tuple[str, str] | None:
+def waiting_reason(pod: Pod, now: datetime) -> tuple[str, str] | None:
     """Why a pod does not run yet: Kubernetes' word and its sentence; None if nothing is said."""
     if is_over(pod) or is_ending(pod):
         return None
     for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         if status.state.waiting is not None and status.state.waiting.reason:
             if status.state.waiting.reason in ("ContainerCreating", "PodInitializing"):
-                continue
+                if pod.status.start_time is None or now < pod.status.start_time + CREATING:
+                    continue
+                name = f"{pod.metadata.name} -n {pod.metadata.namespace}"
+                return status.state.waiting.reason, f"kubectl describe pod {name} tells why"
             return status.state.waiting.reason, status.state.waiting.message
     scheduled = pod.status.condition("PodScheduled")
     if scheduled is not None and scheduled.status == "False":
@@ -153,6 +167,8 @@ def usage(pod: Pod, gpu_resources: tuple[str, ...]) -> Usage:
         trained = state.running.started_at
     elif state is not None and state.terminated is not None:
         trained = state.terminated.started_at
+        if trained is not None and trained.timestamp() == 0:  # it never started
+            trained = None
     ended = None
     if is_over(pod):
         finished = [

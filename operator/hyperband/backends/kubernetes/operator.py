@@ -27,12 +27,16 @@ log = logging.getLogger(__name__)
 KOPF_PAUSE_SECONDS = 2.0
 
 
-def registry(manager: Manager, connection: Connection) -> kopf.OperatorRegistry:
+def registry(
+    manager: Manager, connection: Connection, stop: asyncio.Event
+) -> kopf.OperatorRegistry:
     """kopf's handlers. They only pass news on: nothing is written to studies by kopf itself."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=handlers)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        # In place of kopf's own handlers, which come a moment later and fail at a second signal.
+        asyncio.get_running_loop().call_soon(stop_on_signals, stop)
         settings.posting.enabled = False  # our recorder counts events instead
         settings.scanning.disabled = True  # the CRDs are there; two watches less
         settings.watching.server_timeout = 270
@@ -130,6 +134,7 @@ async def run_operator(connection: Connection, *, namespace: str | None) -> None
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            log.info("stopped; studies stay as they are until an operator runs again")
 
 
 async def _run_kopf(
@@ -142,15 +147,14 @@ async def _run_kopf(
     """
     try:
         await kopf.operator(
-            registry=registry(manager, connection),
+            registry=registry(manager, connection, stop),
             standalone=True,
+            stop_flag=stop,
             clusterwide=namespace is None,
             namespaces=[] if namespace is None else [namespace],
         )
-        stop.set()  # a signal has ended it: kopf puts its own handlers in place of ours
     except Exception as error:  # whatever it was, giving up is not ours to do
         log.warning("watching the studies has ended, beginning again: %s", error)
-        stop_on_signals(stop)
     finally:
         await manager.stop()  # kopf does not always come to its cleanup
     if not stop.is_set():

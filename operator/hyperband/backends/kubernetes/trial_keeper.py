@@ -180,9 +180,11 @@ class TrialKeeper:
         """What pods wait for, those of decided trials that do not end included."""
         counter, now = WaitCounter(), self._cluster.now()
         for trial in self.engine.active:
+            resource = self._resource(trial.index)
             if trial.index in self._retry_due:
-                counter.add("BackOff", f"{self._pod_name(trial)}: attempts keep ending early")
-            counter.look_at(self._pods.of(self._resource(trial.index).uid), now)
+                name, last = self._pod_name(trial), resource.attempts[-1].reason
+                counter.add("BackOff", f"{name}: attempts keep ending early, the last one: {last}")
+            counter.look_at(self._pods.of(resource.uid), now)
         for index in self._lingering.keys() & self._store.resources.keys():
             counter.look_at(self._pods.of(self._resource(index).uid), now)
         return counter.found
@@ -236,7 +238,7 @@ class TrialKeeper:
                 await self._commit(decision, reports)
             if trains(pod) and (decision := self.engine.seen_running(index)):
                 await self._commit(decision, reports)
-            elif waiting_reason(pod) is not None:
+            elif waiting_reason(pod, self._cluster.now()) is not None:
                 await self._show(index)
         if seen.ended:
             await self._take_end(index, seen, current)

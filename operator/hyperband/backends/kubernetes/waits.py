@@ -28,7 +28,7 @@ class WaitCounter:
             if is_stuck(pod, now):
                 node = f" on {pod.spec.node_name}" if pod.spec.node_name else ""
                 self.add("Terminating", f"{pod.metadata.name}{node} does not end")
-            elif (why := waiting_reason(pod)) is not None:
+            elif (why := waiting_reason(pod, now)) is not None:
                 name, (reason, message) = pod.metadata.name, why
                 self.add(reason, f"{name}: {message}" if message else name)
 
