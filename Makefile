@@ -17,6 +17,10 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 # The operator and its tests never want more than one BLAS thread.
 export OPENBLAS_NUM_THREADS := 1
 
+# `make run` and `make watch` go to the demo's cluster where there is no kubeconfig but its own.
+run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
+  $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
+
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch load demo test test-unit test-cluster verify generate bench down clean
 

@@ -43,6 +43,7 @@ def main() -> int:
         if kubeconfig is None:
             return 2
         os.environ["KUBECONFIG"] = kubeconfig
+        say(f"to look at it from another terminal: export KUBECONFIG={kubeconfig}")
     else:
         say(f"the cluster of {os.environ['KUBECONFIG']}")
         found = provide_image(os.environ.get("IMAGE") or IMAGE)

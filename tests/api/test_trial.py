@@ -169,7 +169,7 @@ def test_a_value_that_is_not_finite_is_left_out() -> None:
     trial = ENGINE.new_trial(0, 3, Suggestion({}, "Random"))
     resource = TrialResource(trial, "digits-0", "u", "1", LADDER, latest=Report(2, math.nan))
     status = trial_status(resource)
-    assert status["latest"] == {"resource": 2}
+    assert status["latest"] == {"resource": 2, "text": "nan"}
     body = Body(Meta("digits-0"), trial_manifest(STUDY, trial)["spec"], status)
     latest = parse_trial(body, ENGINE).latest
     assert latest is not None

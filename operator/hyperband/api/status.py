@@ -62,6 +62,7 @@ def _best(engine: Engine) -> dict[str, Any] | None:
         "trial": names.trial_name(engine.study.name, index),
         "index": index,
         "value": value.value,
+        "text": short(value.value),
         "resource": value.resource,
         "parameters": dict(trial.parameters),
     }
@@ -139,6 +140,11 @@ def conditions(
         else:
             rows.append(condition(type_, true, finish.reason, finish.message))
     return rows
+
+
+def short(value: float) -> str:
+    """A value for tables, which show all digits of a number."""
+    return f"{value:.5g}"
 
 
 def is_finished(status: Mapping[str, Any]) -> bool:

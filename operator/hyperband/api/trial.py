@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hyperband.api import names
 from hyperband.api.schema.trial import MAX_ATTEMPTS, MAX_COUNT
+from hyperband.api.status import short
 from hyperband.api.study import StudyResource
 from hyperband.core.engine import Engine
 from hyperband.core.records import Report, RungValue, Suggestion, Trial, TrialState
@@ -63,7 +64,7 @@ class TrialResource:
     resource_version: str
     ladder: Ladder = field(repr=False, compare=False)  # to write resources beside levels
     curve: tuple[Report, ...] = ()  # values only; ascending resource
-    latest: Report | None = None
+    latest: Report | None = None  # of a trial that is decided: the one that was judged
     attempts: tuple[AttemptRecord, ...] = ()  # the last MAX_ATTEMPTS, ascending number
     gpu_seconds: float = 0.0  # of all attempts, also of those no longer listed
     evidence: Mapping[str, float] = field(default_factory=dict)
@@ -268,7 +269,7 @@ def trial_status(resource: TrialResource) -> dict[str, Any]:
             }
             for each in trial.rungs
         ],
-        "latest": _write_point(resource.latest) if resource.latest else None,
+        "latest": _write_latest(resource.latest) if resource.latest else None,
         "curve": [_write_point(each) for each in resource.curve],
         "reason": trial.reason or None,
         "message": trial.message[:4096] or None,
@@ -284,6 +285,10 @@ def trial_status(resource: TrialResource) -> dict[str, Any]:
 def _write_point(report: Report) -> dict[str, float]:
     """JSON has no NaN: a value that is not finite is left out."""
     return {"resource": report.resource, **_finite({"value": report.value})}
+
+
+def _write_latest(report: Report) -> dict[str, Any]:
+    return {**_write_point(report), "text": short(report.value)}
 
 
 def _write_attempt(attempt: AttemptRecord) -> dict[str, Any]:

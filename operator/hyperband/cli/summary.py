@@ -16,6 +16,7 @@ class Cost:
 
     used: float
     full: float
+    start: float  # of one pod, before and after its training
 
 
 def estimate_cost(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Cost | None:
@@ -30,7 +31,8 @@ def estimate_cost(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
     slope, start = np.polyfit(units, seconds, 1)
     used = sum((trial.get("status") or {}).get("gpuSeconds", 0.0) for trial in trials)
     r_max = body["spec"]["resource"]["max"]
-    return Cost(used, len(trials) * (max(start, 0.0) + max(slope, 0.0) * r_max))
+    start, slope = max(start, 0.0), max(slope, 0.0)
+    return Cost(used, len(trials) * (start + slope * r_max), start)
 
 
 def _attempts(trial: Mapping[str, Any]) -> list[tuple[float, float]]:
@@ -53,7 +55,7 @@ def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> R
     lines = [Text(f"{finished.get('reason', '?')}: {finished.get('message', '')}")]
     best = status.get("best")
     if best is None:
-        return Group(*lines, Text("There is no result."))
+        return Group(*lines, Text("There is no result."), *_failures(body, trials))
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in best["parameters"].items():
         table.add_row(f"  {name}", f"{value:.6g}" if isinstance(value, float) else str(value))
@@ -63,7 +65,7 @@ def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> R
             f"trial {best['trial']}"
         )
     )
-    return Group(*lines, table, _decisions(body), *_costs(body, trials))
+    return Group(*lines, table, _decisions(body), *_failures(body, trials), *_costs(body, trials))
 
 
 def promotes(body: Mapping[str, Any]) -> bool:
@@ -85,6 +87,20 @@ def _decisions(body: Mapping[str, Any]) -> Text:
     return Text(text)
 
 
+def _failures(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """The last of the trials that failed, and where to look."""
+    failed = [t for t in trials if (t.get("status") or {}).get("state") == "Failed"]
+    if not failed:
+        return []
+    last = max(failed, key=lambda trial: trial["spec"]["index"])
+    name, status = last["metadata"]["name"], last["status"]
+    pod = f"{name}-{status['attempt']}"
+    return [
+        Text(f"{len(failed)} failed, the last one {name}: {status['message']}"),
+        Text(f"  kubectl logs -n {body['metadata']['namespace']} {pod}"),
+    ]
+
+
 def _costs(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list[Text]:
     units, full = body["status"]["resourceUnits"], len(trials) * body["spec"]["resource"]["max"]
     name = body["spec"]["resource"]["name"]
@@ -96,6 +112,7 @@ def _costs(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list
         *lines,
         Text(
             f"GPU-seconds: {cost.used:.0f} used; training all {len(trials)} trials in full would "
-            f"have taken about {cost.full:.0f} ({cost.used / cost.full:.0%})"
+            f"have taken about {cost.full:.0f} ({cost.used / cost.full:.0%}); a pod's "
+            f"start-up alone takes {cost.start:.1f}"
         ),
     ]

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping
-from math import nan
 from typing import Annotated, Any
 
 import typer
@@ -13,15 +13,21 @@ from rich.table import Table
 from rich.text import Text
 
 from hyperband.api import names
-from hyperband.api.status import is_finished
+from hyperband.api.status import is_finished, short
 from hyperband.backends.kubernetes.api_errors import KubernetesError, NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection, NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
 from hyperband.cli.summary import promotes, summarize
+from hyperband.core.records import TrialState
 
 POLL_SECONDS = 1.0
 MAX_TRIALS_SHOWN = 12
+BAR = 30  # characters
+HEARD = 5.0  # seconds in which an operator writes a study's first status
+NO_OPERATOR = (
+    "no operator has taken up this study yet: is one running? (hyperband operator, make run)"
+)
 
 
 def watch(
@@ -56,7 +62,8 @@ def watch(
 
 async def _follow(connection: Connection, namespace: str, name: str, timeout: float) -> int:
     console = Console()
-    deadline = time.monotonic() + timeout
+    started, unheard = time.monotonic(), False
+    deadline = started + timeout
     async with Client(connection) as client:
         with Live(console=console, refresh_per_second=4, transient=console.is_terminal) as live:
             last = ""
@@ -65,9 +72,12 @@ async def _follow(connection: Connection, namespace: str, name: str, timeout: fl
                 trials = await _trials(client, namespace, name)
                 if console.is_terminal:
                     live.update(view(body, trials))
-                elif (line := one_line(body)) != last:
+                elif (line := one_line(body, trials)) != last:
                     last = line
                     console.print(line, highlight=False, soft_wrap=True)
+                if not unheard and not body.get("status") and time.monotonic() > started + HEARD:
+                    unheard = True
+                    console.print(NO_OPERATOR, highlight=False, soft_wrap=True)
                 if is_finished(body.get("status") or {}):
                     break
                 if time.monotonic() > deadline:
@@ -87,31 +97,25 @@ async def _trials(client: Client, namespace: str, study: str) -> list[dict[str, 
 
 
 def view(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> RenderableType:
-    """The whole screen: a line of counts, the rungs as a ladder, the trials that run."""
-    parts: list[RenderableType] = [Text(one_line(body)), _ladder(body)]
-    if not is_finished(body.get("status") or {}):
-        parts.append(_running(body, trials))
+    """The whole screen: a line of counts, the rungs as a ladder, the trials in progress."""
+    parts: list[RenderableType] = [Text(one_line(body, trials)), _ladder(body)]
+    active = [t for t in trials if _state(t) in ("Pending", "Running")]
+    if active:
+        parts.append(_in_progress(active))
     return Group(*parts)
 
 
-def one_line(body: Mapping[str, Any]) -> str:
-    """How a study stands, in one line."""
+def one_line(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> str:
+    """How a study stands, in one line, and in a second what is wrong."""
     status = body.get("status") or {}
-    counts = status.get("trials") or {}
     best = status.get("best")
     objective = body["spec"]["objective"]["metric"]
-    found = f"{objective} {best['value']:.4g} by {best['trial']}" if best else "none yet"
-    parts = [
-        f"{counts.get('total', 0)}/{body['spec']['maxTrials']} trials",
-        f"{counts.get('running', 0)} running",
-        f"{counts.get('pending', 0)} pending",
-        *([f"{counts.get('paused', 0)} paused"] if promotes(body) else []),
-        f"{counts.get('stopped', 0)} stopped",
-        f"{counts.get('completed', 0)} completed",
-        f"{counts.get('failed', 0)} failed",
-        *([f"{status.get('promotions', 0)} promotions"] if promotes(body) else []),
-        f"best {found}",
-    ]
+    states = Counter(_state(trial) for trial in trials)
+    parts = [f"{len(trials)}/{body['spec']['maxTrials']} trials"]
+    parts += [f"{states[s]} {s.lower()}" for s in TrialState if states[s]]
+    if promotes(body):
+        parts.append(f"{status.get('promotions', 0)} promotions")
+    parts.append(f"best {objective} {best['text']} by {best['trial']}" if best else "no result yet")
     line = f"{body['metadata']['name']}: " + ", ".join(parts)
     ready = _condition(body, "Ready")
     if ready.get("status") == "False":
@@ -123,47 +127,51 @@ def one_line(body: Mapping[str, Any]) -> str:
 
 
 def _ladder(body: Mapping[str, Any]) -> Table:
-    table = Table(title="rungs", title_justify="left", box=None, pad_edge=False)
-    resource = body["spec"]["resource"]["name"]
-    for column in ("bracket", resource, "values", "waiting", "best", ""):
-        table.add_column(column, justify="right" if column else "left")
+    brackets = (body.get("status") or {}).get("brackets") or []
     total = body["spec"]["maxTrials"]
-    for bracket in (body.get("status") or {}).get("brackets") or []:
+    table = Table(title="rungs", title_justify="left", box=None, pad_edge=False)
+    columns = ["bracket"] if len(brackets) > 1 else []
+    columns += [body["spec"]["resource"]["name"], "values"]
+    columns += ["paused"] if promotes(body) else []
+    for column in (*columns, "best"):
+        table.add_column(column, justify="right")
+    table.add_column(f"values of {total} trials")
+    for bracket in brackets:
         for rung in bracket["rungs"]:
-            best = f"{rung['best']:.4g}" if "best" in rung else ""
-            bar = "█" * round(30 * rung["trials"] / total)
-            table.add_row(
-                str(bracket["bracket"]),
-                f"{rung['resource']:g}",
-                str(rung["trials"]),
-                str(rung.get("paused", 0)),
-                best,
-                bar,
-            )
+            cells = [str(bracket["bracket"])] if len(brackets) > 1 else []
+            cells += [f"{rung['resource']:g}", str(rung["trials"])]
+            cells += [str(rung.get("paused", 0))] if promotes(body) else []
+            best = short(rung["best"]) if "best" in rung else ""
+            table.add_row(*cells, best, "█" * round(BAR * rung["trials"] / total))
     return table
 
 
-def _running(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> Table:
-    table = Table(title="running", title_justify="left", box=None, pad_edge=False)
+def _in_progress(active: list[dict[str, Any]]) -> Table:
+    table = Table(title="in progress", title_justify="left", box=None, pad_edge=False)
     for column in ("trial", "state", "to", "last value", "attempt"):
         table.add_column(column, no_wrap=True)
     table.add_column("why")  # the only one to give way on a narrow screen
-    active = [t for t in trials if _status(t).get("state", "Pending") in ("Pending", "Running")]
     for trial in active[:MAX_TRIALS_SHOWN]:
         status = _status(trial)
         latest = status.get("latest")
+        # The value stands in a column of its own: of a promotion, the rank is what is left to say.
+        why = status.get("message", "a new configuration").rpartition(": rank ")
         table.add_row(
             trial["metadata"]["name"],
-            status.get("state", "Pending"),
+            _state(trial),
             f"{status['target']:g}" if "target" in status else "",
-            # A value that is not a number is left out of the record.
-            f"{latest.get('value', nan):.4g} at {latest['resource']:g}" if latest else "",
+            f"{latest['text']} at {latest['resource']:g}" if latest else "",
             str(status.get("attempt", 0)),
-            Text(status.get("message", "a new configuration"), no_wrap=True, overflow="ellipsis"),
+            Text(f"rank {why[2]}" if why[1] else why[2], no_wrap=True, overflow="ellipsis"),
         )
     if len(active) > MAX_TRIALS_SHOWN:
         table.add_row(f"… and {len(active) - MAX_TRIALS_SHOWN} more")
     return table
+
+
+def _state(trial: Mapping[str, Any]) -> str:
+    state: str = _status(trial).get("state", "Pending")
+    return state
 
 
 def _status(trial: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -69,11 +69,13 @@ _TRIALS: Final = record(
 )
 
 BEST: Final = record(
-    "The best value recorded so far and the trial it belongs to.",
+    "The best value recorded at any rung so far and the trial it belongs to. What a trial reports "
+    "between rungs, or after it was stopped, does not count.",
     {
         "trial": text("Name of the HyperbandTrial."),
         "index": integer("Its index."),
         "value": number("The objective, as reported."),
+        "text": text("The value with five digits, for tables."),
         "resource": number("The resource at which it was reported."),
         "parameters": {
             "description": "The configuration, as the training was given it.",

@@ -125,7 +125,10 @@ TRIAL_STATUS: Final = record(
             "Attempts that were taken away and did not count.", minimum=0, maximum=MAX_COUNT
         ),
         "rungs": RUNG_VALUES,
-        "latest": record("The latest report.", POINT),
+        "latest": record(
+            "The latest report; of a trial that is decided, the one that was judged.",
+            {**POINT, "text": text("The value with five digits, for tables.")},
+        ),
         "curve": many(
             f"The learning curve over all attempts, thinned to {MAX_CURVE} points.",
             record("One report.", POINT),

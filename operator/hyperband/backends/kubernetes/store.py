@@ -30,7 +30,9 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import TRIALS, CustomObject
 from hyperband.core.decisions import Action, Decision
 from hyperband.core.engine import Engine
-from hyperband.core.records import Trial
+from hyperband.core.records import Trial, TrialState
+
+_JUDGED = {TrialState.PAUSED, TrialState.STOPPED, TrialState.COMPLETED}
 
 
 class ForeignObjectError(Exception):
@@ -166,11 +168,14 @@ def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:
     """The attempt's reports added to the curve, which is kept bounded."""
     if reports is NO_REPORTS:
         return resource
-    start = resource.latest.resource if resource.latest else -1.0
+    start = resource.curve[-1].resource if resource.curve else -1.0
     new = [report for report in reports.reports if report.resource > start]
+    trial = resource.trial
+    judged = trial.state in _JUDGED and trial.rungs
+    counting = [r for r in new if not judged or r.resource <= trial.rungs[-1].resource]
     return replace(
         resource,
         curve=thin([*resource.curve, *new]),
-        latest=new[-1] if new else resource.latest,
+        latest=counting[-1] if counting else resource.latest,
         report_error=reports.error,
     )

@@ -173,7 +173,7 @@ class TrialKeeper:
         resources, top = self._store.resources.values(), self.study.study.resource.max
         return Account(
             gpu_seconds=sum(r.gpu_seconds for r in resources),
-            resource_units=sum(min(r.latest.resource, top) for r in resources if r.latest),
+            resource_units=sum(min(r.curve[-1].resource, top) for r in resources if r.curve),
         )
 
     def waiting(self) -> Waits:
