@@ -155,6 +155,7 @@ async def _run_kopf(
         )
     except Exception as error:  # whatever it was, giving up is not ours to do
         log.warning("watching the studies has ended, beginning again: %s", error)
+        stop_on_signals(stop)
     finally:
         await manager.stop()  # kopf does not always come to its cleanup
     if not stop.is_set():
