@@ -156,6 +156,8 @@ async def _run_kopf(
     except Exception as error:  # whatever it was, giving up is not ours to do
         log.warning("watching the studies has ended, beginning again: %s", error)
         stop_on_signals(stop)
+    else:
+        stop.set()  # also where a signal came before our handlers were in place
     finally:
         await manager.stop()  # kopf does not always come to its cleanup
     if not stop.is_set():
