@@ -99,12 +99,11 @@ class FakeClient:
         self, kind: Kind, namespace: str, body: Body, type_: Any, *, dry_run: bool = False, **_: Any
     ) -> Any:
         name = body["metadata"]["name"]
-        if dry_run:
-            self._call("before", "dry-run", kind, name)
-            return as_(body, dict)
-        self._call("before", "create", kind, name)
+        self._call("before", "dry-run" if dry_run else "create", kind, name)
         if (kind.plural, name) in self.objects:
             raise AlreadyExists(409, "AlreadyExists")
+        if dry_run:
+            return as_(body, dict)
         created = self.add(kind, body)
         self.most_alive = max(self.most_alive, self.alive())
         self._call("after", "create", kind, name)

@@ -8,7 +8,7 @@ from typing import Any
 from hyperband.api import names
 from hyperband.api.status import Blocked
 from hyperband.api.study import ReportingMode, StudyResource
-from hyperband.backends.kubernetes.api_errors import ApiError, Forbidden
+from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError, Forbidden
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import PODS, Kind
 from hyperband.core.errors import InvalidStudyError
@@ -66,6 +66,8 @@ async def check_template(client: Client, pod: dict[str, Any]) -> Blocked | None:
     namespace = pod["metadata"]["namespace"]
     try:
         await client.create(PODS, namespace, pod, dict, dry_run=True, field_validation="Strict")
+    except AlreadyExists:  # comes after all checks: whose pod it is shows when it is made
+        return None
     except Forbidden as error:
         return Blocked("TemplateForbidden", f"a trial's pod is not allowed: {_mend(error)}")
     except ApiError as error:
