@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hyperband.api.study import StudyResource, parse_study
+from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.random import Random
 from tests.manifests import load_manifest
 
@@ -33,6 +34,7 @@ def test_the_example_takes_every_configuration(name: str) -> None:
     assert spec is not None and spec.loader is not None
     train = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(train)
-    searcher = Random(load(ROOT / f"manifests/samples/{name}.yaml").study)
+    study = load(ROOT / f"manifests/samples/{name}.yaml").study
+    searcher = Random(study, Ladder(study.resource, study.eta))
     for index in range(36):
         train.Network(train.Config(**searcher.suggest(index).parameters))

@@ -7,11 +7,11 @@ rebuilt from the same records gives the same decisions (a property test holds th
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
-from hyperband.core.records import Report, RungValue, Study, Suggestion, Trial, TrialState
+from hyperband.core.records import Fit, Report, RungValue, Study, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder, RungTable, Standing
 from hyperband.core.schedulers import make_scheduler
 from hyperband.core.searchers import make_searcher
@@ -32,7 +32,7 @@ class Engine:
         self.ladder = Ladder(study.resource, study.eta)
         self.rungs = RungTable(study.objective, self.ladder)
         self.scheduler = make_scheduler(study, self.rungs)
-        self.searcher = make_searcher(study)
+        self.searcher = make_searcher(study, self.ladder)
         self.trials: dict[int, Trial] = {}
         self.states: Counter[TrialState] = Counter()
         self.best: tuple[float, float, int] | None = None  # (loss, -resource, index)
@@ -78,7 +78,7 @@ class Engine:
             self.best = rank if self.best is None else min(self.best, rank)
         self.rungs.record(old, trial)
         self.scheduler.record(old, trial)
-        self.searcher.record(trial)
+        self.searcher.record(old, trial)
 
     @property
     def active(self) -> Iterator[Trial]:
@@ -97,6 +97,19 @@ class Engine:
         if len(self._active) + lingering >= self.study.parallelism:
             return None
         return self._promote() or self._start()
+
+    def fitting(self, lingering: int = 0) -> Callable[[], Fit] | None:
+        """The fit of a surrogate that `launch` would make first, to be made elsewhere.
+
+        It can be pickled; `fitted` takes its result in. Without that, `launch` makes it itself.
+        """
+        if len(self._active) + lingering >= self.study.parallelism or self._next_bracket() is None:
+            return None
+        return None if self._promote() else self.searcher.fitting()
+
+    def fitted(self, fit: Fit) -> None:
+        """Takes in what a fitting has come to."""
+        self.searcher.fitted(fit)
 
     def seen_running(self, index: int) -> Decision | None:
         """The trial's current attempt runs."""

@@ -66,6 +66,22 @@ class FailurePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierTrial:
+    """What a trial of an earlier study has shown; this one's searcher starts warm from it."""
+
+    study: str
+    parameters: Mapping[str, Value]
+    values: tuple[tuple[float, float], ...]  # (resource, objective as reported), ascending
+
+
+@dataclass(frozen=True, slots=True)
+class SearcherOptions:
+    """Settings of searchers; each names the searchers that it is for."""
+
+    quasi_random: bool = False  # all: draws from the prior follow a scrambled Sobol sequence
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """What the user asked for. `seed` is always set: the caller derives an unset one."""
 
@@ -80,6 +96,9 @@ class Study:
     mode: str = "Promotion"  # a name in hyperband.core.schedulers.SCHEDULERS
     brackets: int = 1
     searcher: str = "Random"  # a name in hyperband.core.searchers.SEARCHERS
+    options: SearcherOptions = field(default_factory=SearcherOptions)
+    initial: tuple[Mapping[str, Value], ...] = ()  # tried first; what is missing is sampled
+    earlier: tuple[EarlierTrial, ...] = ()  # trials of the studies to start warm from
     failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
 
 
@@ -94,12 +113,21 @@ class RungValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """A surrogate's hyperparameters, kept with the suggestions that were made from them."""
+
+    values: int  # how many recorded values it was fitted to: the first ones by sequence number
+    hyperparameters: tuple[float, ...]  # in the order and on the scale of the surrogate's own
+
+
+@dataclass(frozen=True, slots=True)
 class Suggestion:
     """A configuration and why it was chosen."""
 
     parameters: Mapping[str, Value]
-    origin: str  # the searcher that made it
+    origin: str  # the searcher that made it; Initial or Earlier if it was given
     detail: Mapping[str, float] = field(default_factory=dict)  # what the searcher knew, by name
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import Study
+from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.base import Searcher
 from hyperband.core.searchers.random import Random
 
 SEARCHERS: dict[str, type[Searcher]] = {"Random": Random}
 
 
-def make_searcher(study: Study) -> Searcher:
+def make_searcher(study: Study, ladder: Ladder) -> Searcher:
     """The searcher that the study names.
 
     Raises:
@@ -19,4 +20,4 @@ def make_searcher(study: Study) -> Searcher:
             "spec.searcher.type",
             f'there is no searcher "{study.searcher}": use one of {", ".join(SEARCHERS)}',
         )
-    return SEARCHERS[study.searcher](study)
+    return SEARCHERS[study.searcher](study, ladder)

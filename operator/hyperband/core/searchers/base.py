@@ -1,8 +1,20 @@
-"""What a searcher does: given the trials so far, it suggests the next configuration."""
+"""What a searcher does: given the trials so far, it suggests the next configuration.
+
+Whatever the searcher, the configurations that the user gave come first, then the best one of each
+earlier study that this one starts warm from; only then does it propose its own.
+"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 
-from hyperband.core.records import Study, Suggestion, Trial
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import qmc
+
+from hyperband.core import seeds
+from hyperband.core.records import EarlierTrial, Fit, Objective, Study, Suggestion, Trial
+from hyperband.core.rungs import Ladder
+from hyperband.core.space import Value
 
 
 class Searcher(ABC):
@@ -13,12 +25,74 @@ class Searcher(ABC):
     matters, their sequence numbers give it.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study
+        self.ladder = ladder
+        best = best_of_each_study(study.earlier, study.objective)
+        given = [("Initial", point) for point in study.initial]
+        self._given = given + [("Earlier", trial.parameters) for trial in best]
 
-    def record(self, trial: Trial) -> None:  # noqa: B027  # a searcher may well learn nothing
-        """Takes note of a new or changed trial record."""
+    def record(self, old: Trial | None, new: Trial) -> None:  # noqa: B027  # may learn nothing
+        """Takes note of a new or changed trial record.
 
-    @abstractmethod
+        Args:
+            old: the record that it replaces, if there was one.
+        """
+
     def suggest(self, index: int) -> Suggestion:
         """The configuration of the trial with this index."""
+        if index < len(self._given):
+            origin, point = self._given[index]
+            return Suggestion(self.study.space.complete(point, self.uniforms(index)), origin)
+        return self.propose(index)
+
+    @abstractmethod
+    def propose(self, index: int) -> Suggestion:
+        """A configuration of the searcher's own."""
+
+    def fitting(self) -> Callable[[], Fit] | None:
+        """The fit of a surrogate that the next proposal waits for, if there is one.
+
+        It depends on nothing but itself and can be pickled, so it may be made in another process,
+        and its result given to `fitted`. If nobody does, `propose` makes it.
+        """
+        return None
+
+    def fitted(self, fit: Fit) -> None:  # noqa: B027  # most have no surrogate
+        """Takes in what `fitting` has come to."""
+
+    def draw(self, index: int) -> Mapping[str, Value]:
+        """The configuration that the prior gives this index: a function of seed and index alone."""
+        return self.study.space.sample(self.uniforms(index))
+
+    def uniforms(self, index: int) -> npt.NDArray[np.float64]:
+        """One number in [0, 1) for each parameter, (n_parameters,)."""
+        seed, count = self.study.seed, len(self.study.space.parameters)
+        if self.study.options.quasi_random:
+            return sobol(seed, index, count)
+        return seeds.generator(seed, index, "parameters").random(count)
+
+
+def sobol(seed: int, index: int, dimension: int) -> npt.NDArray[np.float64]:
+    """Point `index` of a Sobol sequence that the seed has scrambled, (dimension,) in [0, 1)."""
+    sequence = qmc.Sobol(dimension, rng=seeds.generator(seed, 0, "sobol"))
+    if index:  # scipy 1.15 fails at going forward by nothing
+        sequence.fast_forward(index)
+    point: npt.NDArray[np.float64] = sequence.random()[0]
+    return np.minimum(point, np.nextafter(1.0, 0.0))
+
+
+def best_of_each_study(earlier: Sequence[EarlierTrial], objective: Objective) -> list[EarlierTrial]:
+    """The best trial of each earlier study: of those that came furthest, the least loss."""
+    best: dict[str, EarlierTrial] = {}
+    for trial in earlier:
+        if trial.values and (
+            trial.study not in best or _rank(trial, objective) < _rank(best[trial.study], objective)
+        ):
+            best[trial.study] = trial
+    return list(best.values())
+
+
+def _rank(trial: EarlierTrial, objective: Objective) -> tuple[float, float]:
+    resource, value = trial.values[-1]
+    return -resource, objective.loss(value)

@@ -1,18 +1,15 @@
 """Random search: every configuration is drawn from the prior, whatever the trials have shown."""
 
-from hyperband.core import seeds
 from hyperband.core.records import Suggestion
 from hyperband.core.searchers.base import Searcher
 
 
 class Random(Searcher):
-    """Independent draws from the space.
+    """Independent draws from the space, or a quasi-random sequence of them.
 
-    A suggestion is a function of the study's seed and the index alone. Draws are independent, so a
-    small discrete space repeats itself: under noise a repetition is information, too.
+    A suggestion is a function of the study's seed and the index alone. Independent draws from a
+    small discrete space repeat themselves: under noise a repetition is information, too.
     """
 
-    def suggest(self, index: int) -> Suggestion:
-        space = self.study.space
-        generator = seeds.generator(self.study.seed, index, "parameters")
-        return Suggestion(space.sample(generator.random(len(space.parameters))), origin="Random")
+    def propose(self, index: int) -> Suggestion:
+        return Suggestion(self.draw(index), origin="Random")

@@ -1,0 +1,94 @@
+"""What model-based searchers learn from: values at rungs, evaluations that are pending, failures.
+
+Values are in the order of their recording (sequence number), those of earlier studies before all
+others, so that a history rebuilt from trial records in any order is the same.
+"""
+
+from bisect import insort
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hyperband.core.records import Study, Trial, TrialState
+from hyperband.core.rungs import Ladder
+from hyperband.core.space import Value
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Observation:
+    """A value at a level of the ladder. The order is that of recording."""
+
+    sequence: int  # negative: of an earlier study
+    level: int = field(compare=False)
+    loss: float = field(compare=False)  # smaller is better
+    parameters: Mapping[str, Value] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A trial's next value, not there yet; or one that will never come, as the trial failed."""
+
+    index: int
+    level: int
+    parameters: Mapping[str, Value]
+
+
+class History:
+    """All that is known of a study's configurations, kept in step with its trial records."""
+
+    def __init__(self, study: Study, ladder: Ladder) -> None:
+        self._objective, self._ladder = study.objective, ladder
+        self.observations: list[Observation] = list(_earlier(study, ladder))
+        self._pending: dict[int, Evaluation] = {}
+        self._failed: dict[int, Evaluation] = {}
+
+    def record(self, old: Trial | None, new: Trial) -> None:
+        """Takes a new or changed trial record into account."""
+        for value in new.rungs[len(old.rungs) if old else 0 :]:
+            loss = self._objective.loss(value.value)
+            insort(
+                self.observations, Observation(value.sequence, value.level, loss, new.parameters)
+            )
+        self._pending.pop(new.index, None)
+        if new.state.active:
+            self._pending[new.index] = self._next(new)
+        elif new.state is TrialState.FAILED:
+            self._failed[new.index] = self._next(new)
+
+    @property
+    def pending(self) -> list[Evaluation]:
+        """The next evaluations of all active trials, by index."""
+        return [self._pending[index] for index in sorted(self._pending)]
+
+    @property
+    def failed(self) -> list[Evaluation]:
+        """The evaluations at which trials failed, by index."""
+        return [self._failed[index] for index in sorted(self._failed)]
+
+    def counts(self) -> list[int]:
+        """How many values each level has, (K,)."""
+        counts = [0] * len(self._ladder)
+        for observation in self.observations:
+            counts[observation.level] += 1
+        return counts
+
+    def _next(self, trial: Trial) -> Evaluation:
+        first = self._ladder.first(trial.bracket)
+        level = first if trial.level is None else min(trial.level + 1, self._ladder.top)
+        return Evaluation(trial.index, level, trial.parameters)
+
+
+def _earlier(study: Study, ladder: Ladder) -> Iterator[Observation]:
+    """The values of earlier studies, at the levels of this one's ladder.
+
+    As in a study of its own, a level's value is the first one at or above it and below the next.
+    """
+    found: list[tuple[int, float, Mapping[str, Value]]] = []
+    for trial in study.earlier:
+        levels: dict[int, float] = {}
+        for resource, value in trial.values:
+            reached = [k for k in range(len(ladder)) if ladder[k] <= resource]
+            if reached:
+                levels.setdefault(reached[-1], study.objective.loss(value))
+        found += [(level, loss, trial.parameters) for level, loss in levels.items()]
+    for position, (level, loss, parameters) in enumerate(found):
+        yield Observation(position - len(found), level, loss, parameters)
