@@ -137,6 +137,12 @@ class GridAxis:
             )
         return nearest
 
+    def edges(self) -> tuple[float, ...]:
+        """Where the cells begin and end on the axis, (count + 1,)."""
+        half = self.step / 2
+        below = (float(self.start + index * self.step - half) for index in range(self.count + 1))
+        return tuple(self.law.cdf(x) for x in below)
+
     def _show_step(self) -> str:
         return show(int(self.step) if self.integer else float(self.step))
 
@@ -148,13 +154,14 @@ class _Values:
         self.values = values
         self._index = {identity(value): i for i, value in enumerate(values)}
         self.weights = weights or (1.0,) * len(values)
-        # Ends of the cells; the last is exactly 1 so that every u < 1 lies below it.
+        # Where the cells begin and end on [0, 1], (values + 1,); the last is exactly 1, so that
+        # every u < 1 lies below it.
         ends = list(accumulate(weight / max(self.weights) for weight in self.weights))
-        self._ends = (0.0, *(end / ends[-1] for end in ends))
+        self.ends = (0.0, *(end / ends[-1] for end in ends))
 
     def quantile(self, u: float) -> Value:
         u = min(max(u, 0.0), math.nextafter(1.0, 0.0))
-        return self.values[bisect_right(self._ends, u) - 1]
+        return self.values[bisect_right(self.ends, u) - 1]
 
     def canonical(self, value: Value) -> Value:
         return self.values[self._position(value)]
@@ -176,7 +183,7 @@ class OrdinalAxis(_Values):
 
     def encode(self, value: Value) -> Sequence[float]:
         index = self._position(value)
-        return ((self._ends[index] + self._ends[index + 1]) / 2,)
+        return ((self.ends[index] + self.ends[index + 1]) / 2,)
 
     def decode(self, block: Sequence[float]) -> Value:
         return self.quantile(block[0])

@@ -79,6 +79,7 @@ class SearcherOptions:
     """Settings of searchers; each names the searchers that it is for."""
 
     quasi_random: bool = False  # all: draws from the prior follow a scrambled Sobol sequence
+    resource_model: str = "ExponentialDecay"  # GaussianProcess: one of hyperband.core.gp.resources
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class Space:
     dimension: int = field(init=False, compare=False)  # d
     blocks: Mapping[str, slice] = field(init=False, repr=False, compare=False)  # by name, of d
     _axes: Mapping[str, Axis] = field(init=False, repr=False, compare=False)
-    _parents_first: tuple[Parameter, ...] = field(init=False, repr=False, compare=False)
+    parents_first: tuple[Parameter, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         parameters = tuple(self.parameters)
@@ -86,7 +86,7 @@ class Space:
             "dimension": start,
             "blocks": blocks,
             "_axes": axes,
-            "_parents_first": tuple(by_name[name] for name in order),
+            "parents_first": tuple(by_name[name] for name in order),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -159,7 +159,7 @@ class Space:
 
     def _refuse_partial(self, parameters: Mapping[str, Value], field: str) -> None:
         active = self._active(parameters)
-        for parameter in self._parents_first:
+        for parameter in self.parents_first:
             name = parameter.name
             if name not in parameters and _holds(parameter, active):
                 raise InvalidStudyError(f"{field}.{name}", "is missing: give it a value")
@@ -205,7 +205,7 @@ class Space:
     def _active(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values without those of inactive parameters, in the order of declaration."""
         active: dict[str, Value] = {}
-        for parameter in self._parents_first:
+        for parameter in self.parents_first:
             if parameter.name in values and _holds(parameter, active):
                 active[parameter.name] = values[parameter.name]
         return {p.name: active[p.name] for p in self.parameters if p.name in active}

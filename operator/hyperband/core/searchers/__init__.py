@@ -4,9 +4,13 @@ from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import Study
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.base import Searcher
+from hyperband.core.searchers.gaussian_process import GaussianProcess
 from hyperband.core.searchers.random import Random
 
-SEARCHERS: dict[str, type[Searcher]] = {"Random": Random}
+SEARCHERS: dict[str, type[Searcher]] = {
+    "Random": Random,
+    "GaussianProcess": GaussianProcess,
+}
 
 
 def make_searcher(study: Study, ladder: Ladder) -> Searcher:

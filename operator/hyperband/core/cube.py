@@ -1,0 +1,168 @@
+"""Many places of a search space at once: what `Space` does one configuration at a time, in arrays.
+
+A place is canonical if some configuration encodes to it: integers, steps and ordinals in the middle
+of their cells, one value of each categorical, inactive parameters at their fixed point.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hyperband.core.axes import ContinuousAxis, GridAxis, OneHotAxis, OrdinalAxis, axis
+from hyperband.core.parameters import Parameter
+from hyperband.core.space import Space
+
+Array = npt.NDArray[np.float64]
+
+# Finer grids are as good as continuous: no surrogate can tell their cells apart.
+_FINEST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Continuous:
+    """One axis on which every number is a value."""
+
+    def place(self, uniforms: Array) -> Array:
+        return uniforms[:, None]
+
+    def snap(self, block: Array) -> Array:
+        return block
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One axis cut into cells; a value is in the middle of each."""
+
+    inner: Array  # (cells - 1,) where one cell ends and the next begins
+    middles: Array  # (cells,)
+
+    def place(self, uniforms: Array) -> Array:
+        return self.middles[np.searchsorted(self.inner, uniforms, side="right")][:, None]
+
+    def snap(self, block: Array) -> Array:
+        return self.place(block[:, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class OneHot:
+    """One axis a value."""
+
+    inner: Array  # (values - 1,) of the CDF
+    likely: npt.NDArray[np.bool_]  # (values,) those that have any weight
+
+    def place(self, uniforms: Array) -> Array:
+        return self._hot(np.searchsorted(self.inner, uniforms, side="right"))
+
+    def snap(self, block: Array) -> Array:
+        return self._hot(np.argmax(np.where(self.likely, block, -1.0), axis=1))
+
+    def _hot(self, chosen: npt.NDArray[np.intp]) -> Array:
+        hot = np.zeros((len(chosen), len(self.likely)))
+        hot[np.arange(len(chosen)), chosen] = 1.0
+        return hot
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A constant has no axis."""
+
+    def place(self, uniforms: Array) -> Array:
+        return np.zeros((len(uniforms), 0))
+
+    def snap(self, block: Array) -> Array:
+        return block
+
+
+Block = Continuous | Cells | OneHot | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A parameter is active where its parent is, and has one of these values."""
+
+    parent: int
+    places: Array  # (values, width of the parent)
+
+
+class Cube:
+    """Vectorized access to the unit cube of a space, (m, d) at a time."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.names = [p.name for p in space.parameters]
+        self.slices = [space.blocks[name] for name in self.names]
+        self.blocks: list[Block] = [_block(p) for p in space.parameters]
+        own = {p.name: axis(p) for p in space.parameters}
+        self._absent = [own[name].absent for name in self.names]
+        position = {name: i for i, name in enumerate(self.names)}
+        self._conditions: list[tuple[int, list[Condition]]] = [
+            (
+                position[p.name],
+                [
+                    Condition(
+                        position[parent],
+                        np.array([own[parent].encode(value) for value in values], dtype=float),
+                    )
+                    for parent, values in p.when.items()
+                ],
+            )
+            for p in space.parents_first
+            if p.when
+        ]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether some parameters are not always active."""
+        return bool(self._conditions)
+
+    def place(self, uniforms: Array) -> Array:
+        """The canonical places (m, d) at CDF positions (m, n_parameters) in [0, 1)."""
+        columns = [b.place(uniforms[:, i]) for i, b in enumerate(self.blocks)]
+        return self._deactivate(np.concatenate([np.zeros((len(uniforms), 0)), *columns], axis=1))
+
+    def snap(self, places: Array) -> Array:
+        """The canonical places (m, d) nearest to places in [0, 1]."""
+        snapped = np.empty_like(places)
+        for block, own in zip(self.blocks, self.slices, strict=True):
+            snapped[:, own] = block.snap(places[:, own])
+        return self._deactivate(snapped)
+
+    def active(self, places: Array) -> npt.NDArray[np.bool_]:
+        """Which parameters are active at canonical places, (m, n_parameters)."""
+        active = np.ones((len(places), len(self.blocks)), dtype=np.bool_)
+        for child, conditions in self._conditions:
+            for condition in conditions:
+                block = places[:, None, self.slices[condition.parent]]
+                apart = np.abs(block - condition.places[None]).max(axis=2, initial=0.0)
+                held = apart.min(axis=1) < 1e-9
+                active[:, child] &= active[:, condition.parent] & held
+        return active
+
+    def _deactivate(self, places: Array) -> Array:
+        if self._conditions:
+            active = self.active(places)
+            for child, _ in self._conditions:
+                places[~active[:, child], self.slices[child]] = self._absent[child]
+        return places
+
+
+def _block(parameter: Parameter) -> Block:
+    own = axis(parameter)
+    if isinstance(own, ContinuousAxis):
+        return Continuous()
+    if isinstance(own, GridAxis):
+        return Continuous() if own.count > _FINEST else _cells(own.edges())
+    if isinstance(own, OrdinalAxis):
+        return _cells(own.ends)
+    if isinstance(own, OneHotAxis):
+        return OneHot(np.array(own.ends[1:-1]), np.array(own.weights) > 0)
+    return Nothing()
+
+
+def _cells(edges: tuple[float, ...]) -> Cells:
+    """Cells between ascending edges; those without any width hold no value that is ever drawn."""
+    ends = np.array(edges)
+    middles = (ends[:-1] + ends[1:]) / 2.0
+    wide = np.diff(ends) > 0
+    return Cells(ends[1:][wide][:-1], middles[wide])

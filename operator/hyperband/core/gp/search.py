@@ -1,0 +1,173 @@
+"""Where the acquisition is largest: quasi-random and local candidates, then local refinement.
+
+Gradients refine numeric axes; integers, steps, ordinals and categoricals are refined by exchanging
+one parameter at a time. All that is returned is canonical: some configuration encodes to it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.stats import qmc
+
+from hyperband.core.cube import Cells, Cube, OneHot
+from hyperband.core.gp.acquisition import expected_improvement, log_improvement
+from hyperband.core.gp.kernels import Array
+from hyperband.core.gp.model import Levels
+from hyperband.core.gp.posterior import Posterior
+
+CANDIDATES = 256  # spread over the whole cube
+NEIGHBOURS = 16  # around each of the best places known
+STARTS = 5  # that are refined
+GRADIENT_STEPS = 25
+EXCHANGE_ROUNDS = 8
+EXCHANGES = 256  # at most so many neighbours a round
+_WIDTHS = np.array([0.3, 0.1, 0.03, 0.01])  # of local steps on numeric axes
+
+
+class AcquisitionSearch:
+    """Maximizes expected improvement over one space."""
+
+    def __init__(self, cube: Cube) -> None:
+        self.cube = cube
+        count = len(cube.blocks)
+        self._grid = qmc.Sobol(max(count, 1), scramble=False).random(CANDIDATES)[:, :count]
+        widths = [own.stop - own.start for own in cube.slices]
+        self.free = [i for i, width in enumerate(widths) if width]
+        self._smooth = np.zeros(cube.space.dimension, dtype=np.bool_)
+        for own, block in zip(cube.slices, cube.blocks, strict=True):
+            self._smooth[own] = not isinstance(block, OneHot)
+        self._discrete = [i for i in self.free if isinstance(cube.blocks[i], OneHot | Cells)]
+
+    def run(
+        self,
+        posterior: Posterior,
+        level: int,
+        threshold: Array,
+        best: Array,
+        random: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        """Places (m, d) and their expected improvements (m,), largest first.
+
+        Args:
+            level: at which improvement is expected.
+            threshold: (f,) the least posterior mean known.
+            best: (b, d) the best places known.
+        """
+
+        def improvement(places: Array) -> Array:
+            prediction = posterior.predict(places, _levels(places, level))
+            return expected_improvement(prediction, threshold)
+
+        places = np.concatenate([self._spread(random), self._around(best, random)])
+        values = improvement(places)
+        starts = places[_largest(values, STARTS)]
+        found = [places]
+        if self._smooth.any():
+            found.append(self._climb(posterior, level, threshold, starts))
+        if self._discrete:
+            scored = np.concatenate([starts, *found[1:]])
+            found.append(self._exchange(improvement, scored, random))
+        places = np.concatenate(found)
+        values = np.concatenate([values, *(improvement(more) for more in found[1:])])
+        order = _largest(values, len(values))
+        return places[order], values[order]
+
+    def _spread(self, random: np.random.Generator) -> Array:
+        """Quasi-random candidates: a Sobol set, shifted (Cranley and Patterson 1976)."""
+        return self.cube.place((self._grid + random.random(self._grid.shape[1])) % 1.0)
+
+    def _around(self, best: Array, random: np.random.Generator) -> Array:
+        """Candidates that differ from the best places in some parameters."""
+        cube, count = self.cube, len(best) * NEIGHBOURS
+        places = np.repeat(best, NEIGHBOURS, axis=0)
+        fresh = cube.place(random.random((count, len(cube.blocks))))
+        changed = random.random((count, len(cube.blocks))) < max(0.3, 1.0 / len(cube.blocks))
+        step = _WIDTHS[random.integers(len(_WIDTHS), size=count)]
+        for i in self.free:
+            own, rows = cube.slices[i], np.flatnonzero(changed[:, i])
+            if isinstance(cube.blocks[i], OneHot):
+                places[rows, own] = fresh[rows, own]
+            else:
+                noise = step[rows, None] * random.standard_normal((len(rows), 1))
+                places[rows, own] = np.clip(places[rows, own] + noise, 0.0, 1.0)
+        return cube.snap(places)
+
+    def _climb(self, posterior: Posterior, level: int, threshold: Array, starts: Array) -> Array:
+        """Follows the gradients on numeric axes, from all starts at once."""
+        smooth = np.flatnonzero(self._smooth)
+        shape = (len(starts), len(smooth))
+
+        def objective(flat: Array) -> tuple[float, Array]:
+            places = starts.copy()
+            places[:, smooth] = flat.reshape(shape)
+            value, gradient = log_improvement(posterior, places, _levels(places, level), threshold)
+            return -float(value.sum()), -gradient[:, smooth].ravel()
+
+        result = minimize(
+            objective,
+            starts[:, smooth].ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0.0, 1.0)] * (shape[0] * shape[1]),
+            options={"maxiter": GRADIENT_STEPS, "maxfun": GRADIENT_STEPS + 5},
+        )
+        places = starts.copy()
+        places[:, smooth] = np.clip(result.x.reshape(shape), 0.0, 1.0)
+        return self.cube.snap(places)
+
+    def _exchange(
+        self, improvement: Callable[[Array], Array], starts: Array, random: np.random.Generator
+    ) -> Array:
+        """Exchanges one discrete parameter at a time, as long as that helps."""
+        values = improvement(starts)
+        best = starts[_largest(values, 1)]
+        value = values.max()
+        seen = [best]
+        for _ in range(EXCHANGE_ROUNDS):
+            neighbours = self._neighbours(best, random)
+            values = improvement(neighbours)
+            top = _largest(values, 1)
+            seen.append(neighbours[_largest(values, 4)])
+            if values[top[0]] <= value:
+                break
+            best, value = neighbours[top], values[top[0]]
+        return np.concatenate(seen)
+
+    def _neighbours(self, place: Array, random: np.random.Generator) -> Array:
+        """Places that differ from one (1, d) in one discrete parameter."""
+        cube, rows = self.cube, []
+        active = cube.active(place)[0]
+        for i in self._discrete:
+            if not active[i]:
+                continue
+            own, block = cube.slices[i], cube.blocks[i]
+            if isinstance(block, OneHot):
+                options = np.eye(len(block.likely))[block.likely]
+            else:
+                assert isinstance(block, Cells)
+                at = int(np.searchsorted(block.inner, place[0, own.start], side="right"))
+                near = np.arange(max(0, at - 2), min(len(block.middles), at + 3))
+                options = block.middles[near][:, None]
+            options = options[np.any(options != place[0, own], axis=1)]
+            more = np.repeat(place, len(options), axis=0)
+            more[:, own] = options
+            rows.append(more)
+        places = np.concatenate([place, *rows])
+        if cube.conditional:  # what becomes active needs a value
+            fresh = cube.place(random.random((len(places), len(cube.blocks))))
+            before, after = active, cube.active(places)
+            for i in self.free:
+                new = after[:, i] & ~before[i]
+                places[new, cube.slices[i]] = fresh[new, cube.slices[i]]
+        if len(places) > EXCHANGES:
+            places = places[random.permutation(len(places))[:EXCHANGES]]
+        return cube.snap(places)
+
+
+def _levels(places: Array, level: int) -> Levels:
+    return np.full(len(places), level, dtype=np.intp)
+
+
+def _largest(values: Array, count: int) -> Levels:
+    return np.argsort(-values, kind="stable")[:count]

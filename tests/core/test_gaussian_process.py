@@ -1,0 +1,233 @@
+"""The Gaussian process searcher: deterministic, robust, and better than random search."""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hyperband.core.decisions import Action
+from hyperband.core.engine import Engine
+from hyperband.core.records import (
+    EarlierTrial,
+    Objective,
+    Report,
+    Resource,
+    SearcherOptions,
+    Study,
+)
+from hyperband.core.searchers.gaussian_process import START, fitted_to
+from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal, Scale, Space, Value
+from tests.core.processes import RESOURCE_MODELS
+
+MIXED = Space(
+    (
+        Float("rate", 1e-5, 1e-1, scale=Scale.LOG),
+        Categorical("kind", ("a", "b", "c")),
+        Integer("layers", 1, 4, when={"kind": ("a", "b")}),
+        Float("dropout", 0.0, 0.6, step=0.1, when={"layers": (2, 3)}),
+        Ordinal("batch", (32, 64, 128)),
+    )
+)
+
+
+def study(space: Space = MIXED, **changes: object) -> Study:
+    plain = Study(
+        name="test",
+        objective=Objective("loss"),
+        resource=Resource("epochs", 1, 9),
+        space=space,
+        max_trials=1000,
+        seed=3,
+        parallelism=4,
+        searcher="GaussianProcess",
+        mode="Stopping",
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+Loss = Callable[[dict[str, Value], float], float]
+
+
+def bowl(parameters: dict[str, Value], resource: float) -> float:
+    """Best at x = 0.3 in every Float, the sooner the more resource."""
+    numbers = [v for v in parameters.values() if isinstance(v, float)]
+    return sum((v - 0.3) ** 2 for v in numbers) + 0.1 / resource
+
+
+def play(engine: Engine, trials: int, loss: Loss) -> list[dict[str, Value]]:
+    """Runs a study, the oldest trial first, until so many trials have been started."""
+    while True:
+        while decision := engine.launch():
+            engine.put(decision.trial)
+            if len(engine.trials) >= trials:
+                return [dict(t.parameters) for t in engine.trials.values()]
+        trial = next(engine.active)
+        level = 0 if trial.level is None else trial.level + 1
+        resource = engine.ladder[level]
+        report = Report(resource, loss(dict(trial.parameters), resource))
+        answer = engine.observe(trial.index, [report])
+        assert answer is not None
+        engine.put(answer.trial)
+
+
+def test_fits_come_at_fixed_counts() -> None:
+    assert [fitted_to(n) for n in range(START, START + 3)] == [START, START + 1, START + 2]
+    counts = sorted({fitted_to(n) for n in range(START, 5000)})
+    steps = np.diff(counts) / counts[:-1]
+    assert (steps[20:] <= 1 / 8).all() and (steps[30:] > 0.1).all()
+    assert all(fitted_to(count) == count for count in counts)
+
+
+@pytest.mark.parametrize("mode", ["Stopping", "Promotion"])
+def test_a_rebuilt_engine_suggests_the_same(mode: str) -> None:
+    lived = Engine(study(mode=mode))
+    play(lived, 40, bowl_and_rate)
+    # Whatever a fit came to was pickled and stored as text would be.
+    records = pickle.loads(pickle.dumps(list(lived.trials.values())))
+    rebuilt = Engine(lived.study, records[::-1])
+    ours, theirs = lived.searcher.suggest(40), rebuilt.searcher.suggest(40)
+    assert ours.origin == theirs.origin == "GaussianProcess"
+    for name, value in ours.parameters.items():
+        assert theirs.parameters[name] == (
+            pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+        )
+    assert ours.fit is not None and theirs.fit is not None
+    assert ours.fit.values == theirs.fit.values
+    assert theirs.fit.hyperparameters == pytest.approx(ours.fit.hyperparameters, abs=1e-6)
+    assert theirs.detail == pytest.approx(dict(ours.detail), rel=1e-4, abs=1e-6)
+
+
+def bowl_and_rate(parameters: dict[str, Value], resource: float) -> float:
+    rate = parameters["rate"]
+    assert isinstance(rate, float)
+    bonus = 0.3 if parameters["kind"] == "b" else 0.0
+    return (np.log10(rate) + 3.0) ** 2 / 4.0 + 0.2 / resource - bonus
+
+
+def test_a_fit_can_be_made_elsewhere() -> None:
+    engine, inline = Engine(study()), Engine(study())
+    play(engine, 30, bowl_and_rate)
+    play(inline, 30, bowl_and_rate)
+    trial = next(engine.active)
+    report = Report(9.0, bowl_and_rate(dict(trial.parameters), 9.0))
+    for each in (engine, inline):
+        answer = each.observe(trial.index, [report])
+        assert answer is not None
+        each.put(answer.trial)
+    job = engine.fitting()
+    assert job is not None
+    engine.fitted(pickle.loads(pickle.dumps(job))())
+    assert engine.fitting() is None
+    assert engine.launch() == inline.launch()
+
+
+def test_a_suggestion_says_why() -> None:
+    engine = Engine(study())
+    play(engine, 40, bowl_and_rate)
+    suggestion = engine.searcher.suggest(40)
+    detail = suggestion.detail
+    assert suggestion.origin == "GaussianProcess"
+    assert detail["level"] == 2
+    assert detail["deviation"] > 0 and detail["improvement"] > 0
+    best = min(v.value for t in engine.trials.values() for v in t.rungs)
+    assert detail["incumbent"] == pytest.approx(best, abs=0.2)
+    assert detail["values"] == sum(len(t.rungs) for t in engine.trials.values())
+    assert 0 <= detail["modelAge"] <= detail["values"] / 8
+
+
+@pytest.mark.parametrize("name", RESOURCE_MODELS)
+def test_it_finds_a_narrow_optimum(name: str) -> None:
+    space = Space(tuple(Float(f"x{i}", 0.0, 1.0) for i in range(3)))
+    best = {}
+    for searcher in ("GaussianProcess", "Random"):
+        options = SearcherOptions(resource_model=name)
+        engine = Engine(study(space, searcher=searcher, options=options))
+        points = play(engine, 60, bowl)
+        best[searcher] = min(bowl(p, 1.0) for p in points)
+    assert best["GaussianProcess"] < 0.101
+    assert best["GaussianProcess"] - 0.1 < (best["Random"] - 0.1) / 5
+
+
+def test_no_configuration_is_suggested_twice_while_there_are_others() -> None:
+    space = Space((Ordinal("a", (1, 2, 3, 4)), Categorical("b", tuple("vwxyz"))))
+    points = play(Engine(study(space)), 20, lambda p, r: float(p["a"] == 2) + 1 / r)
+    modelled = points[START:]
+    assert len({repr(sorted(p.items())) for p in points}) >= 18
+    assert len({repr(sorted(p.items())) for p in modelled}) == len(modelled)
+    # More trials than there are configurations: it repeats itself, and goes on.
+    play(Engine(study(space)), 30, lambda p, r: float(p["a"] == 2) + 1 / r)
+
+
+SIXTY = Space(tuple(Float(f"x{i}", 0.0, 1.0) for i in range(60)))
+CATEGORICAL = Space(tuple(Categorical(f"c{i}", tuple("abcd")) for i in range(6)))
+
+
+@pytest.mark.parametrize(
+    ("space", "loss"),
+    [
+        (MIXED, lambda p, r: 1.0),  # constant
+        (MIXED, lambda p, r: 1e300 * float(p["batch"] == 32)),  # huge
+        (MIXED, lambda p, r: 10.0 ** (40 * float(p["rate"]))),  # heavy tails
+        (MIXED, lambda p, r: -1e-300 * r),  # tiny
+        (Space((Float("x", 0.0, 1.0),)), bowl),
+        (Space((Constant("only", 1),)), lambda p, r: 1 / r),
+        (Space((Integer("i", 0, 1), Constant("c", 2))), lambda p, r: float(p["i"]) + 1 / r),
+        (SIXTY, bowl),
+        (CATEGORICAL, lambda p, r: float(sum(v == "b" for v in p.values())) + 1 / r),
+    ],
+    ids=["constant", "huge", "heavy", "tiny", "one", "nothing", "binary", "sixty", "categorical"],
+)
+def test_degenerate_data_never_raises(space: Space, loss: Loss) -> None:
+    points = play(Engine(study(space)), 24, loss)
+    assert len(points) == 24
+    for point in points:
+        space.validate_point(point, partial=False)
+
+
+def test_failures_are_avoided() -> None:
+    space = Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0)))
+
+    def play_with_failures(engine: Engine) -> list[float]:
+        """Everything with x above a half diverges."""
+        while len(engine.trials) < 60:
+            while decision := engine.launch():
+                engine.put(decision.trial)
+            trial = next(engine.active)
+            level = 0 if trial.level is None else trial.level + 1
+            x, resource = trial.parameters["x"], engine.ladder[level]
+            assert isinstance(x, float)
+            # Better and better towards the cliff.
+            value = float("nan") if x > 0.5 else 1.0 - x + 1 / resource
+            answer = engine.observe(trial.index, [Report(resource, value)])
+            assert answer is not None
+            engine.put(answer.trial)
+        return [float(t.parameters["x"]) for t in engine.trials.values()]
+
+    later = play_with_failures(Engine(study(space)))[30:]
+    assert sum(x > 0.5 for x in later) < 15
+    assert min(abs(x - 0.5) for x in later) < 0.05
+
+
+def test_all_failing_does_not_stall() -> None:
+    engine = Engine(study())
+    for _ in range(30):
+        decision = engine.launch()
+        assert decision is not None and decision.action is Action.START
+        engine.put(decision.trial)
+        failed = engine.observe(decision.trial.index, [Report(1.0, float("nan"))])
+        assert failed is not None
+        engine.put(failed.trial)
+
+
+def test_earlier_studies_are_learnt_from_at_once() -> None:
+    space = Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0)))
+    grid = [(x, y) for x in np.linspace(0, 1, 5) for y in np.linspace(0, 1, 5)]
+    earlier = tuple(
+        EarlierTrial("old", {"x": x, "y": y}, ((9, bowl({"x": x, "y": y}, 9)),)) for x, y in grid
+    )
+    engine = Engine(study(space, earlier=earlier))
+    first = [engine.searcher.suggest(i) for i in range(3)]
+    assert [s.origin for s in first] == ["Earlier", "GaussianProcess", "GaussianProcess"]
+    assert bowl(dict(first[1].parameters), 9) < bowl(dict(first[0].parameters), 9)
