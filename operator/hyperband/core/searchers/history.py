@@ -18,6 +18,7 @@ class Observation:
     """A value at a level of the ladder. The order is that of recording."""
 
     sequence: int  # negative: of an earlier study
+    trial: int = field(compare=False)  # its index; negative, one for each: of an earlier study
     level: int = field(compare=False)
     loss: float = field(compare=False)  # smaller is better
     parameters: Mapping[str, Value] = field(compare=False)
@@ -46,7 +47,8 @@ class History:
         for value in new.rungs[len(old.rungs) if old else 0 :]:
             loss = self._objective.loss(value.value)
             insort(
-                self.observations, Observation(value.sequence, value.level, loss, new.parameters)
+                self.observations,
+                Observation(value.sequence, new.index, value.level, loss, new.parameters),
             )
         self._pending.pop(new.index, None)
         if new.state.active:
@@ -82,13 +84,13 @@ def _earlier(study: Study, ladder: Ladder) -> Iterator[Observation]:
 
     As in a study of its own, a level's value is the first one at or above it and below the next.
     """
-    found: list[tuple[int, float, Mapping[str, Value]]] = []
-    for trial in study.earlier:
+    found: list[tuple[int, int, float, Mapping[str, Value]]] = []
+    for index, trial in enumerate(study.earlier, -len(study.earlier)):
         levels: dict[int, float] = {}
         for resource, value in trial.values:
             reached = [k for k in range(len(ladder)) if ladder[k] <= resource]
             if reached:
                 levels.setdefault(reached[-1], study.objective.loss(value))
-        found += [(level, loss, trial.parameters) for level, loss in levels.items()]
-    for position, (level, loss, parameters) in enumerate(found):
-        yield Observation(position - len(found), level, loss, parameters)
+        found += [(index, level, loss, trial.parameters) for level, loss in levels.items()]
+    for sequence, values in enumerate(found, -len(found)):
+        yield Observation(sequence, *values)
