@@ -79,6 +79,10 @@ class SearcherOptions:
     """Settings of searchers; each names the searchers that it is for."""
 
     quasi_random: bool = False  # all: draws from the prior follow a scrambled Sobol sequence
+    good_fraction: float = 0.15  # KernelDensity: of a level's values, the good ones, in (0, 1)
+    random_fraction: float = 1 / 3  # KernelDensity: proposals drawn from the prior, in [0, 1]
+    population: int | None = None  # Evolution: P, at least 2; None: by maxTrials
+    tournament: int | None = None  # Evolution: S, from 1 to P; None: by P
 
 
 @dataclass(frozen=True, slots=True)
