@@ -360,3 +360,34 @@ def test_a_space_survives_pickling_and_compares_by_its_parameters() -> None:
     assert again == DESIGN and hash(again) == hash(DESIGN)
     assert again.sample([0.3] * 5) == DESIGN.sample([0.3] * 5)
     assert Space(DESIGN.parameters[:1]) != DESIGN
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "expected"),
+    [
+        (Float("p", 0, 2), 0.5, (0.25, 0.25)),
+        (Integer("p", 1, 4), 3, (0.5, 0.75)),
+        (Float("p", 0, 1, step=0.25), 1.0, (0.8, 1.0)),
+        (Ordinal("p", ("s", "m", "l"), weights=(1, 1, 2)), "l", (0.5, 1.0)),
+    ],
+)
+def test_a_cell_is_what_decodes_to_the_value(
+    parameter: Parameter, value: Value, expected: tuple[float, float]
+) -> None:
+    space = Space((parameter,))
+    low, high = space.cell("p", value)
+    assert (low, high) == pytest.approx(expected)
+    for place in np.linspace(low, high, 7)[1:-1].tolist():
+        assert space.decode_block("p", [place]) == pytest.approx(value)
+
+
+def test_only_a_numeric_axis_has_cells() -> None:
+    with pytest.raises(ValueError, match="c has no numeric axis"):
+        Space((Categorical("c", ("a", "b")),)).cell("c", "a")
+
+
+def test_a_block_is_decoded_whether_its_parameter_is_active_or_not() -> None:
+    space = Space((Constant("c", 1), Float("x", 0, 4, when={"c": (1,)})))
+    assert space.decode_block("x", [0.25]) == 1.0
+    assert space.decode_block("x", [7.0]) == 4.0
+    assert space.decode_block("c", []) == 1

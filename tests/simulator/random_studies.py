@@ -11,6 +11,7 @@ from hyperband.backends.simulator.curves import AnalyticCurves, Benchmark, Curve
 from hyperband.backends.simulator.faults import Faults
 from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Study
 from hyperband.core.rungs import Ladder
+from hyperband.core.searchers import SEARCHERS
 from hyperband.core.space import (
     Categorical,
     Constant,
@@ -102,6 +103,7 @@ def random_case(seed: int) -> Case:
         eta=eta,
         mode=("Promotion", "Stopping")[seed % 2],
         brackets=int(random.integers(1, levels + 1)) if random.random() < 0.7 else 1,
+        searcher=tuple(SEARCHERS)[seed // 5 % len(SEARCHERS)],
         failure_policy=FailurePolicy(
             retries=int(random.integers(0, 4)), max_failed_trials=int(random.integers(0, 20))
         ),

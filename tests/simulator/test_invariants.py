@@ -14,6 +14,8 @@ import pytest
 
 from hyperband.backends.simulator.simulation import Result, Simulation
 from hyperband.core.decisions import Action, Reason
+from hyperband.core.schedulers import SCHEDULERS
+from hyperband.core.searchers import SEARCHERS
 from tests.simulator.invariants import Invariants
 from tests.simulator.random_studies import Case, random_case
 
@@ -60,6 +62,7 @@ def check(seed: int) -> None:
     seen.update(invariants.seen)
     seen["deaths"] += deaths
     seen.update([result.finish.reason, "reached r_max" if reached else "stuck"])
+    seen[f"{case.study.mode} with {case.study.searcher}"] += 1
 
 
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda r: f"{r.start}-{r.stop - 1}")
@@ -79,6 +82,7 @@ def test_the_studies_saw_everything() -> None:
         pytest.skip("runs after test_invariants, in the same process")
     studies = seen["reached r_max"] + seen["stuck"]
     assert set(Action) | set(Reason) - {Reason.SUSPENDED} <= set(seen)
+    assert {f"{mode} with {searcher}" for mode in SCHEDULERS for searcher in SEARCHERS} <= set(seen)
     assert seen["deaths"] > 5 * studies
     assert seen["Exhausted"] > studies / 2
     assert seen["TooManyFailedTrials"] > studies / 100

@@ -80,6 +80,10 @@ class SearcherOptions:
 
     quasi_random: bool = False  # all: draws from the prior follow a scrambled Sobol sequence
     resource_model: str = "ExponentialDecay"  # GaussianProcess: one of hyperband.core.gp.resources
+    good_fraction: float = 0.15  # KernelDensity: of a level's values, the good ones, in (0, 1)
+    random_fraction: float = 1 / 3  # KernelDensity: proposals drawn from the prior, in [0, 1]
+    population: int | None = None  # Evolution: P, at least 2; None: by maxTrials
+    tournament: int | None = None  # Evolution: S, from 1 to P; None: by P
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from graphlib import TopologicalSorter
 import numpy as np
 import numpy.typing as npt
 
-from hyperband.core.axes import Axis, axis
+from hyperband.core.axes import Axis, ContinuousAxis, GridAxis, OrdinalAxis, axis
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.parameter_checks import condition_problems, name_problems, parameter_problems
 from hyperband.core.parameters import (
@@ -201,6 +201,23 @@ class Space:
         return self._active(
             {name: own.decode(entries[self.blocks[name]]) for name, own in self._axes.items()}
         )
+
+    def decode_block(self, name: str, block: Sequence[float] | Vector) -> Value:
+        """One parameter's value at a place in its block, active or not; as `decode` otherwise."""
+        return self._axes[name].decode(np.clip(block, 0.0, 1.0).tolist())
+
+    def cell(self, name: str, value: Value) -> tuple[float, float]:
+        """The ends of the interval of a numeric axis that `decode` takes for this value.
+
+        They are equal on a continuous axis; one value alone fills [0, 1].
+
+        Raises:
+            ValueError: as `encode`; or the parameter has no numeric axis.
+        """
+        own = self._axes[name]
+        if not isinstance(own, ContinuousAxis | GridAxis | OrdinalAxis):
+            raise ValueError(f"{name} has no numeric axis")
+        return own.cell(value)
 
     def _active(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values without those of inactive parameters, in the order of declaration."""

@@ -50,7 +50,7 @@ def fit(model: Model, data: Data, starts: Sequence[Array], iterations: int) -> A
             jac=True,
             method="L-BFGS-B",
             bounds=model.bounds,
-            options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-4},
+            options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-6},
         )
         if np.isfinite(result.fun) and result.fun < least:
             best, least = result.x, float(result.fun)

@@ -14,6 +14,7 @@ from hyperband.core.gp.resources import Prior, ResourceModel, Tables
 
 Levels = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
 
+WARP = True
 JITTER = 1e-8  # added to variances, relative to 1: targets are standardized
 
 
@@ -38,14 +39,14 @@ class Kernel:
 class Model:
     """Packs and unpacks θ for one space and one ladder."""
 
-    def __init__(self, layout: Layout, resource: ResourceModel, warp: bool = True) -> None:
+    def __init__(self, layout: Layout, resource: ResourceModel) -> None:
         self.layout, self.resource = layout, resource
         self.groups = layout.count
-        self.warped = layout.numeric if warp else np.zeros_like(layout.numeric)
+        self.warped = layout.numeric if WARP else np.zeros_like(layout.numeric)
         self._numeric = int(self.warped.sum())
         # One-hot blocks of two different values are √2 apart: the same prior fits all groups.
-        scale = Prior(0.0 + np.log(max(self.groups, 1) / 4.0) * -0.5 + 0.5, 1.2)
-        warps = [Prior(0.0, 0.3)] * (2 * self._numeric)
+        scale = Prior(-0.1 - 0.5 * np.log(max(self.groups, 1) / 4.0), 1.2)
+        warps = [Prior(0.0, 0.6)] * (2 * self._numeric)
         self.priors = [*([scale] * self.groups), *warps, *resource.priors]
         self.start = np.array([p.mean for p in self.priors])
         self._deviation = np.array([p.deviation for p in self.priors])

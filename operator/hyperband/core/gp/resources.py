@@ -89,8 +89,8 @@ class ExponentialDecay(ResourceModel):
     @property
     def priors(self) -> list[Prior]:
         return [
-            Prior(0.0, 0.5),
-            Prior(-3.0, 1.0),
+            Prior(0.3, 0.7),
+            Prior(-4.0, 1.0),
             Prior(0.0, 0.5),
             Prior(0.0, 1.0),
             Prior(0.0, 0.7),
@@ -152,7 +152,7 @@ class Coregionalized(ResourceModel):
     def priors(self) -> list[Prior]:
         count = len(self.levels)
         scales = [Prior(0.0, 0.7)] * count
-        return [Prior(-3.0, 1.0), Prior(0.0, 0.5), *scales, *([Prior(2.0, 1.0)] * (count - 1))]
+        return [Prior(-4.0, 1.0), Prior(0.0, 0.5), *scales, *([Prior(4.0, 1.5)] * (count - 1))]
 
     def tables(self, theta: Array) -> Tables:
         out = self._empty()
@@ -191,7 +191,7 @@ class Independent(ResourceModel):
 
     @property
     def priors(self) -> list[Prior]:
-        return [Prior(-3.0, 1.0), Prior(0.0, 0.5), *([Prior(0.0, 0.7)] * len(self.levels))]
+        return [Prior(-4.0, 1.0), Prior(0.0, 0.5), *([Prior(0.0, 0.7)] * len(self.levels))]
 
     def tables(self, theta: Array) -> Tables:
         out = self._empty()

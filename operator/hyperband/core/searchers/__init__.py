@@ -4,12 +4,16 @@ from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import Study
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.base import Searcher
+from hyperband.core.searchers.evolution import Evolution
 from hyperband.core.searchers.gaussian_process import GaussianProcess
+from hyperband.core.searchers.kernel_density import KernelDensity
 from hyperband.core.searchers.random import Random
 
 SEARCHERS: dict[str, type[Searcher]] = {
     "Random": Random,
     "GaussianProcess": GaussianProcess,
+    "KernelDensity": KernelDensity,
+    "Evolution": Evolution,
 }
 
 

@@ -24,6 +24,7 @@ from hyperband.core.records import Fit, Study, Suggestion, Trial
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.base import Searcher
 from hyperband.core.searchers.history import Evaluation, History
+from hyperband.core.searchers.tried import Tried, draw_new
 from hyperband.core.space import Space, Value
 
 ENOUGH = 3  # values that a level needs to be where improvement is expected
@@ -62,18 +63,16 @@ class GaussianProcess(Searcher):
         self._asked = (0, 0)
         self._fresh: tuple[tuple[int, int], Fit | None] = (self._asked, None)
         self._grown: _Grown | None = None
-        self._tried: set[str] = set()
+        self._tried = Tried(study)
 
     # -- what is known -----------------------------------------------------------------------
 
     def record(self, old: Trial | None, new: Trial) -> None:
         if old is None:
-            self._tried.add(_key(new.parameters))
+            self._tried.add(new.parameters)
             if new.suggestion.fit:
                 fit = new.suggestion.fit
                 self._kept[fit.values] = np.array(fit.hyperparameters)
-        if old and len(new.rungs) > len(old.rungs) + 1:
-            self._grown = None  # harmless; but then values may have been put in out of order
         self._history.record(old, new)
 
     def _data(self, count: int) -> tuple[Data, Targets]:
@@ -133,7 +132,7 @@ class GaussianProcess(Searcher):
     def propose(self, index: int) -> Suggestion:
         count, level = self._due(), self._level()
         if count is None or level is None:
-            return Suggestion(self.draw(index), "Random")
+            return Suggestion(draw_new(self, self._tried, index), "Random")
         if (job := self.fitting()) is not None:
             self.fitted(job())
         fit = self._fresh_for(count)
@@ -149,7 +148,7 @@ class GaussianProcess(Searcher):
         places, gains = self._search.run(posterior, level, threshold, best, random)
         chosen = self._first_untried(places)
         if chosen is None:
-            return Suggestion(self.draw(index), "Random")
+            return Suggestion(draw_new(self, self._tried, index), "Random")
         row, parameters = chosen
         mean, deviation = _moments(posterior, places[row], level)
         sign = self.study.objective.loss(1.0)
@@ -202,7 +201,7 @@ class GaussianProcess(Searcher):
     def _first_untried(self, places: Array) -> tuple[int, Mapping[str, Value]] | None:
         for row, place in enumerate(places):
             parameters = self.study.space.decode(place)
-            if _key(parameters) not in self._tried:
+            if parameters not in self._tried:
                 return row, parameters
         return None
 
@@ -243,7 +242,3 @@ def _layout(space: Space) -> Layout:
             groups[own] = group
             group += 1
     return Layout(groups, space.numeric)
-
-
-def _key(parameters: Mapping[str, Value]) -> str:
-    return repr(sorted(parameters.items()))

@@ -18,7 +18,7 @@ class Observation:
     """A value at a level of the ladder. The order is that of recording."""
 
     sequence: int  # negative: of an earlier study
-    trial: int = field(compare=False)  # its index; negative: of an earlier study
+    trial: int = field(compare=False)  # its index; negative, one for each: of an earlier study
     level: int = field(compare=False)
     loss: float = field(compare=False)  # smaller is better
     parameters: Mapping[str, Value] = field(compare=False)
@@ -85,12 +85,12 @@ def _earlier(study: Study, ladder: Ladder) -> Iterator[Observation]:
     As in a study of its own, a level's value is the first one at or above it and below the next.
     """
     found: list[tuple[int, int, float, Mapping[str, Value]]] = []
-    for number, trial in enumerate(study.earlier, 1):
+    for index, trial in enumerate(study.earlier, -len(study.earlier)):
         levels: dict[int, float] = {}
         for resource, value in trial.values:
             reached = [k for k in range(len(ladder)) if ladder[k] <= resource]
             if reached:
                 levels.setdefault(reached[-1], study.objective.loss(value))
-        found += [(-number, level, loss, trial.parameters) for level, loss in levels.items()]
-    for position, (number, level, loss, parameters) in enumerate(found):
-        yield Observation(position - len(found), number, level, loss, parameters)
+        found += [(index, level, loss, trial.parameters) for level, loss in levels.items()]
+    for sequence, values in enumerate(found, -len(found)):
+        yield Observation(sequence, *values)
