@@ -19,7 +19,6 @@ from hyperband.core.records import (
 )
 from hyperband.core.searchers.gaussian_process import START, fitted_to
 from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal, Scale, Space, Value
-from tests.core.processes import RESOURCE_MODELS
 
 MIXED = Space(
     (
@@ -110,14 +109,13 @@ def test_a_fit_can_be_made_elsewhere() -> None:
     engine, inline = Engine(study()), Engine(study())
     play(engine, 30, bowl_and_rate)
     play(inline, 30, bowl_and_rate)
-    trial = next(engine.active)
-    report = Report(9.0, bowl_and_rate(dict(trial.parameters), 9.0))
-    for each in (engine, inline):
-        answer = each.observe(trial.index, [report])
-        assert answer is not None
-        each.put(answer.trial)
-    job = engine.fitting()
-    assert job is not None
+    while (job := engine.fitting()) is None:
+        trial = next(engine.active)
+        report = Report(9.0, bowl_and_rate(dict(trial.parameters), 9.0))
+        for each in (engine, inline):
+            answer = each.observe(trial.index, [report])
+            assert answer is not None
+            each.put(answer.trial)
     engine.fitted(pickle.loads(pickle.dumps(job))())
     assert engine.fitting() is None
     assert engine.launch() == inline.launch()
@@ -137,8 +135,9 @@ def test_a_suggestion_says_why() -> None:
     assert 0 <= detail["modelAge"] <= detail["values"] / 8
 
 
-@pytest.mark.parametrize("name", RESOURCE_MODELS)
+@pytest.mark.parametrize("name", ["ExponentialDecay", "Coregionalized"])
 def test_it_finds_a_narrow_optimum(name: str) -> None:
+    """Independent levels may not: what is stopped below a level tells that level nothing."""
     space = Space(tuple(Float(f"x{i}", 0.0, 1.0) for i in range(3)))
     best = {}
     for searcher in ("GaussianProcess", "Random"):
