@@ -1,7 +1,9 @@
 """`python -m benchmarks.search_quality`: makes the runs that are missing, then the report."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,7 @@ from rich.progress import (
 from benchmarks.search_quality import benchmark, peer
 from benchmarks.search_quality.drivers import run_all
 from benchmarks.search_quality.methods import METHODS, SLOW, Method, Ours, method
+from benchmarks.search_quality.report import write_report
 from benchmarks.search_quality.runs import Run
 from benchmarks.surrogate import MissingDataError
 
@@ -41,7 +44,11 @@ def main(
     results: Annotated[
         Path | None, typer.Option(help="Where runs are kept; default: in the cache.")
     ] = None,
-    runs_only: Annotated[bool, typer.Option(help="Make no report.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the report; default: in the results'.")
+    ] = None,
+    runs_only: Annotated[bool, typer.Option("--runs-only", help="Make no report.")] = False,
+    report_only: Annotated[bool, typer.Option("--report-only", help="Make no runs.")] = False,
 ) -> None:
     """Compare methods of search, ours and the peer's, on surrogates of benchmarks.
 
@@ -56,17 +63,25 @@ def main(
             benchmark.problem(name)  # or says now what is wrong with it
         numbers = _range(seeds) if seeds else range(QUICK_SEEDS if quick else 10)
         counts = [int(count) for count in workers.split(",")]
-        wanted = [
-            Run(each, task, count, seed)
-            for count in counts
-            for each in chosen
-            for seed in numbers
-            for task in names
-        ]
-        _make(wanted, folder, jobs, console)
+        if not report_only:
+            _make(_runs(chosen, names, numbers, counts), folder, jobs, console)
+        if not runs_only:
+            # What is there of other methods is shown too.
+            runs = _runs(METHODS, names, numbers, counts)
+            command = " ".join(["python -m benchmarks.search_quality", *sys.argv[1:]])
+            for path in write_report(runs, folder, out or folder / "report", command):
+                console.print(str(path), highlight=False, soft_wrap=True)
     except (MissingDataError, KeyError, ValueError) as error:
         console.print(f"search_quality: {error.args[0]}", style="red", highlight=False)
         raise typer.Exit(2) from error
+
+
+def _runs(
+    chosen: Iterable[Method], tasks: Iterable[str], seeds: Iterable[int], workers: Iterable[int]
+) -> list[Run]:
+    """In the order in which they are made: methods become complete one after the other."""
+    order = product(workers, chosen, seeds, tasks)
+    return [Run(each, task, count, seed) for count, each, seed, task in order]
 
 
 def _lcbench() -> Iterator[str]:
