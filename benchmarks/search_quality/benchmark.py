@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
@@ -41,8 +40,8 @@ class Problem:
 
 
 def names() -> list[str]:
-    """All tasks; raises MissingDataError."""
-    return [*(f"lcbench/{number}" for number in lcbench.tasks()), "nb301"]
+    """All tasks."""
+    return [*(f"lcbench/{number}" for number in lcbench.references()), "nb301"]
 
 
 @cache
@@ -64,7 +63,7 @@ def problem(name: str) -> Problem:
 def _lcbench(name: str, task: str) -> Problem:
     benchmark = lcbench.task(task)
     rows = parameters(data("lcbench", "config_space.json"), ("OpenML_task_id", "epoch"), "")
-    known: Mapping[str, Any] = data("lcbench", "best.json")[task]
+    known = lcbench.references()[task]
     return Problem(
         name=name,
         parameters=rows,
@@ -72,9 +71,9 @@ def _lcbench(name: str, task: str) -> Problem:
         objective=Objective(lcbench.METRIC, Goal.MAXIMIZE),
         resource=Resource("epochs", 1, lcbench.R_MAX),
         benchmark=benchmark,
-        full_run=known["mean_full_run_seconds"],
-        best=known["best_val_accuracy_at_r50"],
-        median=known["random_quantiles"]["0.5"],
+        full_run=known.full_run,
+        best=known.best,
+        median=known.median,
     )
 
 
