@@ -44,6 +44,7 @@ from syne_tune.tuner_callback import TunerCallback  # noqa: E402
 from benchmarks.search_quality.benchmark import Problem, problem  # noqa: E402
 from benchmarks.search_quality.runs import write  # noqa: E402
 from hyperband.backends.simulator.record import summarize  # noqa: E402
+from hyperband.core.space import Float, Integer, Parameter, Value  # noqa: E402
 
 R_MAX_KEY = "r_max"  # the entry of a configuration that says how far to train
 SECONDS = "seconds"
@@ -71,12 +72,23 @@ class Surrogate(Blackbox):  # type: ignore[misc]  # untyped library
         self, configuration: dict[str, Any], fidelity: Any = None, seed: int | None = None
     ) -> Any:
         """All resources at once, (r_max, 2): objective and cumulative seconds."""
-        plain = {k: v.item() if hasattr(v, "item") else v for k, v in configuration.items()}
-        space = self._given.space  # drops what is inactive, which the peer's spaces do not know
-        active = space.complete(plain, [0.5] * len(space.parameters))
+        space = self._given.space
+        inside = {p.name: _inside(p, configuration[p.name]) for p in space.parameters}
+        # Drops what is inactive, which the peer's spaces do not know.
+        active = space.complete(inside, [0.5] * len(space.parameters))
         curve = self._given.benchmark.curve(active, 0)
         metric = curve["metrics"][self._given.objective.metric]
         return np.column_stack([metric, curve["seconds"]])
+
+
+def _inside(parameter: Parameter, value: Any) -> Value:
+    """The nearest value that the parameter has: the peer's kernel densities leave its range."""
+    plain: Value = value.item() if hasattr(value, "item") else value
+    if not isinstance(parameter, Float | Integer) or isinstance(plain, str):
+        return plain
+    assert parameter.min is not None and parameter.max is not None
+    nearest = min(max(plain, parameter.min), parameter.max)
+    return round(nearest) if isinstance(parameter, Integer) else nearest
 
 
 class Backend(UserBlackboxBackend):  # type: ignore[misc]

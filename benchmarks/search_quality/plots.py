@@ -52,7 +52,8 @@ PICTURES: Mapping[str, Sequence[str]] = {
         "peer-mobster-promotion",
     ),
 }
-STYLES = {1: "dotted", 2: "dashed", 8: "dashdot"}  # by workers; others solid
+WORKERS = {1: "dotted", 2: "dotted", 8: "dashdot"}  # lines by their number; else by whose it is
+THIN = 4  # one of so many points is drawn
 ROW = 4  # small pictures
 
 
@@ -109,15 +110,24 @@ def _each(given: Comparison, columns: Sequence[Column], path: Path) -> Path:
 
 
 def _lines(axes: "Axes", given: Comparison, columns: Sequence[Column], task: str | None) -> None:
-    for number, column in enumerate(columns):
-        mean, error = given.curve(column, task)
-        color = f"C{number % 10}"
-        style = STYLES.get(column.workers, "solid" if number < 10 else (0, (3, 1, 1, 1)))
-        axes.plot(TIMES, mean, color=color, label=str(column), linewidth=1.2, linestyle=style)
+    """A method of the peer has the color of ours of that name, and is dashed."""
+    names = list(dict.fromkeys(_base(column) for column in columns))
+    for column in columns:
+        mean, error = (row[::THIN] for row in given.curve(column, task))
+        color = f"C{names.index(_base(column)) % 10}"
+        style = WORKERS.get(column.workers, "dashed" if column.method != _base(column) else "solid")
+        axes.plot(TIMES[::THIN], mean, ls=style, color=color, label=str(column), lw=1.2)
         low = np.maximum(mean - error, 1e-4)
-        axes.fill_between(TIMES, low, mean + error, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(TIMES[::THIN], low, mean + error, color=color, alpha=0.12, linewidth=0)
     axes.set_yscale("log")
+    for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        axis("{x:g}")
+    axes.tick_params(labelsize="small", which="both")
     axes.grid(alpha=0.3)
+
+
+def _base(column: Column) -> str:
+    return column.method.removeprefix("peer-")
 
 
 def _save(figure: Any, path: Path) -> Path:
