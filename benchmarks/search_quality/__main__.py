@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Annotated
 
 import typer
@@ -74,6 +75,9 @@ def main(
     except (MissingDataError, KeyError, ValueError) as error:
         console.print(f"search_quality: {error.args[0]}", style="red", highlight=False)
         raise typer.Exit(2) from error
+    except CalledProcessError as error:
+        console.print("search_quality: the peer's environment could not be made", style="red")
+        raise typer.Exit(1) from error
 
 
 def _runs(

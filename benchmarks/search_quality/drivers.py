@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,10 +19,16 @@ DRIVERS = {"ours": "own_driver", "peer": "peer_driver"}
 
 
 class Driver:
-    """One process of one family, with one thread for linear algebra; started with its first job."""
+    """One process of one family, with one thread for linear algebra; started with its first job.
 
-    def __init__(self, family: str) -> None:
-        self._family = family
+    Args:
+        python: the interpreter to run it with.
+        log: what it prints to standard error is added there.
+    """
+
+    def __init__(self, family: str, python: Path, log: Path) -> None:
+        self._command = [str(python), "-m", f"benchmarks.search_quality.{DRIVERS[family]}"]
+        self._log = log
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, job: dict[str, Any]) -> str | None:
@@ -36,7 +42,7 @@ class Driver:
             answer = process.stdout.readline()
         if not answer:
             self._process = None
-            return f"the process ended with exit code {process.wait()}"
+            return f"its process ended with exit code {process.wait()}: see {self._log}"
         error: str | None = json.loads(answer).get("error")
         return error
 
@@ -46,27 +52,34 @@ class Driver:
             self._process.wait()
 
     def _start(self) -> subprocess.Popen[str]:
-        python = sys.executable if self._family == "ours" else peer.interpreter()
         environment = {
             **os.environ,
             "PYTHONPATH": f"{ROOT / 'operator'}{os.pathsep}{ROOT}",
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
-        return subprocess.Popen(
-            [str(python), "-m", f"benchmarks.search_quality.{DRIVERS[self._family]}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
+        with self._log.open("a", encoding="utf-8") as log:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
+            )
 
 
 def run_all(
-    runs: Iterable[Run], folder: Path, processes: int, cap: float
+    runs: Sequence[Run], folder: Path, processes: int, cap: float
 ) -> Iterator[tuple[Run, str | None]]:
-    """Makes runs in their order, so many at a time; yields each as it ends, and its error."""
+    """Makes runs in their order, so many at a time; yields each as it ends, and its error.
+
+    Raises:
+        subprocess.CalledProcessError: the peer's environment could not be made.
+    """
+    pythons = {"ours": Path(sys.executable)}
+    if any(run.method.family == "peer" for run in runs):
+        pythons["peer"] = peer.interpreter()
     todo: SimpleQueue[Run] = SimpleQueue()
     done: SimpleQueue[tuple[Run, str | None] | None] = SimpleQueue()
     for run in runs:
@@ -74,7 +87,10 @@ def run_all(
         todo.put(run)
 
     def work() -> None:
-        drivers = {family: Driver(family) for family in DRIVERS}
+        drivers = {
+            family: Driver(family, python, folder / f"{family}.log")
+            for family, python in pythons.items()
+        }
         try:
             while True:
                 run = todo.get_nowait()

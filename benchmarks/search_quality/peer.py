@@ -23,7 +23,9 @@ def cache_folder() -> Path:
 
 
 def interpreter() -> Path:
-    """The peer's Python; its environment is made when it is missing, in a minute.
+    """The peer's Python; its environment is made when it is missing, in a minute or two.
+
+    It needs our interpreter to be Python 3.11 or 3.12, for which its numpy is built.
 
     Raises:
         subprocess.CalledProcessError: pip has failed, and said why.

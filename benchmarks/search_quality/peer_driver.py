@@ -317,15 +317,18 @@ def run(job: Mapping[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Answers jobs until there are no more."""
     logging.disable(logging.WARNING)
-    answers, sys.stdout = sys.stdout, sys.stderr  # the peer prints what it found
-    for line in sys.stdin:
-        job = json.loads(line)
-        try:
-            write(Path(job["out"]), {**job["header"], **run(job)})
-        except Exception:
-            print(json.dumps({"error": traceback.format_exc()}), file=answers, flush=True)
-        else:
-            print(json.dumps({"written": job["out"]}), file=answers, flush=True)
+    answers = sys.stdout
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        sys.stdout = nowhere  # the peer prints what it has found
+        for line in sys.stdin:
+            job = json.loads(line)
+            try:
+                write(Path(job["out"]), {**job["header"], **run(job)})
+            except Exception:
+                answer = {"error": traceback.format_exc()}
+            else:
+                answer = {"written": job["out"]}
+            print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_another_version_or_budget_is_another_run(tmp_path: Path) -> None:
 
 def test_a_driver_says_what_went_wrong(tmp_path: Path) -> None:
     """A process of its own, which knows no fake problems."""
-    driver = Driver("ours")
+    driver = Driver("ours", Path(sys.executable), tmp_path / "log")
     try:
         for _ in range(2):  # and goes on
             error = driver.run(RUN.job(tmp_path, cap=60.0))
@@ -71,6 +72,13 @@ def test_a_driver_says_what_went_wrong(tmp_path: Path) -> None:
             assert "there is no task fake: use one of lcbench/7593" in error
     finally:
         driver.close()
+
+
+def test_a_driver_that_cannot_start_says_where_it_complained(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    error = Driver("peer", Path(sys.executable), log).run(RUN.job(tmp_path, cap=60.0))
+    assert error == f"its process ended with exit code 1: see {log}"
+    assert "No module named 'syne_tune'" in log.read_text(encoding="utf-8")
 
 
 def test_methods_have_names_of_their_own_and_known_parts() -> None:
