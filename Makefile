@@ -22,7 +22,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch load demo test test-unit test-cluster verify generate bench down clean
+.PHONY: help env up run watch load demo test test-unit test-cluster verify generate bench bench-search \
+  down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -74,6 +75,7 @@ verify: env ## Check generated files, lint, types and import arrows
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m mypy
 	@$(PY) -m mypy hack
+	@$(PY) -m mypy benchmarks
 	@$(VENV)/bin/lint-imports --no-cache
 
 generate: env ## Write the generated files again: CRDs, policies, golden pods of the tests
@@ -83,6 +85,14 @@ generate: env ## Write the generated files again: CRDs, policies, golden pods of
 
 bench: env ## Measure decisions and the operator's answers (see benchmarks/README.md)
 	@$(PY) -m benchmarks
+
+bench-search: env $(VENV)/benchmarks ## Compare methods of search with Syne Tune's: QUICK=1, or all
+	@$(PY) -m benchmarks.search_quality $(if $(QUICK),--quick) $(ARGS)
+
+$(VENV)/benchmarks: $(VENV)/complete
+	@$(PYTHON) hack/requirements.py benchmarks | $(PY) -m pip install --quiet \
+	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
+	@touch $@
 
 down: ## Take the cluster down; leaves nothing outside the cache
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m hack.cluster down

@@ -3,6 +3,7 @@
 import typer
 
 from hyperband.cli.operator import operator
+from hyperband.cli.simulate import simulate
 from hyperband.cli.watch import watch
 
 app = typer.Typer(
@@ -12,4 +13,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(operator)
+app.command()(simulate)
 app.command()(watch)

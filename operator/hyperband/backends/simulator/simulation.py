@@ -214,6 +214,6 @@ class Simulation:
         loss = self.study.objective.loss
         for report in attempt.made[attempt.noted : attempt.arrived]:
             best = loss(self.incumbent[-1][1]) if self.incumbent else math.inf
-            if loss(report.value) < best:  # false for NaN
+            if math.isfinite(report.value) and loss(report.value) < best:
                 self.incumbent.append((self.clock.now, report.value))
         attempt.noted = attempt.arrived
