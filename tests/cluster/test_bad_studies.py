@@ -20,6 +20,7 @@ from tests.bad_studies import (
     SERVER_CANNOT_KNOW,
     BadStudy,
 )
+from tests.cluster.harness import eventually
 from tests.studies import changed, good_study, large_study
 
 pytestmark = pytest.mark.cluster
@@ -141,7 +142,7 @@ def test_trials_are_records(api: Any, study: dict[str, Any]) -> None:
     assert "never changes" in message
 
 
-def test_a_user_needs_the_right_to_create_pods(connection: Any, namespace: str) -> None:
+async def test_a_user_needs_the_right_to_create_pods(connection: Any, namespace: str) -> None:
     """Who may create studies, but no pods, gets none through the operator; nor forged trials."""
     rbac: Any = client.RbacAuthorizationV1Api(connection)
     everything = {"apiGroups": [names.GROUP], "verbs": ["create"]}
@@ -157,6 +158,7 @@ def test_a_user_needs_the_right_to_create_pods(connection: Any, namespace: str) 
             "subjects": [{"kind": "User", "name": "jo", "apiGroup": "rbac.authorization.k8s.io"}],
         },
     )
+    await _until_allowed(connection, "jo", namespace)
     connection.set_default_header("Impersonate-User", "jo")
     try:
         api = client.CustomObjectsApi(connection)
@@ -178,3 +180,19 @@ def test_a_user_needs_the_right_to_create_pods(connection: Any, namespace: str) 
         assert "created by the operator alone, jo may not" in message
     finally:
         del connection.default_headers["Impersonate-User"]
+
+
+async def _until_allowed(connection: Any, user: str, namespace: str) -> None:
+    """Waits until the API server goes by a role that was just bound: it watches roles, too."""
+    reviews: Any = client.AuthorizationV1Api(connection)
+    verb = {"namespace": namespace, "verb": "create", "group": names.GROUP}
+    asked = [
+        {"spec": {"user": user, "resourceAttributes": {**verb, "resource": plural}}}
+        for plural in (names.STUDY_PLURAL, names.TRIAL_PLURAL)
+    ]
+
+    async def allowed() -> bool:
+        answers = [reviews.create_subject_access_review(review) for review in asked]
+        return all(answer.status.allowed for answer in answers)
+
+    await eventually(allowed, f"{user} may create studies and trials")
