@@ -35,6 +35,6 @@ def test_the_example_takes_every_configuration(name: str) -> None:
     train = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(train)
     study = load(ROOT / f"manifests/samples/{name}.yaml").study
-    searcher = Random(study, Ladder(study.resource, study.eta))
+    searcher = Random(study, Ladder.of(study))
     for index in range(36):
         train.Network(train.Config(**searcher.suggest(index).parameters))
