@@ -28,7 +28,7 @@ def test_samples_are_valid(path: Path) -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-stopping"])
+@pytest.mark.parametrize("name", ["digits", "digits-stopping", "digits-synchronous"])
 def test_the_example_takes_every_configuration(name: str) -> None:
     spec = importlib.util.spec_from_file_location("train", ROOT / "examples/digits/train.py")
     assert spec is not None and spec.loader is not None
