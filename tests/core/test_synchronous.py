@@ -286,6 +286,12 @@ def test_a_trial_whose_record_was_deleted_is_not_waited_for() -> None:
     for trial in reversed(records):
         backwards.put(trial)
     assert put(backwards, backwards.launch(), Action.PROMOTE).trial.index == 0
+    asked = Engine(engine.study, records[:8])
+    assert asked.scheduler.promotion() is None  # trial 8 may yet start
+    asked.put(records[8])
+    promotion = asked.scheduler.promotion()
+    assert promotion is not None
+    assert promotion.index == 0
 
 
 # -- maxTrials -------------------------------------------------------------------------------
