@@ -75,12 +75,27 @@ REFUSED_BY_SERVER: Final = (
     BadStudy(
         "unknown mode",
         {"spec.hyperband.mode": "ASHA"},
-        ("spec.hyperband.mode", '"ASHA"', '"Promotion", "Stopping"'),
+        ("spec.hyperband.mode", '"ASHA"', '"Promotion", "Stopping", "Synchronous", "None"'),
     ),
     BadStudy(
         "no brackets",
         {"spec.hyperband.brackets": 0},
         ("spec.hyperband.brackets", "Invalid value: 0", "greater than or equal to 1"),
+    ),
+    BadStudy(
+        "brackets without rungs",
+        {"spec.hyperband": {"mode": "None", "brackets": 2}},
+        ("spec.hyperband.brackets", "2 brackets need rungs, which mode None", "leave brackets out"),
+    ),
+    BadStudy(
+        "sizes without brackets",
+        {"spec.hyperband": {"mode": "None", "sizes": "Paper"}},
+        ("spec.hyperband.sizes", "Paper is a size of brackets", "leave sizes out"),
+    ),
+    BadStudy(
+        "unknown sizes",
+        {"spec.hyperband.sizes": "Ceil"},
+        ("spec.hyperband.sizes", '"Ceil"', '"Floor", "Paper"'),
     ),
     # -- searcher, counts
     BadStudy(

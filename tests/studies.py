@@ -18,7 +18,7 @@ def good_study(name: str = "digits", namespace: str = "default") -> Manifest:
         "spec": {
             "objective": {"metric": "val_loss", "goal": "Minimize"},
             "resource": {"name": "epochs", "type": "Integer", "min": 1, "max": 27},
-            "hyperband": {"eta": 3, "mode": "Promotion", "brackets": 1},
+            "hyperband": {"eta": 3, "mode": "Promotion", "brackets": 1, "sizes": "Floor"},
             "searcher": {"type": "Random", "seed": 0},
             "parameters": [
                 {"name": "rate", "type": "Float", "min": 1e-5, "max": 0.1, "scale": "Log"},

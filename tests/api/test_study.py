@@ -5,13 +5,22 @@ from typing import Any
 
 import pytest
 
+from hyperband.api.environment import training_environment
 from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_status import STATUS
 from hyperband.api.status import Account, conditions, progress
 from hyperband.api.study import ReportingMode, parse_study
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
-from hyperband.core.records import FailurePolicy, Goal, Objective, Report, Resource, TrialState
+from hyperband.core.records import (
+    FailurePolicy,
+    Goal,
+    Objective,
+    Report,
+    Resource,
+    Sizes,
+    TrialState,
+)
 from hyperband.core.seeds import seed_from
 from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal
 from tests.bad_studies import (
@@ -75,6 +84,72 @@ def test_what_is_left_out_has_its_default() -> None:
 def test_partial_objects_are_completed_field_by_field() -> None:
     study = parse_study(changed(MINIMAL, {"spec.hyperband": {"eta": 4}})).study
     assert (study.eta, study.mode, study.brackets) == (4, "Promotion", 1)
+
+
+def test_modes_and_sizes() -> None:
+    hyperband = {"mode": "Synchronous", "sizes": "Paper", "brackets": 3}
+    study = parse_study(changed(MINIMAL, {"spec.hyperband": hyperband})).study
+    assert (study.mode, study.sizes, study.brackets) == ("Synchronous", Sizes.PAPER, 3)
+    study = parse_study(changed(MINIMAL, {"spec.hyperband": {"mode": "None"}})).study
+    assert (study.stops_early, study.sizes, study.brackets) == (False, Sizes.FLOOR, 1)
+
+
+def test_a_study_without_rungs_may_span_any_range() -> None:
+    """What would be hundreds of rungs is none."""
+    wide = {"spec.resource": {"type": "Float", "min": 1e-300, "max": 1.0}}
+    with pytest.raises(InvalidStudyError, match="raise min"):
+        parse_study(changed(MINIMAL, wide))
+    parse_study(changed(MINIMAL, wide | {"spec.hyperband": {"mode": "None"}}))
+
+
+def test_the_table_of_rungs_is_bounded_by_brackets_and_rungs() -> None:
+    """Synchronous Hyperband opens a bracket again and again; the table sums over its instances."""
+    hyperband = {"mode": "Synchronous", "brackets": 2}
+    spec = {"spec.hyperband": hyperband, "spec.maxTrials": 40, "spec.parallelism": 40}
+    engine = Engine(parse_study(changed(MINIMAL, spec)).study)
+    while decision := engine.launch():
+        engine.put(decision.trial)
+    for trial in list(engine.active):
+        decision = engine.observe(trial.index, [Report(engine.ladder[trial.target], trial.index)])
+        assert decision is not None
+        engine.put(decision.trial)
+    assert progress(engine, Account())["brackets"] == [
+        {
+            "bracket": 2,
+            "rungs": [
+                {"resource": 1, "trials": 31, "paused": 31, "best": 0.0},
+                {"resource": 3, "trials": 0, "paused": 0},
+                {"resource": 9, "trials": 0, "paused": 0},
+            ],
+        },
+        {
+            "bracket": 1,
+            "rungs": [
+                {"resource": 3, "trials": 9, "paused": 9, "best": 9.0},
+                {"resource": 9, "trials": 0, "paused": 0},
+            ],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "target", "rungs"),
+    [
+        ("Promotion", "1", "[1, 3, 9]"),
+        ("Stopping", "9", "[1, 3, 9]"),
+        ("Synchronous", "1", "[1, 3, 9]"),
+        ("None", "9", "[9]"),
+    ],
+)
+def test_what_a_training_is_told_of_rungs(mode: str, target: str, rungs: str) -> None:
+    resource = parse_study(changed(MINIMAL, {"spec.hyperband": {"mode": mode}}))
+    engine = Engine(resource.study)
+    decision = engine.launch()
+    assert decision is not None
+    environment = training_environment(resource, decision.trial, engine.ladder)
+    assert environment["HYPERBAND_RESOURCE_FROM"] == "0"
+    assert environment["HYPERBAND_RESOURCE_TO"] == target
+    assert environment["HYPERBAND_RUNGS"] == rungs
 
 
 def test_the_training_container_may_be_named() -> None:

@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
-from hyperband.core.brackets import draw_bracket, in_use, start_size, successive_halving
-from hyperband.core.records import Resource
+from hyperband.core.brackets import Instances, draw_bracket, in_use, rung_sizes, start_size
+from hyperband.core.records import Resource, Sizes
 from hyperband.core.rungs import Ladder
+from tests.core.engines import study
 
 # (configurations, resource) by bracket s, for r_max = 81 and eta = 3.
 GOLDEN_81 = {
@@ -31,6 +32,14 @@ GOLDEN_20_BY_2_5 = {
     1: [(5, 16), (2, 20)],
     0: [(5, 20)],
 }
+# The paper's sizes for r_max = 81 and eta = 3.
+GOLDEN_PAPER = {
+    4: [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
+    3: [(34, 3), (11, 9), (3, 27), (1, 81)],
+    2: [(15, 9), (5, 27), (1, 81)],
+    1: [(8, 27), (2, 81)],
+    0: [(5, 81)],
+}
 # 0.1 .. 1 by 3: floats, K = 4.
 GOLDEN_FLOAT = {
     3: [(27, 0.1), (9, 0.3), (3, 0.9), (1, 1.0)],
@@ -44,12 +53,23 @@ def ladder_of(r_min: float, r_max: float, eta: float, integer: bool = True) -> L
     return Ladder(Resource("epochs", r_min, r_max, integer), eta)
 
 
-def table(ladder: Ladder, eta: float) -> dict[int, list[tuple[int, float]]]:
-    return {s: successive_halving(ladder, s, eta) for s in reversed(range(len(ladder)))}
+def table(
+    ladder: Ladder, eta: float, sizes: Sizes = Sizes.FLOOR
+) -> dict[int, list[tuple[int, float]]]:
+    """(configurations, resource) at each rung of each bracket of synchronous Hyperband."""
+    rows = {}
+    for s in reversed(range(len(ladder))):
+        counts = rung_sizes(start_size(len(ladder), s, eta, sizes), s + 1, eta)
+        rows[s] = list(zip(counts, ladder.levels[ladder.first(s) :], strict=True))
+    return rows
 
 
 def test_golden_table_of_81() -> None:
     assert table(ladder_of(1, 81, 3), 3) == GOLDEN_81
+
+
+def test_golden_table_of_the_papers_sizes() -> None:
+    assert table(ladder_of(1, 81, 3), 3, Sizes.PAPER) == GOLDEN_PAPER
 
 
 def test_golden_table_where_r_max_is_no_power() -> None:
@@ -80,8 +100,8 @@ def test_brackets_in_use_are_those_that_start_lowest() -> None:
 def test_draws_follow_the_start_sizes(brackets: int) -> None:
     sizes = {4: 81, 3: 27, 2: 9, 1: 6, 0: 5}
     used = {s: sizes[s] for s in list(sizes)[:brackets]}
-    draws = 6000
-    seen = Counter(draw_bracket(5, brackets, 3, 11, index) for index in range(draws))
+    draws, drawn = 6000, study(brackets=brackets, seed=11)
+    seen = Counter(draw_bracket(drawn, 5, index) for index in range(draws))
     assert set(seen) == set(used)
     for bracket, size in used.items():
         p = size / sum(used.values())
@@ -91,8 +111,32 @@ def test_draws_follow_the_start_sizes(brackets: int) -> None:
 
 def test_draws_depend_on_seed_and_index_alone() -> None:
     def draws(seed: int) -> list[int]:
-        return [draw_bracket(5, 5, 3, seed, index) for index in range(200)]
+        return [draw_bracket(study(brackets=5, seed=seed), 5, index) for index in range(200)]
 
     assert draws(1) == draws(1)
     assert draws(1) != draws(2)
     assert draws(1)[:12] == [4, 4, 4, 3, 1, 4, 4, 4, 4, 4, 1, 4]  # golden: upgrades agree
+
+
+def test_draws_follow_the_papers_sizes_when_told_to() -> None:
+    paper = study(brackets=5, seed=11, sizes=Sizes.PAPER)
+    seen = Counter(draw_bracket(paper, 5, index) for index in range(6000))
+    share = 34 / (81 + 34 + 15 + 8 + 5)
+    assert abs(seen[3] / 6000 - share) < 4 * (share * (1 - share) / 6000) ** 0.5
+
+
+def test_instances_follow_each_other_round_and_round() -> None:
+    instances = Instances(study(brackets=3), 5)  # 81, 27 and 9 trials
+    assert [instances.bracket(number) for number in range(7)] == [4, 3, 2, 4, 3, 2, 4]
+    assert [instances.trials(number) for number in range(4)] == [
+        range(81), range(81, 108), range(108, 117), range(117, 198),
+    ]  # fmt: skip
+    found = [instances.number(index) for index in range(117 + 81 + 1)]
+    assert found == [0] * 81 + [1] * 27 + [2] * 9 + [3] * 81 + [4]
+    assert all(index in instances.trials(number) for index, number in enumerate(found))
+
+
+def test_instances_of_one_bracket() -> None:
+    instances = Instances(study(brackets=1), 3)
+    assert [instances.number(index) for index in (0, 8, 9, 17, 18)] == [0, 0, 1, 1, 2]
+    assert {instances.bracket(number) for number in range(3)} == {2}

@@ -8,7 +8,8 @@ import pytest
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import Goal, Objective, Resource, RungValue, Suggestion, Trial
 from hyperband.core.records import TrialState as State
-from hyperband.core.rungs import Ladder, Rung, RungTable, Standing, geometric_levels
+from hyperband.core.rungs import Ladder, Rung, RungTable, Standing, Total, geometric_levels
+from tests.core.engines import study
 
 
 def ladder_of(r_min: float, r_max: float, eta: float, integer: bool = True) -> Ladder:
@@ -40,6 +41,12 @@ def test_levels(name: str) -> None:
     levels = geometric_levels(Resource("epochs", r_min, r_max, integer), eta)
     assert levels == expected
     assert {type(level) for level in levels} == {int if integer else float}
+
+
+def test_without_early_stopping_there_is_r_max_alone() -> None:
+    ladder = Ladder.of(study(mode="None"))
+    assert (ladder.levels, ladder.top, ladder.first(0)) == ((9,), 0, 0)
+    assert Ladder.of(study(mode="Synchronous")).levels == (1, 3, 9)
 
 
 def test_first_level_of_each_bracket() -> None:
@@ -102,7 +109,6 @@ def test_standing_before_and_after_adding_is_the_same() -> None:
         rung.add(loss, index)
         assert rung.standing((loss, index), ladder, 0) == before
     assert rung.standing((0.4, 7), ladder, 0) == Standing(rank=2, values=4, limit=2)
-    assert rung.best == (0.3, 1)
 
 
 def test_ties_are_broken_by_index() -> None:
@@ -115,7 +121,6 @@ def test_ties_are_broken_by_index() -> None:
     assert rung.best_paused == (0.1, 2)
     rung.resume(0.1, 2)
     assert rung.best_paused == (0.1, 5)
-    assert rung.best == (0.1, 2)
 
 
 def trial(index: int, bracket: int, state: State, *values: float) -> Trial:
@@ -127,14 +132,18 @@ def trial(index: int, bracket: int, state: State, *values: float) -> Trial:
     return Trial(index, Suggestion({}, "test"), bracket, state, target=2, rungs=rungs)
 
 
+def by_bracket(record: Trial) -> int:
+    return record.bracket
+
+
 def test_table_follows_records_and_keeps_brackets_apart() -> None:
-    table = RungTable(Objective("accuracy", Goal.MAXIMIZE), ladder_of(1, 9, 3))
+    table = RungTable(Objective("accuracy", Goal.MAXIMIZE), ladder_of(1, 9, 3), by_bracket)
     paused = trial(0, 2, State.PAUSED, 0.7)
     table.record(None, paused)
     table.record(None, trial(1, 2, State.RUNNING, 0.9))
     table.record(None, trial(2, 1, State.PAUSED, 0.8))
     assert len(table.rung(2, 0)) == 2
-    assert table.rung(2, 0).best == (-0.9, 1)
+    assert table.total(2, 0) == Total(values=2, paused=1, best=-0.9)
     assert table.rung(2, 0).best_paused == (-0.7, 0)
     assert len(table.rung(2, 1)) == 0
     assert table.rung(1, 1).best_paused == (-0.8, 2)
@@ -143,13 +152,25 @@ def test_table_follows_records_and_keeps_brackets_apart() -> None:
     table.record(paused, trial(0, 2, State.PENDING, 0.7))
     assert table.rung(2, 0).paused == 0
     assert len(table.rung(2, 0)) == 2
+    assert table.total(2, 0) == Total(values=2, paused=0, best=-0.9)
     table.record(trial(0, 2, State.PENDING, 0.7), trial(0, 2, State.PAUSED, 0.7, 0.75))
     assert table.rung(2, 1).best_paused == (-0.75, 0)
     assert table.rung(2, 0).best_paused is None
 
 
+def test_table_ranks_inside_groups_and_sums_over_them() -> None:
+    table = RungTable(Objective("loss"), ladder_of(1, 9, 3), lambda record: record.index // 2)
+    for index, value in enumerate((0.4, 0.3, 0.2, 0.1)):
+        table.record(None, trial(index, 2, State.PAUSED, value))
+    assert table.rung(0, 0).best_paused == (0.3, 1)
+    assert table.rung(1, 0).best_paused == (0.1, 3)
+    late = trial(5, 2, State.RUNNING)
+    assert table.standing(late, 0, 0.0) == Standing(rank=1, values=1, limit=1)
+    assert table.total(2, 0) == Total(values=4, paused=4, best=0.1)
+
+
 def test_table_takes_the_same_record_twice() -> None:
-    table = RungTable(Objective("loss"), ladder_of(1, 9, 3))
+    table = RungTable(Objective("loss"), ladder_of(1, 9, 3), by_bracket)
     record = trial(0, 2, State.PAUSED, 0.7)
     table.record(None, record)
     table.record(record, record)

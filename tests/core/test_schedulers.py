@@ -1,4 +1,4 @@
-"""The asynchronous schedulers: what each of them decides on hand-made rungs."""
+"""Schedulers: what the asynchronous ones decide on hand-made rungs, and all of them on ladders."""
 
 import pytest
 
@@ -8,12 +8,15 @@ from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import (
     Goal,
     Objective,
+    Report,
+    Resource,
     RungValue,
     Suggestion,
     Trial,
     TrialState,
 )
-from hyperband.core.schedulers import make_scheduler
+from hyperband.core.rungs import Ladder
+from hyperband.core.schedulers import SCHEDULERS, make_scheduler
 from hyperband.core.schedulers.base import Promotion
 from tests.core.engines import pause_at_first, put, reports, start, study
 
@@ -36,9 +39,9 @@ def promotion(engine: Engine) -> tuple[int, int] | None:
 
 
 def test_unknown_mode_names_the_field_and_the_choices() -> None:
-    engine = Engine(study())
+    unknown = study(mode="Sometimes")
     with pytest.raises(InvalidStudyError, match=r"spec.hyperband.mode: 'Sometimes'.*Promotion"):
-        make_scheduler(study(mode="Sometimes"), engine.rungs)
+        make_scheduler(unknown, Ladder.of(unknown))
 
 
 def test_a_single_value_is_not_promoted() -> None:
@@ -172,3 +175,59 @@ def test_pausing_helper_reaches_the_first_level() -> None:
     engine = Engine(study())
     pause_at_first(engine, 0.5, 0.4)
     assert promotion(engine) == (1, 1)
+
+
+# -- no early stopping ---------------------------------------------------------------------------
+
+
+def test_without_early_stopping_only_r_max_counts() -> None:
+    engine = Engine(study(mode="None", max_trials=2))
+    start(engine, 2)
+    assert engine.trials[0].message == "attempt 0 runs up to epochs 9"
+    assert engine.observe(0, reports(e1=0.5, e3=9.0)) is None
+    decision = put(engine, engine.observe(0, reports(e1=0.5, e9=0.4)), Action.COMPLETE)
+    assert decision.message == "loss 0.4 at epochs 9: rank 1 of 1"
+    assert [v.resource for v in decision.trial.rungs] == [9]
+    put(engine, engine.observe(1, reports(e9=0.9)), Action.COMPLETE)
+    finish = engine.finish()
+    assert finish is not None
+    assert finish.reason == "Exhausted"
+
+
+# -- every mode on every kind of ladder ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", SCHEDULERS)
+@pytest.mark.parametrize(
+    ("resource", "eta"),
+    [
+        (Resource("epochs", 1, 81), 3.0),
+        (Resource("epochs", 1, 50), 3.0),  # no power of 3
+        (Resource("epochs", 2, 100), 2.5),
+        (Resource("share", 0.1, 1.0, integer=False), 3.0),
+        (Resource("share", 0.05, 2.0, integer=False), 4.5),
+    ],
+)
+def test_every_mode_uses_all_levels(mode: str, resource: Resource, eta: float) -> None:
+    """With a loss that falls from trial to trial, each mode trains some up to r_max."""
+    plan = study(mode=mode, resource=resource, eta=eta, max_trials=60)
+    engine, goals = Engine(plan), set()
+    while decision := engine.launch():
+        engine.put(decision.trial)
+        trial = decision.trial
+        goals.add(engine.ladder[trial.target])
+        coming = [Report(level, 1.0 / (1 + trial.index)) for level in engine.ladder.levels]
+        while engine.trials[trial.index].state.active:
+            decision = engine.observe(trial.index, coming)
+            assert decision is not None
+            engine.put(decision.trial)
+    assert engine.finish() is not None
+    bracket = engine.ladder.top
+    counts = [engine.rungs.total(bracket, level).values for level in range(len(engine.ladder))]
+    assert counts[0] == 60
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] == engine.states[TrialState.COMPLETED] > 0
+    ends_at_each = mode in ("Promotion", "Synchronous")
+    assert goals == (set(engine.ladder.levels) if ends_at_each else {resource.max})
+    if mode == "None":
+        assert counts == [60]

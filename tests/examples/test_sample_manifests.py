@@ -28,13 +28,13 @@ def test_samples_are_valid(path: Path) -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-stopping"])
+@pytest.mark.parametrize("name", ["digits", "digits-stopping", "digits-synchronous"])
 def test_the_example_takes_every_configuration(name: str) -> None:
     spec = importlib.util.spec_from_file_location("train", ROOT / "examples/digits/train.py")
     assert spec is not None and spec.loader is not None
     train = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(train)
     study = load(ROOT / f"manifests/samples/{name}.yaml").study
-    searcher = Random(study, Ladder(study.resource, study.eta))
+    searcher = Random(study, Ladder.of(study))
     for index in range(36):
         train.Network(train.Config(**searcher.suggest(index).parameters))

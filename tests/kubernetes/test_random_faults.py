@@ -21,6 +21,7 @@ from hyperband.backends.kubernetes.api_errors import (
     error_from,
 )
 from hyperband.backends.kubernetes.objects import PODS
+from hyperband.core.schedulers import SCHEDULERS
 from tests.kubernetes.fake_cluster import Body, Killed, World, study_body
 
 STUDIES, CHUNK = 300, 50
@@ -50,11 +51,11 @@ class Troubled(World):
     def __init__(self, seed: int) -> None:
         self.dice = dice = random.Random(seed)
         self.parallelism, self.max_trials = dice.randint(1, 4), dice.randint(4, 9)
-        mode = dice.choice(["Promotion", "Stopping"])
+        mode = dice.choice(list(SCHEDULERS))
         super().__init__(
             study_body(
                 resource={"name": "epochs", "min": 1, "max": dice.choice([3, 9])},
-                hyperband={"mode": mode, "brackets": dice.randint(1, 2)},
+                hyperband={"mode": mode, "brackets": 1 if mode == "None" else dice.randint(1, 2)},
                 searcher={"seed": seed},
                 parallelism=self.parallelism,
                 maxTrials=self.max_trials,

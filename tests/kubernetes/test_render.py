@@ -34,7 +34,7 @@ def trial(**changes: Any) -> Trial:
 def rendered(body: dict[str, Any], one: Trial) -> dict[str, Any]:
     body["metadata"]["uid"] = UID
     study = parse_study(body)
-    return render_pod(study, one, "trial-uid", Ladder(study.study.resource, study.study.eta))
+    return render_pod(study, one, "trial-uid", Ladder.of(study.study))
 
 
 def minimal() -> dict[str, Any]:
@@ -121,7 +121,7 @@ def test_checkpoints_are_apart_by_study_and_the_same_for_every_attempt() -> None
         body = good_study()
         body["metadata"]["uid"] = uid
         study = parse_study(body)
-        ladder = Ladder(study.study.resource, study.study.eta)
+        ladder = Ladder.of(study.study)
         pod = render_pod(study, trial(**changes), "t", ladder)
         env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
         return str(env["HYPERBAND_CHECKPOINT_DIR"])

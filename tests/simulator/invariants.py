@@ -5,13 +5,15 @@ here by brute force, never asked of the engine. Only `same_when_rebuilt` compare
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from hyperband.backends.simulator.simulation import Observer
 from hyperband.backends.simulator.workers import Attempt
 from hyperband.core.decisions import Action, Decision, Outcome, Reason
 from hyperband.core.engine import Engine
-from hyperband.core.records import Goal, Report, Study, Trial, TrialState
+from hyperband.core.records import Goal, Report, Sizes, Study, Trial, TrialState
 
 _ACTIVE = {TrialState.PENDING, TrialState.RUNNING}
 _AFTER = {
@@ -27,6 +29,25 @@ _AFTER = {
 }
 
 
+@dataclass(frozen=True)
+class Instance:
+    """One of the brackets that synchronous Hyperband runs one after the other."""
+
+    bracket: int
+    trials: range
+
+
+@dataclass(frozen=True)
+class SynchronousRung:
+    """One of its rungs."""
+
+    level: int
+    passes: int  # how many go on from here
+    complete: bool  # each of its trials has a value, has failed, or is lost
+    gone: int  # have gone on from here
+    paused: tuple[int, ...]  # wait here, best first
+
+
 class Invariants(Observer):
     """An observer that raises AssertionError at the first thing that does not hold."""
 
@@ -38,11 +59,14 @@ class Invariants(Observer):
         self.study, self.levels = study, levels
         self.sign = 1 if study.objective.goal is Goal.MINIMIZE else -1
         self.records: dict[int, Trial] = {}
-        self.rungs: dict[tuple[int, int], list[tuple[float, int]]] = {}  # (bracket, level)
+        self.rungs: dict[tuple[int, int], list[tuple[float, int]]] = {}  # (group, level)
+        self.eta = Fraction(repr(study.eta))
+        self.sizes = self._start_sizes()
+        self.least = 0  # trials that there are whatever maxTrials says
         self.sequence = 0
         self.seen: set[Action | Reason] = set()
         self._attempts: dict[int, Attempt] = {}  # by trial, as of the last event
-        self._sample, self._events = sample, 0
+        self._sample, self.events = sample, 0
 
     # -- after every decision ----------------------------------------------------------------
 
@@ -58,7 +82,7 @@ class Invariants(Observer):
         for position in range(len(old.rungs) if old else 0, len(new.rungs)):
             self._check_value(decision, position)
         if decision.action is Action.PROMOTE:
-            found = self._best_promotion()
+            found = self._next_promotion()
             assert found == (new.index, new.target - 1), f"promoted {new.index}, not {found}"
         self.records[new.index] = new
         self.seen |= {decision.action, decision.reason}
@@ -70,9 +94,13 @@ class Invariants(Observer):
         assert (new.attempt, new.rungs, new.failures, new.disruptions) == (0, (), 0, 0)
         assert len(self.levels) - self.study.brackets <= new.bracket < len(self.levels)
         first = len(self.levels) - 1 - new.bracket
-        promotes = self.study.mode == "Promotion"
+        promotes = self.study.mode in ("Promotion", "Synchronous")
         assert new.target == (first if promotes else len(self.levels) - 1)
-        assert not promotes or self._best_promotion() is None
+        assert self._next_promotion() is None
+        if self.study.mode == "Synchronous":
+            instance = self._instance(new.index)
+            assert new.bracket == instance.bracket
+            assert f"in bracket {new.bracket} with trials {instance.trials[0]} to" in new.message
 
     def _check_change(self, decision: Decision, old: Trial) -> None:
         new, action = decision.trial, decision.action
@@ -110,9 +138,9 @@ class Invariants(Observer):
         assert (value.resource, value.value) == (first.resource, first.value)
         assert value.sequence == self.sequence  # study-wide, in order, without gaps
         self.sequence += 1
-        rung = self.rungs.setdefault((trial.bracket, value.level), [])
+        rung = self.rungs.setdefault((self._group(trial), value.level), [])
         rung.append((self.sign * value.value, trial.index))
-        good = self._good_enough(trial.bracket, value.level, rung[-1])
+        good = self._good_enough(self._group(trial), value.level, rung[-1])
         last = position == len(trial.rungs) - 1
         top = value.level == len(self.levels) - 1
         action = decision.action if last else Action.CONTINUE
@@ -120,13 +148,26 @@ class Invariants(Observer):
             action = Action.CONTINUE
         if top:
             assert action is Action.COMPLETE
-        elif self.study.mode == "Promotion":
+        elif self.study.mode in ("Promotion", "Synchronous"):
             assert action is Action.PAUSE
         else:
             assert action is (Action.CONTINUE if good else Action.STOP)
         if last and decision.action is not Action.FAIL:
             assert decision.evidence["values"] == len(rung)
             assert decision.evidence["rank"] == self._rank(rung, rung[-1])
+            if self.study.mode == "Synchronous" and not top:
+                self._check_synchronous_value(decision)
+
+    def _check_synchronous_value(self, decision: Decision) -> None:
+        """It says how many the rung passes on, and waits if and only if the rung is open."""
+        trial = decision.trial
+        after = {**self.records, trial.index: trial}
+        instance = self._instance(trial.index)
+        rungs = {rung.level: rung for rung in self._synchronous_rungs(instance, after)}
+        rung = rungs[trial.rungs[-1].level]
+        assert decision.evidence["limit"] == rung.passes
+        assert ("awaited" in decision.evidence) is not rung.complete
+        assert ("waits for" in decision.message) is not rung.complete
 
     # -- brute force -------------------------------------------------------------------------
 
@@ -134,16 +175,29 @@ class Invariants(Observer):
     def _rank(rung: Collection[tuple[float, int]], own: tuple[float, int]) -> int:
         return 1 + sum(loss < own[0] or (loss == own[0] and index < own[1]) for loss, index in rung)
 
-    def _good_enough(self, bracket: int, level: int, own: tuple[float, int]) -> bool:
+    def _group(self, trial: Trial) -> int:
+        """Trials are ranked inside their bracket, or inside their instance of it."""
+        if self.study.mode == "Synchronous":
+            return self._instance(trial.index).trials[0]
+        return trial.bracket
+
+    def _good_enough(self, group: int, level: int, own: tuple[float, int]) -> bool:
         """Within the linear-interpolation quantile L[k]/L[k+1] of the rung's values."""
         if level == len(self.levels) - 1:
             return True
-        rung = self.rungs[bracket, level]
+        rung = self.rungs[group, level]
         quotient = self.levels[level] / self.levels[level + 1]
         return self._rank(rung, own) - 1 <= (len(rung) - 1) * quotient + 1e-9
 
-    def _best_promotion(self) -> tuple[int, int] | None:
+    def _next_promotion(self) -> tuple[int, int] | None:
         """(trial, level) that is to be promoted next, if any."""
+        if self.study.mode == "Promotion":
+            return self._asynchronous_promotion()
+        if self.study.mode == "Synchronous":
+            return self._synchronous_promotion()
+        return None
+
+    def _asynchronous_promotion(self) -> tuple[int, int] | None:
         waiting = [t for t in self.records.values() if t.state is TrialState.PAUSED]
         order = sorted(  # brackets by their start, rungs top down, then the best
             (-t.bracket, -t.rungs[-1].level, self.sign * t.rungs[-1].value, t.index)
@@ -155,13 +209,80 @@ class Invariants(Observer):
                 return index, -level
         return None
 
+    # -- brute force, synchronous --------------------------------------------------------------
+
+    def _start_sizes(self) -> dict[int, int]:
+        """What each bracket starts with, in the order of their opening."""
+        levels, sizes = len(self.levels), {}
+        for s in range(levels - 1, levels - 1 - self.study.brackets, -1):
+            if self.study.sizes is Sizes.PAPER:
+                sizes[s] = math.ceil(Fraction(levels, s + 1) * self.eta**s)
+            else:
+                sizes[s] = math.floor(levels // (s + 1) * self.eta**s)
+        return sizes
+
+    def instances(self) -> Iterator[Instance]:
+        """Brackets one after the other, as far as there are trials, or may be."""
+        end, first = max(self.study.max_trials, len(self.records)), 0
+        while True:
+            for bracket, size in self.sizes.items():
+                if first >= end:
+                    return
+                yield Instance(bracket, range(first, min(first + size, end)))
+                first += size
+
+    def _instance(self, index: int) -> Instance:
+        return next(i for i in self.instances() if index in i.trials)
+
+    def _synchronous_rungs(
+        self, instance: Instance, records: Mapping[int, Trial]
+    ) -> Iterator[SynchronousRung]:
+        """Its rungs below r_max, lowest first, and what becomes of their trials."""
+        members = [records[index] for index in instance.trials if index in records]
+        some_may_come = len(members) < len(instance.trials)
+        size, top = len(instance.trials), len(self.levels) - 1
+        for level in range(top - instance.bracket, top):
+            passes = max(1, math.floor(size / self.eta))
+            training = any(t.state in _ACTIVE and t.target == level for t in members)
+            complete = not some_may_come and not training
+            gone = sum(trial.target > level for trial in members)
+            paused = [t for t in members if t.state is TrialState.PAUSED and t.target == level]
+            paused.sort(key=lambda t: (self.sign * t.rungs[-1].value, t.index))
+            yield SynchronousRung(level, passes, complete, gone, tuple(t.index for t in paused))
+            some_may_come = gone < passes and (bool(paused) or not complete)
+            size = passes
+
+    def _synchronous_promotion(self) -> tuple[int, int] | None:
+        """Of the first instance that has any: complete rungs pass on their best."""
+        for instance in self.instances():
+            for rung in self._synchronous_rungs(instance, self.records):
+                if rung.complete and rung.gone < rung.passes and rung.paused:
+                    return rung.paused[0], rung.level
+        return None
+
+    def _check_passed_on(self) -> None:
+        """At the end each rung has passed on as many as it should, or all that it had."""
+        for instance in self.instances():
+            for rung in self._synchronous_rungs(instance, self.records):
+                assert rung.complete
+                values = len(self.rungs.get((instance.trials[0], rung.level), ()))
+                if self.least:  # maxTrials was changed: once passed on is passed on
+                    assert rung.gone >= min(rung.passes, values)
+                else:
+                    assert rung.gone == min(rung.passes, values)
+
     # -- after every event -------------------------------------------------------------------
+
+    def max_trials_changed(self, limit: int) -> None:
+        """From now on the study may have so many trials; those that it has, it keeps."""
+        self.study = replace(self.study, max_trials=limit)
+        self.least = len(self.records)
 
     def after_event(self, engine: Engine, attempts: Collection[Attempt]) -> None:
         self._check_attempts(attempts)
         self._attempts = {attempt.trial: attempt for attempt in attempts}
-        self._events += 1
-        if self._sample and self._events % self._sample == 0:
+        self.events += 1
+        if self._sample and self.events % self._sample == 0:
             self._check_records(engine)
             self.same_when_rebuilt(engine)
 
@@ -192,8 +313,10 @@ class Invariants(Observer):
                 assert not values or values[-1] < trial.target
 
     def same_when_rebuilt(self, engine: Engine) -> None:
-        """A rebuilt engine decides what this one does, whatever may come next."""
-        other = Engine(self.study, list(engine.trials.values())[::-1])
+        """An engine that is told the records backwards decides what this one does next."""
+        other = Engine(self.study)
+        for trial in list(engine.trials.values())[::-1]:
+            other.put(trial)
         for lingering in (0, 1):
             assert engine.launch(lingering) == other.launch(lingering)
         assert engine.finish() == other.finish()
@@ -229,9 +352,12 @@ class Invariants(Observer):
         if too_many:
             return reached
         assert reason == "Exhausted"
-        assert len(self.records) == self.study.max_trials
-        assert self._best_promotion() is None
-        assert reached or self._stuck_for_a_reason()
+        assert len(self.records) == max(self.study.max_trials, self.least)
+        assert self._next_promotion() is None
+        if self.study.mode == "Synchronous":
+            self._check_passed_on()
+        elif self.study.mode == "Promotion":
+            assert reached or self._stuck_for_a_reason()
         return reached
 
     def _stuck_for_a_reason(self) -> bool:

@@ -3,13 +3,14 @@
 A study has at least 30 trials, 3 rungs, 4 slots, and 5 % of each fault.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hyperband.backends.simulator.curves import AnalyticCurves, Benchmark, Curve
 from hyperband.backends.simulator.faults import Faults
-from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Study
+from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Sizes, Study
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers import SEARCHERS
 from hyperband.core.space import (
@@ -24,6 +25,8 @@ from hyperband.core.space import (
     Space,
     Value,
 )
+
+MODES = ("Promotion", "Stopping", "Synchronous", "None")
 
 # (r_min, r_max, integer, eta): three to six levels, r_max a power of eta or not.
 _RESOURCES = (
@@ -77,10 +80,11 @@ class Case:
     study: Study
     benchmark: Benchmark
     faults: Faults
+    changes: Mapping[int, int] = field(default_factory=dict)  # event: maxTrials from there on
 
     @property
     def ladder(self) -> Ladder:
-        return Ladder(self.study.resource, self.study.eta)
+        return Ladder.of(self.study)
 
 
 def random_case(seed: int) -> Case:
@@ -88,10 +92,11 @@ def random_case(seed: int) -> Case:
     random = np.random.default_rng(seed)
     r_min, r_max, integer, eta = _RESOURCES[random.integers(len(_RESOURCES))]
     resource = Resource("epochs", r_min, r_max, integer)
-    objective = Objective("score", list(Goal)[seed // 2 % 2])
+    mode = MODES[seed % len(MODES)]
+    objective = Objective("score", list(Goal)[seed // len(MODES) % 2])
     ties = random.random() < 0.2
     space = Space(parameters=_FEW if ties else _PARAMETERS)
-    levels = len(Ladder(resource, eta))
+    levels = len(Ladder(resource, eta, mode != "None"))
     study = Study(
         name=f"case-{seed}",
         objective=objective,
@@ -101,9 +106,10 @@ def random_case(seed: int) -> Case:
         seed=seed,
         parallelism=int(random.integers(4, 9)),
         eta=eta,
-        mode=("Promotion", "Stopping")[seed % 2],
+        mode=mode,
         brackets=int(random.integers(1, levels + 1)) if random.random() < 0.7 else 1,
-        searcher=tuple(SEARCHERS)[seed // 5 % len(SEARCHERS)],
+        searcher=_searcher(seed),
+        sizes=list(Sizes)[random.integers(2)] if mode != "None" else Sizes.FLOOR,
         failure_policy=FailurePolicy(
             retries=int(random.integers(0, 4)), max_failed_trials=int(random.integers(0, 20))
         ),
@@ -114,10 +120,26 @@ def random_case(seed: int) -> Case:
         objective,
         seconds=10.0 / r_max,
         noise=0.0 if ties else float(random.choice([0.01, 0.2])),
-        steps=20,
+        steps=12,
         landscape=seed,
     )
-    return Case(seed, study, Remembered(benchmark), _faults(random))
+    faults = _faults(random)
+    changes: dict[int, int] = {}
+    if random.random() < 0.3:
+        changes = {
+            int(event): int(limit)
+            for event, limit in zip(
+                random.integers(1, 300, 3), random.integers(20, 45, 3), strict=True
+            )
+        }
+    return Case(seed, study, Remembered(benchmark), faults, changes)
+
+
+def _searcher(seed: int) -> str:
+    """One study of twenty has a Gaussian process, which costs more; the others share the rest."""
+    others = [name for name in SEARCHERS if name != "GaussianProcess"]
+    turn = seed // len(MODES)
+    return "GaussianProcess" if turn % 20 == 0 else others[turn % len(others)]
 
 
 def _faults(random: np.random.Generator) -> Faults:

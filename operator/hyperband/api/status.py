@@ -71,14 +71,14 @@ def _best(engine: Engine) -> dict[str, Any] | None:
 def _bracket(engine: Engine, bracket: int) -> dict[str, Any]:
     rungs = []
     for level in engine.rungs.levels(bracket):
-        rung = engine.rungs.rung(bracket, level)
+        total = engine.rungs.total(bracket, level)
         row: dict[str, Any] = {
             "resource": engine.ladder[level],
-            "trials": len(rung),
-            "paused": rung.paused,
+            "trials": total.values,
+            "paused": total.paused,
         }
-        if rung.best is not None:
-            row["best"] = engine.study.objective.loss(rung.best[0])  # its own inverse
+        if total.best is not None:
+            row["best"] = engine.study.objective.loss(total.best)  # its own inverse
         rungs.append(row)
     return {"bracket": bracket, "rungs": rungs}
 

@@ -13,8 +13,8 @@ from hyperband.api.schema.study_status import MAX_LEVELS
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.parameters import show
-from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Study
-from hyperband.core.rungs import geometric_levels
+from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Sizes, Study
+from hyperband.core.rungs import Ladder
 from hyperband.core.seeds import seed_from
 
 
@@ -95,9 +95,11 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
         eta=float(hyperband["eta"]),
         mode=hyperband["mode"],
         brackets=hyperband["brackets"],
+        sizes=Sizes(hyperband["sizes"]),
         searcher=spec["searcher"]["type"],
         failure_policy=FailurePolicy(policy["retries"], policy["maxFailedTrials"]),
     )
+    _check_mode(study)
     _check_ladder(study)
     return study
 
@@ -119,10 +121,28 @@ def _resource(given: Mapping[str, Any]) -> Resource:
     return Resource(given["name"], number(given["min"]), number(given["max"]), integer)
 
 
+def _check_mode(study: Study) -> None:
+    """Brackets start at rungs, and without early stopping there are none."""
+    if study.stops_early:
+        return
+    if study.brackets > 1:
+        raise InvalidStudyError(
+            "spec.hyperband.brackets",
+            f"{study.brackets} brackets need rungs, which mode None does not have: leave brackets "
+            "out, or choose another mode",
+        )
+    if study.sizes is not Sizes.FLOOR:
+        raise InvalidStudyError(
+            "spec.hyperband.sizes",
+            f"{study.sizes.value} is a size of brackets, which mode None does not have: leave "
+            "sizes out, or choose another mode",
+        )
+
+
 def _check_ladder(study: Study) -> None:
-    """At least two rungs come of min < max; how many brackets fit only the ladder tells."""
+    """With rungs there are at least two, as min < max; how many brackets fit they tell."""
     resource = study.resource
-    levels = geometric_levels(resource, study.eta)
+    levels = Ladder.of(study).levels
     if len(levels) > MAX_LEVELS:
         raise InvalidStudyError(
             "spec.resource.min",

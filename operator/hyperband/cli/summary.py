@@ -71,7 +71,7 @@ def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> R
 def promotes(body: Mapping[str, Any]) -> bool:
     """Whether trials of the study pause and are promoted."""
     mode: str = body["spec"].get("hyperband", {}).get("mode", "Promotion")
-    return mode == "Promotion"
+    return mode in ("Promotion", "Synchronous")
 
 
 def _decisions(body: Mapping[str, Any]) -> Text:

@@ -49,7 +49,8 @@ class Decision:
     """A trial record as it shall be, and why.
 
     `evidence` holds the numbers that the decision was made from, by name: level, value, rank,
-    values (n, recorded at the rung), limit (the worst rank that is good enough).
+    values (n, recorded at the rung), limit (the worst rank that is good enough), awaited (how many
+    more values the rung waits for, if it does).
     """
 
     action: Action

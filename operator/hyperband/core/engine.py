@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
 from hyperband.core.records import Fit, Report, RungValue, Study, Suggestion, Trial, TrialState
-from hyperband.core.rungs import Ladder, RungTable, Standing
+from hyperband.core.rungs import Ladder, Standing
 from hyperband.core.schedulers import make_scheduler
 from hyperband.core.searchers import make_searcher
 
@@ -29,9 +29,9 @@ class Engine:
 
     def __init__(self, study: Study, trials: Iterable[Trial] = ()) -> None:
         self.study = study
-        self.ladder = Ladder(study.resource, study.eta)
-        self.rungs = RungTable(study.objective, self.ladder)
-        self.scheduler = make_scheduler(study, self.rungs)
+        self.ladder = Ladder.of(study)
+        self.scheduler = make_scheduler(study, self.ladder)
+        self.rungs = self.scheduler.rungs
         self.searcher = make_searcher(study, self.ladder)
         self.trials: dict[int, Trial] = {}
         self.states: Counter[TrialState] = Counter()
@@ -48,6 +48,7 @@ class Engine:
     def new_trial(self, index: int, bracket: int, suggestion: Suggestion) -> Trial:
         """The record of a trial that was created and to which nothing has happened yet."""
         target = self.scheduler.first_target(bracket)
+        company = self.scheduler.company(index, bracket)
         return Trial(
             index,
             suggestion,
@@ -55,7 +56,7 @@ class Engine:
             TrialState.PENDING,
             target,
             reason=Reason.NEW_CONFIGURATION.value,
-            message=f"a new configuration, to {self._resource(target)}{self._where(bracket)}",
+            message=f"a new configuration, to {self._resource(target)}{company}",
         )
 
     def put(self, trial: Trial) -> None:
@@ -76,7 +77,6 @@ class Engine:
             self._next_sequence = max(self._next_sequence, value.sequence + 1)
             rank = (self.study.objective.loss(value.value), -value.resource, trial.index)
             self.best = rank if self.best is None else min(self.best, rank)
-        self.rungs.record(old, trial)
         self.scheduler.record(old, trial)
         self.searcher.record(old, trial)
 
@@ -247,8 +247,8 @@ class Engine:
         sequence = self._next_sequence + len(trial.rungs) - known
         reached = min(report.resource, self.ladder[self.ladder.top])
         value = RungValue(level, report.value, sequence, reached)
-        standing = self.rungs.standing(trial, level, report.value)
-        judgement = self.scheduler.judge(trial, level, standing)
+        standing = self.scheduler.standing(trial, level, report.value)
+        judgement = self.scheduler.judge(level, standing)
         recorded = replace(trial, rungs=(*trial.rungs, value), state=_STATE_AFTER[judgement.action])
         return _decide(
             judgement.action,
@@ -271,16 +271,17 @@ class Engine:
         message = f"attempt {trial.attempt}: {detail}" if detail else f"attempt {trial.attempt}"
         return _decide(Action.REPEAT, reason, message, again)
 
-    def _where(self, bracket: int) -> str:
-        return f" in bracket {bracket}" if self.study.brackets > 1 else ""
-
     def _resource(self, level: int) -> str:
         return f"{self.study.resource.name} {_number(self.ladder[level])}"
 
     def _standing(self, level: int, value: float, standing: Standing) -> str:
         place = f"rank {standing.rank} of {standing.values}"
+        if standing.awaited:
+            place += f" so far; waits for {standing.awaited} more, then"
+        elif level < self.ladder.top:
+            place += ";"
         if level < self.ladder.top:
-            place += f"; the best {standing.limit} may go on"
+            place += f" the best {standing.limit} may go on"
         return f"{self.study.objective.metric} {value:.6g} at {self._resource(level)}: {place}"
 
 
@@ -297,13 +298,14 @@ def _decide(
 
 
 def _evidence(level: int, value: float, standing: Standing) -> dict[str, float]:
-    return {
+    evidence = {
         "level": level,
         "value": value,
         "rank": standing.rank,
         "values": standing.values,
         "limit": standing.limit,
     }
+    return evidence | {"awaited": standing.awaited} if standing.awaited else evidence
 
 
 def _until_diverged(reports: Sequence[Report]) -> Sequence[Report]:

@@ -35,6 +35,13 @@ class TrialState(StrEnum):
         return self in (TrialState.PENDING, TrialState.RUNNING)
 
 
+class Sizes(StrEnum):
+    """How many configurations Hyperband's brackets start with."""
+
+    FLOOR = "Floor"  # ⌊⌊K/(s+1)⌋·η^s⌋: for r_max = 81 and η = 3 these are 81, 27, 9, 6, 5
+    PAPER = "Paper"  # ⌈K/(s+1)·η^s⌉, as in arXiv 1603.06560: 81, 34, 15, 8, 5
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """The metric to optimize, as the training reports it."""
@@ -100,11 +107,17 @@ class Study:
     eta: float = 3.0
     mode: str = "Promotion"  # a name in hyperband.core.schedulers.SCHEDULERS
     brackets: int = 1
+    sizes: Sizes = Sizes.FLOOR
     searcher: str = "Random"  # a name in hyperband.core.searchers.SEARCHERS
     options: SearcherOptions = field(default_factory=SearcherOptions)
     initial: tuple[Mapping[str, Value], ...] = ()  # tried first; what is missing is sampled
     earlier: tuple[EarlierTrial, ...] = ()  # trials of the studies to start warm from
     failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether trials are compared at rungs below r_max at all."""
+        return self.mode != "None"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
 """Rung levels, and ranking among the values of one rung.
 
-Notation: the ladder has K levels L[0] < … < L[K-1] = r_max. A rung is a level inside one bracket;
-only trials of the same bracket are ranked against each other.
+Notation: the ladder has K levels L[0] < … < L[K-1] = r_max. A rung is a level inside one group of
+trials that are ranked against each other: those of one bracket, or of one instance of a bracket.
 """
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.exact import exact
-from hyperband.core.records import Objective, Resource, Trial, TrialState
+from hyperband.core.records import Objective, Resource, Study, Trial, TrialState
 
 
 def geometric_levels(resource: Resource, eta: float) -> tuple[float, ...]:
@@ -43,10 +43,19 @@ def geometric_levels(resource: Resource, eta: float) -> tuple[float, ...]:
 class Ladder:
     """The K levels of a study and the quotients between them."""
 
-    def __init__(self, resource: Resource, eta: float) -> None:
-        self.levels = geometric_levels(resource, eta)
+    def __init__(self, resource: Resource, eta: float, stops_early: bool = True) -> None:
+        self.levels = geometric_levels(resource, eta) if stops_early else (resource.max,)
         below, above = self.levels[:-1], self.levels[1:]
         self._quotients = [exact(a) / exact(b) for a, b in zip(below, above, strict=True)]
+
+    @classmethod
+    def of(cls, study: Study) -> "Ladder":
+        """The ladder of a study: r_max alone if it never stops a trial early.
+
+        Raises:
+            InvalidStudyError: there would be no end of levels.
+        """
+        return cls(study.resource, study.eta, study.stops_early)
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -84,6 +93,7 @@ class Standing:
     rank: int  # from 1, the best
     values: int  # n, its own included
     limit: int  # the worst rank that is good enough
+    awaited: int = 0  # values that the rung waits for before it passes any trial on
 
     @property
     def good_enough(self) -> bool:
@@ -114,11 +124,6 @@ class Rung:
         del self._paused[bisect_left(self._paused, (loss, index))]
 
     @property
-    def best(self) -> tuple[float, int] | None:
-        """(loss, trial index) of the best value."""
-        return self._keys[0] if self._keys else None
-
-    @property
     def best_paused(self) -> tuple[float, int] | None:
         """(loss, trial index) of the best trial that waits here."""
         return self._paused[0] if self._paused else None
@@ -135,16 +140,34 @@ class Rung:
         return Standing(position + 1, values, ladder.limit(level, values))
 
 
-class RungTable:
-    """All rungs of a study, kept in step with its trial records."""
+@dataclass(slots=True)
+class Total:
+    """What the rungs of one level hold in all groups of a bracket."""
 
-    def __init__(self, objective: Objective, ladder: Ladder) -> None:
+    values: int = 0
+    paused: int = 0
+    best: float | None = None  # loss
+
+
+class RungTable:
+    """All rungs of a study, kept in step with its trial records.
+
+    Args:
+        group: numbers the groups within which trials are ranked.
+    """
+
+    def __init__(self, objective: Objective, ladder: Ladder, group: Callable[[Trial], int]) -> None:
         self.objective = objective
         self.ladder = ladder
+        self.group = group
         self._rungs: defaultdict[tuple[int, int], Rung] = defaultdict(Rung)
+        self._totals: defaultdict[tuple[int, int], Total] = defaultdict(Total)
 
-    def rung(self, bracket: int, level: int) -> Rung:
-        return self._rungs[bracket, level]
+    def rung(self, group: int, level: int) -> Rung:
+        return self._rungs[group, level]
+
+    def total(self, bracket: int, level: int) -> Total:
+        return self._totals[bracket, level]
 
     def levels(self, bracket: int) -> Iterator[int]:
         """The levels of a bracket, lowest first."""
@@ -154,19 +177,24 @@ class RungTable:
         """Takes a new or changed trial record into account."""
         known = len(old.rungs) if old else 0
         for value in new.rungs[known:]:
-            self.rung(new.bracket, value.level).add(self.objective.loss(value.value), new.index)
+            loss, total = self.objective.loss(value.value), self.total(new.bracket, value.level)
+            self.rung(self.group(new), value.level).add(loss, new.index)
+            total.values += 1
+            total.best = loss if total.best is None else min(total.best, loss)
         if old and old.state is TrialState.PAUSED:
             self._waiting_rung(old).resume(*self._key(old))
+            self.total(old.bracket, old.rungs[-1].level).paused -= 1
         if new.state is TrialState.PAUSED:
             self._waiting_rung(new).pause(*self._key(new))
+            self.total(new.bracket, new.rungs[-1].level).paused += 1
 
     def standing(self, trial: Trial, level: int, value: float) -> Standing:
         """How a trial's value stands, or would stand, at a level."""
         key = (self.objective.loss(value), trial.index)
-        return self.rung(trial.bracket, level).standing(key, self.ladder, level)
+        return self.rung(self.group(trial), level).standing(key, self.ladder, level)
 
     def _key(self, trial: Trial) -> tuple[float, int]:
         return self.objective.loss(trial.rungs[-1].value), trial.index
 
     def _waiting_rung(self, trial: Trial) -> Rung:
-        return self.rung(trial.bracket, trial.rungs[-1].level)
+        return self.rung(self.group(trial), trial.rungs[-1].level)

@@ -14,7 +14,7 @@ from hyperband.api.schema.build import (
 )
 from hyperband.api.schema.parameters import LARGEST_INTEGER, PARAMETERS
 from hyperband.api.schema.template import CHECKPOINT, GPU_RESOURCES, REPORTING, TEMPLATE
-from hyperband.core.records import Goal
+from hyperband.core.records import Goal, Sizes
 from hyperband.core.schedulers import SCHEDULERS
 from hyperband.core.searchers import SEARCHERS
 
@@ -113,21 +113,49 @@ HYPERBAND: Final = record(
         "mode": choice(
             "Promotion (default): a trial's pod ends at each rung and gives its GPUs back; the "
             "best resume later from their checkpoints. Stopping: pods run on, and are ended "
-            "when a rung finds them not good enough.",
+            "when a rung finds them not good enough. Synchronous: as Promotion, but each rung "
+            "waits for all of its trials before it passes its best on, bracket after bracket; "
+            "trials that failed hold nothing up. None: every trial trains to resource.max, "
+            "whatever resource.min and eta say.",
             list(SCHEDULERS),
             default="Promotion",
         ),
         "brackets": integer(
             "How many brackets share the trials. 1 (default): all are judged from the lowest "
             "rung on. Each further bracket starts one rung higher, which helps where early "
-            "values mislead. At most the number of rungs.",
+            "values mislead. At most the number of rungs. With mode Synchronous they take turns, "
+            "else each trial is given one at random.",
             default=1,
             minimum=1,
             maximum=100,
         ),
+        "sizes": choice(
+            "How many trials bracket s, which has s + 1 of the K rungs, starts with. Floor "
+            "(default): floor(K / (s + 1))·eta^s, rounded down; with 5 rungs and eta 3 these are "
+            "81, 27, 9, 6 and 5. Paper: K / (s + 1)·eta^s, rounded up, as Hyperband's authors have "
+            "it: 81, 34, 15, 8 and 5. In the other modes the brackets' shares of the trials.",
+            [sizes.value for sizes in Sizes],
+            default=Sizes.FLOOR.value,
+        ),
     },
-    default={"eta": 3, "mode": "Promotion", "brackets": 1},
-    rules=[_immutable("hyperband")],
+    default={"eta": 3, "mode": "Promotion", "brackets": 1, "sizes": Sizes.FLOOR.value},
+    rules=[
+        _immutable("hyperband"),
+        rule(
+            "self.mode != 'None' || self.brackets == 1",
+            "%s brackets need rungs, which mode None does not have: leave brackets out, or choose "
+            "another mode",
+            "self.brackets",
+            field=".brackets",
+        ),
+        rule(
+            "self.mode != 'None' || self.sizes == 'Floor'",
+            "%s is a size of brackets, which mode None does not have: leave sizes out, or choose "
+            "another mode",
+            "self.sizes",
+            field=".sizes",
+        ),
+    ],
 )
 
 SEARCHER: Final = record(
@@ -188,7 +216,8 @@ SPEC: Final = record(
             maximum=MAX_PARALLELISM,
         ),
         "maxTrials": integer(
-            "How many configurations are tried at most. May be changed at any time.",
+            "How many configurations are tried at most. May be changed at any time. With mode "
+            "Synchronous it may cut the last bracket short, which goes on with what it has.",
             minimum=1,
             maximum=MAX_TRIALS,
         ),

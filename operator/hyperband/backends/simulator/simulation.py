@@ -113,6 +113,12 @@ class Simulation:
             events=events,
         )
 
+    def change(self, study: Study) -> None:
+        """Takes in a changed study, as while an operator runs."""
+        self.study = study
+        self.engine = Engine(study, self.records.values())
+        self._operate(())
+
     def _training(self, index: int) -> Training:
         if index not in self._trainings:
             study = self.study

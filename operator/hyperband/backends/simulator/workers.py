@@ -78,10 +78,15 @@ class Workers:
         self.attempts: dict[int, Attempt] = {}  # those that hold a worker, by trial
         self.latest: dict[int, Attempt] = {}  # the last one of each trial, gone or not
         self.resource_units = 0.0
-        self.busy_seconds = 0.0  # training, summed over workers
         self._clock, self._faults, self._seed = clock, faults, seed
         self._training, self._changed = training, changed
         self._checkpoints: dict[int, float] = {}  # resource, by trial
+        self._trained_for: list[float] = []  # seconds, by attempts that have ended
+
+    @property
+    def busy_seconds(self) -> float:
+        """Training time, summed over workers, whatever the order in which attempts ended."""
+        return math.fsum(self._trained_for)
 
     def launch(self, trial: int, number: int, goal: float) -> None:
         """Starts an attempt that trains up to a resource, from the trial's checkpoint.
@@ -106,7 +111,7 @@ class Workers:
     def account(self, attempt: Attempt) -> None:
         """Books the training time up to now, and stops the meter."""
         if attempt.training_since is not None:
-            self.busy_seconds += self._clock.now - attempt.training_since
+            self._trained_for.append(self._clock.now - attempt.training_since)
             attempt.training_since = None
 
     def _start(self, attempt: Attempt) -> None:

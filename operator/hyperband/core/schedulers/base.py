@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hyperband.core.brackets import draw_bracket
 from hyperband.core.decisions import Action, Reason
 from hyperband.core.records import Study, Trial
-from hyperband.core.rungs import RungTable, Standing
+from hyperband.core.rungs import Ladder, RungTable, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +30,55 @@ class Promotion:
 class Scheduler(ABC):
     """The rules of one method over the rungs of a study.
 
-    A scheduler reads the shared rung table; what more it remembers it must be able to rebuild
-    from the trial records given to `record`, in any order.
+    What a scheduler remembers it must be able to rebuild from the trial records given to
+    `record`, in any order.
     """
 
-    def __init__(self, study: Study, rungs: RungTable) -> None:
+    def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study
-        self.rungs = rungs
-        self.ladder = rungs.ladder
+        self.ladder = ladder
+        self.rungs = RungTable(study.objective, ladder, self.group)
 
-    def record(self, old: Trial | None, new: Trial) -> None:  # noqa: B027 - optional hook
-        """Takes a new or changed trial record into account, after the rung table has."""
+    def group(self, trial: Trial) -> int:
+        """The number of the group of trials that it is ranked in."""
+        return trial.bracket
 
-    def bracket(self, index: int) -> int | None:
-        """The bracket of a new trial, or None if none may start now."""
-        study = self.study
-        return draw_bracket(len(self.ladder), study.brackets, study.eta, study.seed, index)
+    def record(self, old: Trial | None, new: Trial) -> None:
+        """Takes a new or changed trial record into account."""
+        self.rungs.record(old, new)
+
+    def bracket(self, index: int) -> int:
+        """The bracket of a new trial."""
+        return draw_bracket(self.study, len(self.ladder), index)
+
+    def company(self, index: int, bracket: int) -> str:
+        """In words, among which trials a new one is ranked; empty if that is among all."""
+        return f" in bracket {bracket}" if self.study.brackets > 1 else ""
+
+    def standing(self, trial: Trial, level: int, value: float) -> Standing:
+        """How the value stands that a trial is about to have at a level."""
+        return self.rungs.standing(trial, level, value)
 
     @abstractmethod
     def first_target(self, bracket: int) -> int:
         """The level at which a new trial's first attempt ends."""
 
     @abstractmethod
-    def judge(self, trial: Trial, level: int, standing: Standing) -> Judgement:
+    def judge(self, level: int, standing: Standing) -> Judgement:
         """What becomes of a trial with this standing at `level`, at most its target."""
 
     def promotion(self) -> Promotion | None:
         """The paused trial to go on with when a slot is free, if there is one."""
         return None
+
+
+class PausingScheduler(Scheduler):
+    """A scheduler whose trials pause at every rung, until they are promoted to the next."""
+
+    def first_target(self, bracket: int) -> int:
+        return self.ladder.first(bracket)
+
+    def judge(self, level: int, standing: Standing) -> Judgement:
+        if level == self.ladder.top:
+            return Judgement(Action.COMPLETE, Reason.RESOURCE_REACHED)
+        return Judgement(Action.PAUSE, Reason.RUNG_REACHED)

@@ -6,22 +6,11 @@ good enough among at least two values goes on to the next level.
 """
 
 from hyperband.core.brackets import in_use
-from hyperband.core.decisions import Action, Reason
-from hyperband.core.records import Trial
-from hyperband.core.rungs import Standing
-from hyperband.core.schedulers.base import Judgement, Promotion, Scheduler
+from hyperband.core.schedulers.base import PausingScheduler, Promotion
 
 
-class AsynchronousPromotion(Scheduler):
+class AsynchronousPromotion(PausingScheduler):
     """Decides whenever a slot is free."""
-
-    def first_target(self, bracket: int) -> int:
-        return self.ladder.first(bracket)
-
-    def judge(self, trial: Trial, level: int, standing: Standing) -> Judgement:
-        if level == self.ladder.top:
-            return Judgement(Action.COMPLETE, Reason.RESOURCE_REACHED)
-        return Judgement(Action.PAUSE, Reason.RUNG_REACHED)
 
     def promotion(self) -> Promotion | None:
         for bracket in in_use(len(self.ladder), self.study.brackets):

@@ -5,7 +5,6 @@ only if it is good enough among the values recorded there so far; a single value
 """
 
 from hyperband.core.decisions import Action, Reason
-from hyperband.core.records import Trial
 from hyperband.core.rungs import Standing
 from hyperband.core.schedulers.base import Judgement, Scheduler
 
@@ -16,7 +15,7 @@ class AsynchronousStopping(Scheduler):
     def first_target(self, bracket: int) -> int:
         return self.ladder.top
 
-    def judge(self, trial: Trial, level: int, standing: Standing) -> Judgement:
+    def judge(self, level: int, standing: Standing) -> Judgement:
         if level == self.ladder.top:
             return Judgement(Action.COMPLETE, Reason.RESOURCE_REACHED)
         if standing.good_enough:
