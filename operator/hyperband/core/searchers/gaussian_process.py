@@ -171,8 +171,9 @@ class GaussianProcess(Searcher):
             rows = thinned(self._data(count)[0], MOST_KNOWN)
             empty = Factor.empty(self._model.kernel(theta), data.x.shape[1])
             grown = _Grown(count, rows, count, empty.append(data.x[rows], data.k[rows]))
-        new = np.arange(grown.upto, len(data))
-        factor = grown.factor.append(data.x[new], data.k[new])
+        factor, new = grown.factor, np.arange(grown.upto, len(data))
+        for row in new:  # one at a time, as they came: a restart gets the very same numbers
+            factor = factor.append(data.x[row : row + 1], data.k[row : row + 1])
         rows = np.concatenate([grown.rows, new])
         self._grown = _Grown(count, rows, len(data), factor)
         return Posterior.of(factor, data.y[rows])
