@@ -43,6 +43,7 @@ class _Grown:
     """A factor, and how far it has come."""
 
     values: int  # that its parameters were fitted to
+    theta: Array  # these parameters: a fit is made again when a trial has failed meanwhile
     rows: Levels  # of the history that it knows, in its own order
     upto: int  # the next row to append
     factor: Factor
@@ -167,15 +168,16 @@ class GaussianProcess(Searcher):
     def _observed(self, count: int, theta: Array, data: Data) -> Posterior:
         """The posterior given the values recorded: those at the fit thinned, later ones all."""
         grown = self._grown
-        if grown is None or grown.values != count or grown.upto > len(data):
+        if grown is None or grown.values != count or not np.array_equal(grown.theta, theta):
             rows = thinned(self._data(count)[0], MOST_KNOWN)
             empty = Factor.empty(self._model.kernel(theta), data.x.shape[1])
-            grown = _Grown(count, rows, count, empty.append(data.x[rows], data.k[rows]))
+            factor = empty.append(data.x[rows], data.k[rows])
+            grown = _Grown(count, theta, rows, count, factor)
         factor, new = grown.factor, np.arange(grown.upto, len(data))
         for row in new:  # one at a time, as they came: a restart gets the very same numbers
             factor = factor.append(data.x[row : row + 1], data.k[row : row + 1])
         rows = np.concatenate([grown.rows, new])
-        self._grown = _Grown(count, rows, len(data), factor)
+        self._grown = _Grown(count, theta, rows, len(data), factor)
         return Posterior.of(factor, data.y[rows])
 
     def _at(self, evaluations: Sequence[Evaluation]) -> tuple[Array, Levels]:
