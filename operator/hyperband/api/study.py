@@ -1,21 +1,34 @@
 """A HyperbandStudy object as records: read once, checked completely."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from hyperband.api import names
-from hyperband.api.parameters import parse_space
+from hyperband.api.parameters import parse_points, parse_space
 from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import MAX_LEVELS
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.parameters import show
-from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Study
+from hyperband.core.records import (
+    FailurePolicy,
+    Goal,
+    Objective,
+    Resource,
+    SearcherOptions,
+    Study,
+)
 from hyperband.core.rungs import geometric_levels
 from hyperband.core.seeds import seed_from
+
+# What spec.searcher may set beside type and seed: the field, its name in SearcherOptions, and what
+# its value is there. A field that is left out has the default of SearcherOptions.
+_OPTIONS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    "sampling": ("quasi_random", lambda given: given == "QuasiRandom"),
+}
 
 
 class ReportingMode(StrEnum):
@@ -39,6 +52,7 @@ class StudyResource:
     reporting: ReportingMode
     gpu_resources: tuple[str, ...]
     template: TrialTemplate
+    warm_start: tuple[str, ...] = ()  # names of studies; `study.earlier` is for others to fill
 
 
 def parse_study(body: Mapping[str, Any]) -> StudyResource:
@@ -70,6 +84,7 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
         reporting=ReportingMode(spec["reporting"]["mode"]),
         gpu_resources=tuple(spec["gpuResources"]),
         template=template,
+        warm_start=_warm_start(spec.get("warmStart") or {}, name),
     )
 
 
@@ -83,23 +98,42 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
             "names",
         )
     hyperband, policy = spec["hyperband"], spec["failurePolicy"]
-    seed: int | None = spec["searcher"].get("seed")
+    searcher: Mapping[str, Any] = spec["searcher"]
+    seed: int | None = searcher.get("seed")
+    space = parse_space(spec["parameters"])
     study = Study(
         name=name,
         objective=objective,
         resource=resource,
-        space=parse_space(spec["parameters"]),
+        space=space,
         max_trials=spec["maxTrials"],
         seed=seed_from(uid) if seed is None else seed,
         parallelism=spec["parallelism"],
         eta=float(hyperband["eta"]),
         mode=hyperband["mode"],
         brackets=hyperband["brackets"],
-        searcher=spec["searcher"]["type"],
+        searcher=searcher["type"],
+        options=_options(searcher),
+        initial=parse_points(spec.get("initialParameters") or (), space),
         failure_policy=FailurePolicy(policy["retries"], policy["maxFailedTrials"]),
     )
     _check_ladder(study)
     return study
+
+
+def _options(searcher: Mapping[str, Any]) -> SearcherOptions:
+    given = {name: read(searcher[f]) for f, (name, read) in _OPTIONS.items() if f in searcher}
+    return SearcherOptions(**given)
+
+
+def _warm_start(given: Mapping[str, Any], own_name: str) -> tuple[str, ...]:
+    earlier: tuple[str, ...] = tuple(given.get("fromStudies", ()))
+    if own_name in earlier:
+        raise InvalidStudyError(
+            f"spec.warmStart.fromStudies[{earlier.index(own_name)}]",
+            f"{own_name} is this study itself, which has no earlier trials: name other studies",
+        )
+    return earlier
 
 
 def _resource(given: Mapping[str, Any]) -> Resource:

@@ -2,17 +2,25 @@
 
 from typing import Final
 
+from hyperband.api import names
 from hyperband.api.schema.build import (
     Schema,
     boolean,
     choice,
     integer,
+    many,
     number,
     record,
     rule,
+    table,
     text,
 )
-from hyperband.api.schema.parameters import LARGEST_INTEGER, PARAMETERS
+from hyperband.api.schema.parameters import (
+    ANY_VALUE,
+    LARGEST_INTEGER,
+    MAX_PARAMETERS,
+    PARAMETERS,
+)
 from hyperband.api.schema.template import CHECKPOINT, GPU_RESOURCES, REPORTING, TEMPLATE
 from hyperband.core.records import Goal
 from hyperband.core.schedulers import SCHEDULERS
@@ -20,6 +28,8 @@ from hyperband.core.searchers import SEARCHERS
 
 MAX_TRIALS: Final = 100_000
 MAX_PARALLELISM: Final = 10_000
+MAX_INITIAL: Final = 1_000
+MAX_EARLIER_STUDIES: Final = 20
 
 
 def _immutable(name: str) -> Schema:
@@ -130,11 +140,22 @@ HYPERBAND: Final = record(
     rules=[_immutable("hyperband")],
 )
 
+SAMPLING: Final = ("Independent", "QuasiRandom")
+
 SEARCHER: Final = record(
     "Where new configurations come from. Does not change once the study exists.",
     {
         "type": choice(
-            "Random (default): drawn from the parameters' distributions.",
+            "Random (default): drawn from the parameters' distributions, whatever the trials have "
+            "shown; for a baseline, and where nearly all trials run at once. KernelDensity: drawn "
+            "around good trials, by the densities of good and of bad ones (BOHB); quick with any "
+            "number of trials. Evolution: mutations of good trials, while old ones die out "
+            "(regularized evolution); for architectures and other large discrete spaces, with many "
+            "trials. "
+            "GaussianProcess: the largest expected improvement under a model over configuration "
+            "and resource, running trials included (A-BOHB; Bayesian optimization with hyperband "
+            "mode None); the fewest trials for a good result, where a trial takes longer than the "
+            "second or so that a suggestion may.",
             list(SEARCHERS),
             default="Random",
         ),
@@ -144,9 +165,50 @@ SEARCHER: Final = record(
             minimum=0,
             maximum=LARGEST_INTEGER,
         ),
+        "sampling": choice(
+            "How the parameters' distributions are drawn from, which each searcher does at first. "
+            "Independent (default). QuasiRandom: by a scrambled Sobol sequence, whose points lie "
+            "further from one another than independent ones do.",
+            SAMPLING,
+        ),
     },
     default={"type": "Random"},
     rules=[_immutable("searcher")],
+)
+
+INITIAL_PARAMETERS: Final = many(
+    "Configurations to try first, in this order, such as the ones you would have tried by hand. "
+    "What one leaves out is sampled; a value whose parameter turns out inactive is not used. They "
+    "count in maxTrials. Does not change once the study exists.",
+    table(
+        "Values by the names of parameters, as in {learning_rate: 0.01, layers: 2}.",
+        ANY_VALUE,
+        maxProperties=MAX_PARAMETERS,
+    ),
+    maxItems=MAX_INITIAL,
+)
+
+WARM_START: Final = record(
+    "Begins with what earlier studies have shown: the best configuration of each is tried again, "
+    "after initialParameters, and all their values teach the searcher (Random learns from none). "
+    "Does not change once the study exists.",
+    {
+        "fromStudies": many(
+            "Names of studies in the same namespace, with the same metric, goal and resource. This "
+            "study starts when all of them are finished. Trials with values that spec.parameters "
+            "does not allow, or without a value that it asks for, are left out; parameters that "
+            "only the earlier study has are passed over.",
+            text(
+                "Name of a HyperbandStudy.",
+                minLength=1,
+                maxLength=names.MAX_STUDY_NAME,
+            ),
+            unique=True,
+            minItems=1,
+            maxItems=MAX_EARLIER_STUDIES,
+        )
+    },
+    required=("fromStudies",),
 )
 
 FAILURE_POLICY: Final = record(
@@ -180,6 +242,8 @@ SPEC: Final = record(
         "hyperband": HYPERBAND,
         "searcher": SEARCHER,
         "parameters": PARAMETERS,
+        "initialParameters": INITIAL_PARAMETERS,
+        "warmStart": WARM_START,
         "parallelism": integer(
             "How many trials may hold a pod at the same time. May be changed at any time; "
             "running trials are never ended for it.",
