@@ -9,9 +9,11 @@ from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_status import STATUS
 from hyperband.api.status import Account, conditions, progress
 from hyperband.api.study import ReportingMode, parse_study
+from hyperband.api.warm_start import Inheritance, warm_start_status
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import (
+    EarlierTrial,
     FailurePolicy,
     Goal,
     Objective,
@@ -183,6 +185,9 @@ def test_the_status_fits_the_definition() -> None:
         before=[],
         now=now,
     )
+    trial = EarlierTrial("old", {}, ((1.0, 0.5), (3.0, 0.4)))
+    inherited = [Inheritance("old", "1", (trial,), 3, 1), Inheritance("lost", "2", gone=True)]
+    status["warmStart"] = warm_start_status(inherited)
     status |= {"observedGeneration": 1, "startTime": now, "completionTime": now}
     assert complete(STATUS, status, "status") == status
     assert set(status) == set(STATUS["properties"])

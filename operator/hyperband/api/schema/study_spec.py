@@ -21,6 +21,7 @@ from hyperband.api.schema.parameters import (
     MAX_PARAMETERS,
     PARAMETERS,
 )
+from hyperband.api.schema.study_status import MAX_EARLIER_STUDIES
 from hyperband.api.schema.template import CHECKPOINT, GPU_RESOURCES, REPORTING, TEMPLATE
 from hyperband.core.records import Goal
 from hyperband.core.schedulers import SCHEDULERS
@@ -29,7 +30,6 @@ from hyperband.core.searchers import SEARCHERS
 MAX_TRIALS: Final = 100_000
 MAX_PARALLELISM: Final = 10_000
 MAX_INITIAL: Final = 1_000
-MAX_EARLIER_STUDIES: Final = 20
 
 
 def _immutable(name: str) -> Schema:
