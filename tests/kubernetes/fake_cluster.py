@@ -5,11 +5,12 @@ a status that only its subresource changes, names that exist once. Pods move whe
 created, running, reported and over, or being deleted and gone.
 """
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,11 +23,13 @@ from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
 from hyperband.backends.kubernetes.study_task import StudyTask
+from hyperband.core.records import Fit
 
 NAMESPACE = "team"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = 3  # objects in one answer to a list
 Body = dict[str, Any]
+T = TypeVar("T")
 # Called before and after each request takes effect; may raise.
 Fault = Callable[[str, str, str, str], None]  # "before" or "after", verb, plural, name
 
@@ -160,6 +163,46 @@ class FakeClient:
         self.fault(when, verb, kind.plural, name)
 
 
+class Inline:
+    """Works at once, on the event loop; but while `held`, a fit waits for `release`.
+
+    Attributes:
+        begun: how many fits were asked for.
+        runs: how many functions were called.
+        meanwhile: called while a function is under way in its thread.
+    """
+
+    def __init__(self) -> None:
+        self.held = False
+        self.waiting: list[tuple[Callable[[], Fit], asyncio.Future[Fit]]] = []
+        self.begun = self.runs = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def fit(self, fitting: Callable[[], Fit]) -> asyncio.Future[Fit]:
+        future = asyncio.get_running_loop().create_future()
+        self.begun += 1
+        self.waiting.append((fitting, future))
+        if not self.held:
+            self.release()
+        return future
+
+    def release(self) -> None:
+        for fitting, future in self.waiting:
+            if future.cancelled():
+                continue
+            try:
+                future.set_result(fitting())
+            except Exception as error:
+                future.set_exception(error)
+        self.waiting.clear()
+
+    async def run(self, function: Callable[[], T]) -> T:
+        self.runs += 1
+        result = function()
+        self.meanwhile()
+        return result
+
+
 class World:
     """One study on a fake cluster, its task, and the kubelet and trainers of its pods."""
 
@@ -168,6 +211,7 @@ class World:
         self.client = FakeClient()
         self.client.add(STUDIES, body)
         self.seconds = 0.0
+        self.workers = Inline()
         self.start()
 
     def start(self) -> None:
@@ -179,6 +223,7 @@ class World:
             Cache(),  # type: ignore[arg-type]
             lambda: START + timedelta(seconds=self.seconds),
             lambda: self.seconds,
+            self.workers,
         )
         self.task = StudyTask(self.cluster, copy.deepcopy(self.study))
         self.pods.begin_list()

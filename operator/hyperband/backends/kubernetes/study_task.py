@@ -101,6 +101,13 @@ class StudyTask:
 
     async def run(self) -> None:
         """Works until cancelled; whatever goes wrong is logged and tried again."""
+        try:
+            await self._work()
+        finally:
+            if self._keeper is not None:
+                self._keeper.close()
+
+    async def _work(self) -> None:
         wait: float | None = 0.0
         resync = self._cluster.monotonic() + RESYNC_SECONDS
         while True:
@@ -247,11 +254,13 @@ class StudyTask:
         study = self._earlier.added_to(study)
         store = TrialStore(self._cluster.client, study, self._cluster.now)
         engine = await store.load()
-        news = (self._gone, self._orphaned)
+        news = (self._gone, self._orphaned, self._wake.set)
         return TrialKeeper(self._cluster, study, store, engine, self._recorder, *news)
 
     def _forget(self) -> None:
-        self._keeper = None
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
