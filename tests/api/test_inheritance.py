@@ -78,7 +78,7 @@ def test_trials_without_a_value_are_not_counted_and_others_named() -> None:
     )
     assert inherited.values == 3
     assert inherited.message == (
-        "2 of 3 trials with values are taken over, 1 lie outside of this study's parameters"
+        "2 of 3 trials with values are taken over; outside of this study's parameters: 1"
     )
 
 
@@ -97,7 +97,7 @@ def test_of_a_huge_study_the_furthest_trials_are_taken() -> None:
     assert inherited.values == 35
     indices = [round(100 * float(t.parameters["x"])) for t in inherited.trials]
     assert indices == [0, 1, 2, 3, 4, 5, 10, *range(20, 100, 10)]
-    assert inherited.message.endswith("85 are left out as there are enough")
+    assert inherited.message.endswith("more than are needed: 85")
     assert inherit("old", "4711", find("old", items, UNIT), most=35) == inherited
 
 

@@ -51,7 +51,7 @@ async def test_points_first_and_then_the_best_of_the_study_before(
     assert row["trials"] == 2
     assert row["values"] == sum(len(t["status"]["rungs"]) for t in inside)
     assert row["message"] == (
-        "2 of 3 trials with values are taken over, 1 lie outside of this study's parameters"
+        "2 of 3 trials with values are taken over; outside of this study's parameters: 1"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hyperband.api import names
-from hyperband.backends.kubernetes.api_errors import ServerError
+from hyperband.backends.kubernetes.api_errors import Conflict, ServerError, Unreachable
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
 from tests.kubernetes.fake_cluster import NAMESPACE, Body, Killed, World, as_, study_body
@@ -75,7 +75,7 @@ async def test_values_of_a_finished_study_are_taken_over() -> None:
     old = add_study(world)
     await world.step()
     assert taken(world) == [("old", x) for x in PARAMETERS[:4]]
-    said = "4 of 5 trials with values are taken over, 1 lie outside of this study's parameters"
+    said = "4 of 5 trials with values are taken over; outside of this study's parameters: 1"
     shown = world.study["status"]["warmStart"]
     assert (shown["values"], shown["studies"][0]["uid"]) == (8, old["metadata"]["uid"])
     assert shown["studies"][0]["message"] == said
@@ -217,6 +217,52 @@ async def test_what_it_starts_from_is_shown_before_the_first_trial_is_made() -> 
         waits = world.condition("Progressing", "reason") == "WaitingForStudies"
         assert waits is not bool(world.trials)
     assert calls >= 10
+
+
+async def test_an_end_that_comes_while_it_looks_is_not_missed() -> None:
+    world = warm_world()
+    old = add_study(world, finished=False)
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb) == ("before", "dry-run"):
+            world.client.fault = lambda *_: None
+            finish(world, old)
+            world.task.other_study_changed("old")
+
+    world.client.fault = fault
+    world.task._wake.clear()
+    await world.step()
+    assert world.condition("Progressing", "reason") == "WaitingForStudies"
+    assert world.task._wake.is_set()
+    await world.step()
+    assert world.trials
+
+
+FAULTS = [Conflict(409, "Conflict"), ServerError(500), Unreachable("cut"), Killed()]
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+async def test_a_fault_at_every_call(error: Exception | Killed) -> None:
+    for position in range(1000):
+        world, left = warm_world(), position
+        add_study(world)
+
+        def fault(moment: str, *_: str) -> None:
+            nonlocal left
+            if moment == "before":
+                left -= 1
+                if left == -1:
+                    raise error
+
+        world.client.fault = fault
+        await world.run()
+        assert world.condition("Succeeded") == "True"
+        shown = world.study["status"]["warmStart"]
+        assert (shown["values"], shown["studies"][0]["gone"]) == (8, False)
+        assert world.trials[0]["spec"]["suggestion"]["origin"] == "Earlier"
+        if left >= 0:
+            break
+    assert position >= 40
 
 
 async def test_a_study_without_values_gives_nothing_and_warns() -> None:

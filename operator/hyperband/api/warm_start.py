@@ -48,9 +48,9 @@ class Inheritance:
             return GONE
         text = f"{len(self.trials)} of {self.with_values} trials with values are taken over"
         if self.outside:
-            text += f", {self.outside} lie outside of this study's parameters"
+            text += f"; outside of this study's parameters: {self.outside}"
         left_out = self.with_values - self.outside - len(self.trials)
-        return f"{text}, {left_out} are left out as there are enough" if left_out else text
+        return f"{text}; more than are needed: {left_out}" if left_out else text
 
 
 def check_comparable(study: StudyResource, position: int, earlier: Mapping[str, Any]) -> None:

@@ -32,15 +32,10 @@ log = logging.getLogger(__name__)
 
 
 class EarlierStudies:
-    """What one study has from those before it.
-
-    Attributes:
-        waiting: names of the studies whose end is waited for.
-    """
+    """What one study has from those before it."""
 
     def __init__(self, client: Client, recorder: Recorder) -> None:
         self._client, self._recorder = client, recorder
-        self.waiting: frozenset[str] = frozenset()
         self._inherited: tuple[Inheritance, ...] | None = None
 
     @property
@@ -80,7 +75,6 @@ class EarlierStudies:
             else:
                 inherited.append(await self._inherit(study, name, body["metadata"]["uid"]))
         self._announce(study, inherited, before)
-        self.waiting = frozenset()
         self._inherited = tuple(inherited)
         return None
 
@@ -97,9 +91,6 @@ class EarlierStudies:
             if not is_finished(body.get("status") or {}):
                 theirs = (body["spec"].get("warmStart") or {}).get("fromStudies", ())
                 (circular if study.name in theirs else unfinished).append(name)
-        self.waiting = frozenset([*missing, *unfinished, *circular])
-        if not self.waiting:
-            return None
         parts = []
         if unfinished:
             parts.append(f"waits until {_list(unfinished)} finished")
@@ -110,7 +101,7 @@ class EarlierStudies:
             )
         if circular:
             parts.append(f"{_list(circular)} waiting for this study in turn: delete one of them")
-        return Blocked(WAITING, "; ".join(parts))
+        return Blocked(WAITING, "; ".join(parts)) if parts else None
 
     async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The study, or None if there is none, or not for long any more."""

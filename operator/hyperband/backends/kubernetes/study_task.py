@@ -94,7 +94,8 @@ class StudyTask:
 
     def other_study_changed(self, name: str) -> None:
         """Another study of the namespace is there, is finished or is gone."""
-        if name in self._earlier.waiting:
+        warm_start = self._body["spec"].get("warmStart") or {}
+        if self._keeper is None and name in warm_start.get("fromStudies", ()):
             self._wake.set()
 
     # -- its life -----------------------------------------------------------------------------
