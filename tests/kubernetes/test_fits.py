@@ -30,19 +30,22 @@ class Surrogate(Searcher):
         super().__init__(study, ladder)
         self.values: dict[int, float] = {}
         self.fits: dict[int, Fit] = {}
+        self.asked = 0  # the number of values of the fit that was asked for last
 
     def record(self, old: Trial | None, new: Trial) -> None:
         self.values |= {value.sequence: value.value for value in new.rungs}
         if new.suggestion.fit is not None:
-            self.fitted(new.suggestion.fit)
+            self.fits[new.suggestion.fit.values] = new.suggestion.fit
 
     def fitting(self) -> Callable[[], Fit] | None:
         count = len(self.values) // 2 * 2
         if count == 0 or count in self.fits:
             return None
+        self.asked = count
         return partial(mean, tuple(self.values[k] for k in sorted(self.values)[:count]))
 
     def fitted(self, fit: Fit) -> None:
+        assert self.asked in (fit.values, 0), "the last one, or this is a new engine"
         self.fits[fit.values] = fit
 
     def propose(self, index: int) -> Suggestion:

@@ -21,7 +21,7 @@ MAX_CURVE: Final = 200
 MAX_ATTEMPTS: Final = 20
 # Of sequence numbers and attempts; a name with a number of more digits is none of our pods.
 MAX_COUNT: Final = 999_999_999
-MAX_HYPERPARAMETERS: Final = 300  # of a surrogate
+MAX_HYPERPARAMETERS: Final = 1_000  # of a surrogate: a few for each of 200 parameters
 
 TRIAL_SPEC: Final = record(
     "What is tried. Never changes.",
@@ -54,7 +54,8 @@ TRIAL_SPEC: Final = record(
                     "The searcher's model at that time, so that a restarted operator has the same.",
                     {
                         "values": integer(
-                            "How many of the study's values it was fitted to: the first ones.",
+                            "How many values it was fitted to: the first ones that were recorded, "
+                            "after those of earlier studies.",
                             minimum=0,
                             maximum=MAX_COUNT,
                         ),

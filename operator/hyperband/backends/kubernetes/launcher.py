@@ -27,18 +27,19 @@ class Launcher:
         """What `Engine.launch` says, or None while a fit runs that it would have to make first.
 
         Meanwhile trials are promoted, which needs no fit, and pods' news are taken in. The engine
-        is nobody else's until this returns; it may be another one, built from the same records,
-        than the one that asked for the fit.
+        is nobody else's until this returns. It is asked for no other fit before the one under way
+        is taken in; it may be another engine by then, built from the same records.
         """
         self._take_in(engine)
-        while (fitting := engine.fitting(lingering)) is not None:
-            if self._fit is None:
-                self._fit = self._workers.fit(fitting)
-                self._fit.add_done_callback(self._ended)
-            if not self._fit.done():
-                return None
+        while self._fit is None and (fitting := engine.fitting(lingering)) is not None:
+            self._fit = self._workers.fit(fitting)
+            self._fit.add_done_callback(self._ended)
             self._take_in(engine)
-        if engine.study.searcher == QUICK or not engine.starts(lingering):
+        if not engine.starts(lingering):
+            return engine.launch(lingering)
+        if self._fit is not None:
+            return None
+        if engine.study.searcher == QUICK:
             return engine.launch(lingering)
         return await self._workers.run(partial(engine.launch, lingering))
 
