@@ -99,6 +99,26 @@ REFUSED_BY_SERVER: Final = (
     ),
     # -- searcher, counts
     BadStudy(
+        "a setting of another searcher",
+        {"spec.searcher": {"type": "Random", "population": 20}},
+        ("spec.searcher.population", "is a setting of Evolution, not of Random", "leave it out"),
+    ),
+    BadStudy(
+        "a tournament larger than its population",
+        {"spec.searcher": {"type": "Evolution", "population": 10, "tournament": 11}},
+        ("spec.searcher.tournament", "11 is more than the population of 10", "lower it"),
+    ),
+    BadStudy(
+        "all values good",
+        {"spec.searcher": {"type": "KernelDensity", "goodFraction": 1}},
+        ("spec.searcher.goodFraction", "Invalid value: 1", "less than 1"),
+    ),
+    BadStudy(
+        "unknown resource model",
+        {"spec.searcher": {"type": "GaussianProcess", "resourceModel": "Linear"}},
+        ("spec.searcher.resourceModel", '"Linear"', '"ExponentialDecay"'),
+    ),
+    BadStudy(
         "unknown searcher",
         {"spec.searcher.type": "Grid"},
         ("spec.searcher.type", '"Grid"', '"Random"'),
@@ -107,6 +127,11 @@ REFUSED_BY_SERVER: Final = (
         "negative seed",
         {"spec.searcher.seed": -1},
         ("spec.searcher.seed", "Invalid value: -1", "greater than or equal to 0"),
+    ),
+    BadStudy(
+        "unknown way of sampling",
+        {"spec.searcher.sampling": "Sobol"},
+        ("spec.searcher.sampling", '"Sobol"', '"Independent", "QuasiRandom"'),
     ),
     BadStudy("no maxTrials", {"spec.maxTrials": REMOVED}, ("spec.maxTrials", "Required value")),
     BadStudy(
@@ -273,6 +298,51 @@ REFUSED_BY_SERVER: Final = (
         ("when of dropout {", "never has", "of the same type"),
         field=f"{_P}[4].when.layers",
     ),
+    # -- initialParameters, warmStart
+    BadStudy(
+        "initial value of no parameter",
+        {"spec.initialParameters": [{"layers": 2}, {"depth": 2}]},
+        ("spec.initialParameters", 'no parameters are named [["depth"]]', "use the names"),
+        field="spec.initialParameters[1].depth",
+    ),
+    BadStudy(
+        "initial value that is a list",
+        {"spec.initialParameters": [{"batch": [32, 64]}]},
+        ("spec.initialParameters", '["batch"]', "a list, an object or null"),
+        field="spec.initialParameters[0].batch",
+    ),
+    BadStudy(
+        "initial value out of bounds",
+        {"spec.initialParameters": [{"rate": 0.5}]},
+        ("spec.initialParameters", '["rate"]', "within its bounds"),
+        field="spec.initialParameters[0].rate",
+    ),
+    BadStudy(
+        "initial value of another type",
+        {"spec.initialParameters": [{"batch": "32", "layers": True, "epsilon": 1}]},
+        ("spec.initialParameters", '["layers", "batch", "epsilon"]', "quotes make a string"),
+        field="spec.initialParameters[0].batch",
+    ),
+    BadStudy(
+        "initial values without names",
+        {"spec.initialParameters": [0.01]},
+        ("spec.initialParameters[0]", "must be of type object"),
+    ),
+    BadStudy(
+        "a warm start from nothing",
+        {"spec.warmStart": {"fromStudies": []}},
+        ("spec.warmStart.fromStudies", "should have at least 1 items"),
+    ),
+    BadStudy(
+        "a warm start from itself",
+        {"spec.warmStart": {"fromStudies": ["other", "bad"]}},
+        ("spec.warmStart.fromStudies", "bad is this study itself", "name other studies"),
+    ),
+    BadStudy(
+        "a warm start twice from one study",
+        {"spec.warmStart": {"fromStudies": ["other", "other"]}},
+        ("spec.warmStart.fromStudies[1]", "Duplicate value"),
+    ),
     # -- pods
     BadStudy("no template", {"spec.trialTemplate": REMOVED}, ("spec.trialTemplate", "Required")),
     BadStudy(
@@ -361,6 +431,11 @@ SERVER_CANNOT_KNOW: Final = (
         (f"{_P}[4].when.layers", "can never be 3"),
     ),
     BadStudy(
+        "initial value between the steps",
+        {"spec.initialParameters": [{"layers": 2, "dropout": 0.25}]},
+        ("spec.initialParameters[0].dropout", "0.25 is not 0.0 plus a multiple", "use 0.2 or 0.3"),
+    ),
+    BadStudy(
         "a mount below another's path",
         {f"{_POD}.containers.0.volumeMounts": [{"name": "x", "mountPath": "/checkpoint/"}]},
         ("spec.checkpoint.mountPath", "/checkpoint", "choose another mountPath"),
@@ -410,6 +485,16 @@ REFUSED_CHANGES: Final = (
     ),
     BadStudy("mount path", {"spec.checkpoint.mountPath": "/c"}, ("spec.checkpoint.mountPath",)),
     BadStudy("reporting", {"spec.reporting.mode": "Manual"}, ("spec.reporting", "a new study")),
+    BadStudy(
+        "points to begin with",
+        {"spec.initialParameters": [{"layers": 2}]},
+        ("spec.initialParameters cannot change", "create a new study"),
+    ),
+    BadStudy(
+        "warm start",
+        {"spec.warmStart": {"fromStudies": ["other"]}},
+        ("spec.warmStart cannot change", "create a new study"),
+    ),
     BadStudy("GPUs", {"spec.gpuResources": ["amd.com/gpu"]}, ("spec.gpuResources", "a new study")),
 )
 

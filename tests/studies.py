@@ -77,7 +77,7 @@ def good_study(name: str = "digits", namespace: str = "default") -> Manifest:
 
 
 def large_study(name: str = "large", namespace: str = "default") -> Manifest:
-    """As many parameters as the schema takes, with long names, many values and conditions."""
+    """As many parameters as the schema takes: long names, many values, conditions, points."""
     names = [f"a.rather-long/parameter_name_{i:03d}".ljust(60, "x") for i in range(200)]
     values = [f"value-{i:04d}" for i in range(64)]
     parents = dict.fromkeys(names[:10], values[:8])
@@ -87,7 +87,14 @@ def large_study(name: str = "large", namespace: str = "default") -> Manifest:
     ]
     for parameter in parameters[10:]:
         parameter["when"] = parents
-    return changed(good_study(name, namespace), {"spec.parameters": parameters})
+    return changed(
+        good_study(name, namespace),
+        {
+            "spec.parameters": parameters,
+            # As many as the admission policy looks at.
+            "spec.initialParameters": [dict.fromkeys(names, values[-1])] * 10,
+        },
+    )
 
 
 def changed(manifest: Manifest, changes: Mapping[str, Any]) -> Manifest:

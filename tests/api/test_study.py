@@ -10,14 +10,17 @@ from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_status import STATUS
 from hyperband.api.status import Account, conditions, progress
 from hyperband.api.study import ReportingMode, parse_study
+from hyperband.api.warm_start import Inheritance, warm_start_status
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import (
+    EarlierTrial,
     FailurePolicy,
     Goal,
     Objective,
     Report,
     Resource,
+    SearcherOptions,
     Sizes,
     TrialState,
 )
@@ -79,6 +82,35 @@ def test_what_is_left_out_has_its_default() -> None:
     assert resource.generation == 3
     assert (resource.checkpoint, resource.suspend) == (None, False)
     assert resource.namespace == "default"
+    assert (study.options, study.initial, resource.warm_start) == (SearcherOptions(), (), ())
+
+
+def test_points_to_begin_with_come_out_as_the_parameters_have_them() -> None:
+    points = [{"layers": 2.0, "rate": 1e-3, "dropout": 0.30000000000000004}, {}, {"epsilon": 1e-8}]
+    study = parse_study(changed(good_study(), {"spec.initialParameters": points})).study
+    first = study.initial[0]
+    assert repr(first) == "{'rate': 0.001, 'layers': 2, 'dropout': 0.3}"
+    assert study.initial[1:] == ({}, {"epsilon": 1e-8})
+    engine = Engine(study)
+    suggested = [engine.searcher.suggest(index) for index in range(4)]
+    assert [s.origin for s in suggested] == ["Initial", "Initial", "Initial", "Random"]
+    assert first.items() <= suggested[0].parameters.items()
+    assert set(suggested[0].parameters) == {p.name for p in study.space.parameters}
+
+
+def test_a_study_may_start_warm_and_sample_evenly() -> None:
+    body = changed(
+        good_study(),
+        {
+            "spec.warmStart": {"fromStudies": ["older", "old"]},
+            "spec.searcher.sampling": "QuasiRandom",
+        },
+    )
+    resource = parse_study(body)
+    assert resource.warm_start == ("older", "old")
+    assert resource.study.options == SearcherOptions(quasi_random=True)
+    independent = changed(body, {"spec.searcher.sampling": "Independent"})
+    assert parse_study(independent).study.options == SearcherOptions()
 
 
 def test_partial_objects_are_completed_field_by_field() -> None:
@@ -221,6 +253,9 @@ def test_the_status_fits_the_definition() -> None:
         before=[],
         now=now,
     )
+    trial = EarlierTrial("old", {}, ((1.0, 0.5), (3.0, 0.4)))
+    inherited = [Inheritance("old", "1", (trial,), 3, 1), Inheritance("lost", "2", gone=True)]
+    status["warmStart"] = warm_start_status(inherited)
     status |= {"observedGeneration": 1, "startTime": now, "completionTime": now}
     assert complete(STATUS, status, "status") == status
     assert set(status) == set(STATUS["properties"])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperband.api.schema.check import complete
-from hyperband.api.schema.trial import MAX_ATTEMPTS, TRIAL_SPEC, TRIAL_STATUS
+from hyperband.api.schema.trial import MAX_ATTEMPTS, MAX_HYPERPARAMETERS, TRIAL_SPEC, TRIAL_STATUS
 from hyperband.api.study import parse_study
 from hyperband.api.trial import (
     AttemptRecord,
@@ -23,7 +23,7 @@ from hyperband.api.trial import (
     trial_status,
 )
 from hyperband.core.engine import Engine
-from hyperband.core.records import Report, RungValue, Suggestion, Trial, TrialState
+from hyperband.core.records import Fit, Report, RungValue, Suggestion, Trial, TrialState
 from hyperband.core.space import Categorical, Constant, Float, Ordinal, Space
 from tests.studies import good_study
 
@@ -81,9 +81,10 @@ def trials(draw: st.DrawFn) -> Trial:
     active = not rungs or rungs[-1].level < target
     states = [s for s in TrialState if (active or not s.active) and (rungs or s != "Paused")]
     detail = draw(st.dictionaries(st.text(max_size=8), finite, max_size=3))
+    fit = draw(st.builds(Fit, counts, st.lists(finite, max_size=5).map(tuple)) | st.none())
     return Trial(
         index=draw(counts),
-        suggestion=Suggestion(space.sample(uniforms), "Random", detail),
+        suggestion=Suggestion(space.sample(uniforms), "Random", detail, fit),
         bracket=3,
         state=draw(st.sampled_from(states)),
         target=target,
@@ -174,6 +175,18 @@ def test_a_value_that_is_not_finite_is_left_out() -> None:
     latest = parse_trial(body, ENGINE).latest
     assert latest is not None
     assert math.isnan(latest.value)
+
+
+def test_the_largest_fit_comes_back_bit_by_bit_and_one_of_nothing_is_left_out() -> None:
+    numbers = tuple(float(x) for x in np.random.default_rng(0).normal(size=MAX_HYPERPARAMETERS))
+    detail = {f"name{i}": x for i, x in enumerate(numbers[:40])}
+    new = ENGINE.new_trial(0, 3, Suggestion({}, "GaussianProcess", detail, Fit(120, numbers)))
+    spec = trial_manifest(STUDY, new)["spec"]
+    complete(TRIAL_SPEC, spec, "spec")
+    assert parse_trial(Body(Meta("digits-0"), through_server(spec)), ENGINE).trial == new
+    broken = Suggestion({}, "GaussianProcess", fit=Fit(120, (1.0, math.inf)))
+    spec = trial_manifest(STUDY, ENGINE.new_trial(0, 3, broken))["spec"]
+    assert "fit" not in spec["suggestion"]
 
 
 def test_attempts_are_bounded_but_all_counted() -> None:

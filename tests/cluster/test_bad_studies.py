@@ -12,7 +12,7 @@ from hyperband.api import names
 from hyperband.api.study import parse_study
 from hyperband.api.trial import trial_manifest
 from hyperband.core.engine import Engine
-from hyperband.core.records import Suggestion
+from hyperband.core.records import Fit, Suggestion
 from tests.bad_studies import (
     ALLOWED_CHANGES,
     REFUSED_BY_SERVER,
@@ -127,9 +127,11 @@ def test_trials_are_records(api: Any, study: dict[str, Any]) -> None:
     """The spec of a trial never changes, whoever tries."""
     namespace = study["metadata"]["namespace"]
     record = parse_study(study)
-    new = Engine(record.study).new_trial(0, 3, Suggestion({"rate": 0.1, "layers": 2}, "Random"))
-    body = trial_manifest(record, new)
+    fit = Fit(7, (0.1, 1e-300, -2.0, 1e21))
+    why = Suggestion({"rate": 0.1, "layers": 2}, "GaussianProcess", {"mean": 0.3}, fit)
+    body = trial_manifest(record, Engine(record.study).new_trial(0, 3, why))
     created = api.create_namespaced_custom_object(*WHERE, namespace, names.TRIAL_PLURAL, body)
+    assert created["spec"]["suggestion"] == body["spec"]["suggestion"]
     message = refusal(
         lambda: api.replace_namespaced_custom_object(
             *WHERE,

@@ -387,3 +387,17 @@ def test_a_rebuilt_engine_does_not_depend_on_the_order_of_records() -> None:
     forwards, backwards = Engine(wide, records), Engine(wide, reversed(records))
     assert forwards.launch() == backwards.launch() == engine.launch()
     assert list(backwards.trials) == [0, 1, 2, 3, 4]
+
+
+def test_it_says_beforehand_whether_a_new_configuration_starts() -> None:
+    engine = Engine(study(parallelism=2, max_trials=4))
+    assert engine.starts()
+    assert not engine.starts(lingering=2), "no slot is free"
+    pause_at_first(engine, 0.5, 0.4)
+    assert not engine.starts(), "a promotion comes first"
+    put(engine, engine.launch(), Action.PROMOTE)
+    assert engine.starts()
+    pause_at_first(engine, 0.6)
+    pause_at_first(engine, 0.7)
+    assert len(engine.trials) == 4
+    assert not engine.starts(), "there may be no more trials"

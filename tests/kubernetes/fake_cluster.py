@@ -5,11 +5,12 @@ a status that only its subresource changes, names that exist once. Pods move whe
 created, running, reported and over, or being deleted and gone.
 """
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,10 +23,13 @@ from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
 from hyperband.backends.kubernetes.study_task import StudyTask
+from hyperband.core.records import Fit
 
 NAMESPACE = "team"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+PAGE = 3  # objects in one answer to a list
 Body = dict[str, Any]
+T = TypeVar("T")
 # Called before and after each request takes effect; may raise.
 Fault = Callable[[str, str, str, str], None]  # "before" or "after", verb, plural, name
 
@@ -80,6 +84,10 @@ class FakeClient:
     def bodies(self, kind: Kind) -> list[Body]:
         return [body for (plural, _), body in self.objects.items() if plural == kind.plural]
 
+    def events(self) -> list[Body]:
+        """Those that were created; their counts are not kept up."""
+        return [body for (plural, _), body in self.objects.items() if plural == "events"]
+
     def alive(self) -> int:
         return sum(not is_over(as_(pod, Pod)) for pod in self.bodies(PODS))
 
@@ -90,10 +98,15 @@ class FakeClient:
         self._call("after", "get", kind, name)
         return as_(self.objects[kind.plural, name], type_)
 
-    async def pages(self, kind: Kind, type_: Any, *_: Any, **__: Any) -> AsyncIterator[Page[Any]]:
+    async def pages(
+        self, kind: Kind, type_: Any, namespace: str | None = None, *, label_selector: str = ""
+    ) -> AsyncIterator[Page[Any]]:
         self._call("before", "list", kind, "")
-        items = [as_(body, type_) for body in self.bodies(kind)]
-        yield Page(PageMetadata(str(self.revision)), items)
+        key, _, value = label_selector.partition("=")
+        bodies = [b for b in self.bodies(kind) if not key or _labels(b).get(key) == value]
+        for first in range(0, len(bodies) or 1, PAGE):
+            items = [as_(body, type_) for body in bodies[first : first + PAGE]]
+            yield Page(PageMetadata(str(self.revision)), items)
 
     async def create(
         self, kind: Kind, namespace: str, body: Body, type_: Any, *, dry_run: bool = False, **_: Any
@@ -150,6 +163,46 @@ class FakeClient:
         self.fault(when, verb, kind.plural, name)
 
 
+class Inline:
+    """Works at once, on the event loop; but while `held`, a fit waits for `release`.
+
+    Attributes:
+        begun: how many fits were asked for.
+        runs: how many functions were called.
+        meanwhile: called while a function is under way in its thread.
+    """
+
+    def __init__(self) -> None:
+        self.held = False
+        self.waiting: list[tuple[Callable[[], Fit], asyncio.Future[Fit]]] = []
+        self.begun = self.runs = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def fit(self, fitting: Callable[[], Fit]) -> asyncio.Future[Fit]:
+        future = asyncio.get_running_loop().create_future()
+        self.begun += 1
+        self.waiting.append((fitting, future))
+        if not self.held:
+            self.release()
+        return future
+
+    def release(self) -> None:
+        for fitting, future in self.waiting:
+            if future.cancelled():
+                continue
+            try:
+                future.set_result(fitting())
+            except Exception as error:
+                future.set_exception(error)
+        self.waiting.clear()
+
+    async def run(self, function: Callable[[], T]) -> T:
+        self.runs += 1
+        result = function()
+        self.meanwhile()
+        return result
+
+
 class World:
     """One study on a fake cluster, its task, and the kubelet and trainers of its pods."""
 
@@ -158,19 +211,21 @@ class World:
         self.client = FakeClient()
         self.client.add(STUDIES, body)
         self.seconds = 0.0
+        self.workers = Inline()
         self.start()
 
     def start(self) -> None:
         """A new operator process: it knows nothing but what the server has."""
         self.pods: Any = Cache(on_change=self._changed, index=owner_uid)
-        cluster = Cluster(
+        self.cluster = Cluster(
             self.client,  # type: ignore[arg-type]  # stands in for it
             self.pods,
             Cache(),  # type: ignore[arg-type]
             lambda: START + timedelta(seconds=self.seconds),
             lambda: self.seconds,
+            self.workers,
         )
-        self.task = StudyTask(cluster, copy.deepcopy(self.study))
+        self.task = StudyTask(self.cluster, copy.deepcopy(self.study))
         self.pods.begin_list()
         for pod in self.client.bodies(PODS):
             self.pods.see_listed(as_(pod, Pod))
@@ -214,6 +269,12 @@ class World:
         epochs = float(env[names.ENV_RESOURCE_TO])
         return {"epochs": epochs, "loss": float(env["HYPERBAND_PARAM_X"]) + 1 / epochs}
 
+    def change(self, **spec: Any) -> None:
+        """A user changes the spec."""
+        self.study["spec"] |= spec
+        self.study["metadata"]["generation"] += 1
+        self.task.update(as_(self.client.touch(self.study), dict))
+
     def set(
         self, pod: Body, *, phase: str | None = None, reports: Any = None, deleting: bool = False
     ) -> None:
@@ -256,7 +317,8 @@ class World:
 
     @property
     def trials(self) -> list[Body]:
-        return sorted(self.client.bodies(TRIALS), key=lambda t: int(t["spec"]["index"]))
+        own = (t for t in self.client.bodies(TRIALS) if _labels(t).get(names.STUDY_LABEL) == "s")
+        return sorted(own, key=lambda t: int(t["spec"]["index"]))
 
     def pod(self, name: str) -> Body:
         return self.client.objects[PODS.plural, name]
@@ -270,6 +332,11 @@ class World:
             if pod is not None:
                 index = int(pod.metadata.labels[names.TRIAL_LABEL])
                 self.task.pod_changed(index, pod if change is Change.DELETED else None)
+
+
+def _labels(body: Body) -> Mapping[str, str]:
+    labels: Mapping[str, str] = body["metadata"].get("labels", {})
+    return labels
 
 
 def as_(body: Body, type_: Any) -> Any:

@@ -263,10 +263,10 @@ async def test_a_training_that_obeys_sigterm_pays_no_retry(sign: str) -> None:
     if sign == "deleted":
         pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     if sign == "suspended":
-        _spec(world, suspend=True)
+        world.change(suspend=True)
         await world.step()
         assert "deletionTimestamp" in pod["metadata"]
-        _spec(world, suspend=False)
+        world.change(suspend=False)
     world.set(pod, phase="Succeeded")
     if sign == "evicted":
         disruption = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByX"}
@@ -416,7 +416,7 @@ async def test_forged_pods_with_our_owner_are_ignored_unless_named_as_ours() -> 
 
 async def test_lowered_parallelism_holds_from_the_next_launch_on() -> None:
     world = await started()
-    _spec(world, parallelism=1)
+    world.change(parallelism=1)
     world.live()
     await world.step()
     assert sum(not is_over(as_(p, Pod)) for p in world.client.bodies(PODS)) <= 1
@@ -486,7 +486,7 @@ async def test_a_change_of_the_spec_during_a_status_write_is_not_lost() -> None:
         nonlocal changed
         if (moment, verb, plural) == ("after", "status", "hyperbandstudies") and not changed:
             changed = True
-            _spec(world, suspend=True)  # its event comes before the answer to the write
+            world.change(suspend=True)  # its event comes before the answer to the write
 
     world.client.fault = fault
     world.live()
@@ -592,13 +592,6 @@ async def test_a_template_that_could_not_be_tried_waits(error: ApiError) -> None
     world.client.fault = lambda *_: None
     await world.run()
     check(world)
-
-
-def _spec(world: World, **changes: Any) -> None:
-    """A user changes the spec."""
-    world.study["spec"] |= changes
-    world.study["metadata"]["generation"] += 1
-    world.task.update(as_(world.client.touch(world.study), dict))
 
 
 def test_the_faults_are_what_a_client_raises() -> None:

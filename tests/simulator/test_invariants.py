@@ -16,9 +16,9 @@ import pytest
 from hyperband.backends.simulator.simulation import Result, Simulation
 from hyperband.backends.simulator.workers import Attempt
 from hyperband.core.decisions import Action, Reason
+from hyperband.core.engine import Engine
 from hyperband.core.schedulers import SCHEDULERS
 from hyperband.core.searchers import SEARCHERS
-from hyperband.core.engine import Engine
 from tests.simulator.invariants import Invariants
 from tests.simulator.random_studies import MODES, Case, random_case
 

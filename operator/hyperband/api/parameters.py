@@ -41,6 +41,24 @@ def parse_space(parameters: Sequence[Mapping[str, Any]]) -> Space:
     )
 
 
+def parse_points(
+    points: Sequence[Mapping[str, Any]], space: Space
+) -> tuple[Mapping[str, Value], ...]:
+    """`spec.initialParameters`, each as `Space.canonical` gives it.
+
+    Raises:
+        InvalidStudyError: a name that the space does not have, or a value that it cannot have.
+    """
+    return tuple(
+        _point(point, space, f"spec.initialParameters[{i}]") for i, point in enumerate(points)
+    )
+
+
+def _point(given: Mapping[str, Any], space: Space, path: str) -> Mapping[str, Value]:
+    values = {name: _plain(value, f"{path}.{name}") for name, value in given.items()}
+    return space.canonical(values, path)
+
+
 def _parameter(given: Mapping[str, Any], path: str) -> Parameter:
     kind = str(given["type"])
     _refuse_stray(given, kind, path)

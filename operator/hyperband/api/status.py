@@ -12,6 +12,7 @@ from hyperband.core.records import TrialState
 
 READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
 FINISHED, SUCCEEDED, FAILED = "Finished", "Succeeded", "Failed"
+WAITING = "WaitingForStudies"  # a reason: it starts warm from studies that are not finished
 
 
 @dataclass(frozen=True, slots=True)

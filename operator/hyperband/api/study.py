@@ -1,21 +1,41 @@
 """A HyperbandStudy object as records: read once, checked completely."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from hyperband.api import names
-from hyperband.api.parameters import parse_space
+from hyperband.api.parameters import parse_points, parse_space
 from hyperband.api.schema.check import complete
+from hyperband.api.schema.searcher import OPTION_OF
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import MAX_LEVELS
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.parameters import show
-from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Sizes, Study
+from hyperband.core.records import (
+    FailurePolicy,
+    Goal,
+    Objective,
+    Resource,
+    SearcherOptions,
+    Sizes,
+    Study,
+)
 from hyperband.core.rungs import Ladder
 from hyperband.core.seeds import seed_from
+
+# What spec.searcher may set beside type and seed: the field, its name in SearcherOptions, and what
+# its value is there. A field that is left out has the default of SearcherOptions.
+_OPTIONS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    "sampling": ("quasi_random", lambda given: given == "QuasiRandom"),
+    "resourceModel": ("resource_model", str),
+    "goodFraction": ("good_fraction", float),
+    "randomFraction": ("random_fraction", float),
+    "population": ("population", int),
+    "tournament": ("tournament", int),
+}
 
 
 class ReportingMode(StrEnum):
@@ -39,6 +59,7 @@ class StudyResource:
     reporting: ReportingMode
     gpu_resources: tuple[str, ...]
     template: TrialTemplate
+    warm_start: tuple[str, ...] = ()  # names of studies; `study.earlier` is for others to fill
 
 
 def parse_study(body: Mapping[str, Any]) -> StudyResource:
@@ -70,6 +91,7 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
         reporting=ReportingMode(spec["reporting"]["mode"]),
         gpu_resources=tuple(spec["gpuResources"]),
         template=template,
+        warm_start=_warm_start(spec.get("warmStart") or {}, name),
     )
 
 
@@ -83,12 +105,14 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
             "names",
         )
     hyperband, policy = spec["hyperband"], spec["failurePolicy"]
-    seed: int | None = spec["searcher"].get("seed")
+    searcher: Mapping[str, Any] = spec["searcher"]
+    seed: int | None = searcher.get("seed")
+    space = parse_space(spec["parameters"])
     study = Study(
         name=name,
         objective=objective,
         resource=resource,
-        space=parse_space(spec["parameters"]),
+        space=space,
         max_trials=spec["maxTrials"],
         seed=seed_from(uid) if seed is None else seed,
         parallelism=spec["parallelism"],
@@ -96,12 +120,43 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
         mode=hyperband["mode"],
         brackets=hyperband["brackets"],
         sizes=Sizes(hyperband["sizes"]),
-        searcher=spec["searcher"]["type"],
+        searcher=searcher["type"],
+        options=_options(searcher),
+        initial=parse_points(spec.get("initialParameters") or (), space),
         failure_policy=FailurePolicy(policy["retries"], policy["maxFailedTrials"]),
     )
     _check_mode(study)
     _check_ladder(study)
     return study
+
+
+def _options(searcher: Mapping[str, Any]) -> SearcherOptions:
+    for option, kind in OPTION_OF.items():
+        if option in searcher and searcher["type"] != kind:
+            raise InvalidStudyError(
+                f"spec.searcher.{option}",
+                f"is a setting of {kind}, not of {searcher['type']}: leave it out, or take that "
+                "searcher",
+            )
+    population, tournament = searcher.get("population"), searcher.get("tournament")
+    if population is not None and tournament is not None and tournament > population:
+        raise InvalidStudyError(
+            "spec.searcher.tournament",
+            f"{tournament} is more than the population of {population}: lower it, or raise "
+            "population",
+        )
+    given = {name: read(searcher[f]) for f, (name, read) in _OPTIONS.items() if f in searcher}
+    return SearcherOptions(**given)
+
+
+def _warm_start(given: Mapping[str, Any], own_name: str) -> tuple[str, ...]:
+    earlier: tuple[str, ...] = tuple(given.get("fromStudies", ()))
+    if own_name in earlier:
+        raise InvalidStudyError(
+            f"spec.warmStart.fromStudies[{earlier.index(own_name)}]",
+            f"{own_name} is this study itself, which has no earlier trials: name other studies",
+        )
+    return earlier
 
 
 def _resource(given: Mapping[str, Any]) -> Resource:

@@ -11,7 +11,7 @@ from hyperband.api.schema.trial import MAX_ATTEMPTS, MAX_COUNT
 from hyperband.api.status import short
 from hyperband.api.study import StudyResource
 from hyperband.core.engine import Engine
-from hyperband.core.records import Report, RungValue, Suggestion, Trial, TrialState
+from hyperband.core.records import Fit, Report, RungValue, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder
 from hyperband.core.space import Constant, Float, Integer, Parameter, Space, Value
 
@@ -99,6 +99,7 @@ def parse_trial(item: TrialObject, engine: Engine) -> TrialResource:
         restore(spec["parameters"], engine.study.space),
         spec["suggestion"]["origin"],
         _floats(spec["suggestion"].get("detail")),
+        _fit(spec["suggestion"].get("fit")),
     )
     trial = engine.new_trial(int(spec["index"]), int(spec["bracket"]), suggestion)
     if status.get("state"):
@@ -208,6 +209,10 @@ def _floats(given: Mapping[str, Any] | None) -> dict[str, float]:
     return {key: float(value) for key, value in (given or {}).items()}
 
 
+def _fit(given: Mapping[str, Any] | None) -> Fit | None:
+    return Fit(int(given["values"]), tuple(map(float, given["hyperparameters"]))) if given else None
+
+
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -242,10 +247,13 @@ def trial_manifest(study: StudyResource, trial: Trial) -> dict[str, Any]:
             "index": trial.index,
             "bracket": trial.bracket,
             "parameters": dict(trial.suggestion.parameters),
-            "suggestion": {
-                "origin": trial.suggestion.origin,
-                "detail": _finite(trial.suggestion.detail),
-            },
+            "suggestion": _set(
+                {
+                    "origin": trial.suggestion.origin,
+                    "detail": _finite(trial.suggestion.detail),
+                    "fit": _write_fit(trial.suggestion.fit),
+                }
+            ),
         },
     }
 
@@ -305,6 +313,13 @@ def _write_attempt(attempt: AttemptRecord) -> dict[str, Any]:
         "gpuSeconds": attempt.gpu_seconds,
     }
     return _set(record)
+
+
+def _write_fit(fit: Fit | None) -> dict[str, Any] | None:
+    """JSON has no NaN: a fit that has come to nothing is left out, as a whole."""
+    if fit is None or not all(map(math.isfinite, fit.hyperparameters)):
+        return None
+    return {"values": fit.values, "hyperparameters": list(fit.hyperparameters)}
 
 
 def _write_time(moment: datetime | None) -> str | None:

@@ -62,10 +62,18 @@ def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> R
     lines.append(
         Text(
             f"Best: {metric} {best['value']:.6g} at {resource} {best['resource']:g}, "
-            f"trial {best['trial']}"
+            f"trial {best_trial(best, trials)}"
         )
     )
     return Group(*lines, table, _decisions(body), *_failures(body, trials), *_costs(body, trials))
+
+
+def best_trial(best: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
+    """The name of the best trial and, while its object is there, where it came from."""
+    name: str = best["trial"]
+    origins = (t["spec"]["suggestion"]["origin"] for t in trials if t["metadata"]["name"] == name)
+    origin = next(origins, None)
+    return name if origin is None else f"{name} ({origin})"
 
 
 def promotes(body: Mapping[str, Any]) -> bool:

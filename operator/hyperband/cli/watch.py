@@ -18,7 +18,7 @@ from hyperband.backends.kubernetes.api_errors import KubernetesError, NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection, NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
-from hyperband.cli.summary import promotes, summarize
+from hyperband.cli.summary import best_trial, promotes, summarize
 from hyperband.core.records import TrialState
 
 POLL_SECONDS = 1.0
@@ -115,7 +115,10 @@ def one_line(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> str:
     parts += [f"{states[s]} {s.lower()}" for s in TrialState if states[s]]
     if promotes(body):
         parts.append(f"{status.get('promotions', 0)} promotions")
-    parts.append(f"best {objective} {best['text']} by {best['trial']}" if best else "no result yet")
+    if best:
+        parts.append(f"best {objective} {best['text']} by {best_trial(best, trials)}")
+    else:
+        parts.append("no result yet")
     line = f"{body['metadata']['name']}: " + ", ".join(parts)
     ready = _condition(body, "Ready")
     if ready.get("status") == "False":

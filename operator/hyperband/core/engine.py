@@ -98,14 +98,17 @@ class Engine:
             return None
         return self._promote() or self._start()
 
+    def starts(self, lingering: int = 0) -> bool:
+        """Whether `launch` would start a new configuration: a suggestion takes its time."""
+        free = len(self._active) + lingering < self.study.parallelism
+        return free and self._next_bracket() is not None and self._promote() is None
+
     def fitting(self, lingering: int = 0) -> Callable[[], Fit] | None:
         """The fit of a surrogate that `launch` would make first, to be made elsewhere.
 
         It can be pickled; `fitted` takes its result in. Without that, `launch` makes it itself.
         """
-        if len(self._active) + lingering >= self.study.parallelism or self._next_bracket() is None:
-            return None
-        return None if self._promote() else self.searcher.fitting()
+        return self.searcher.fitting() if self.starts(lingering) else None
 
     def fitted(self, fit: Fit) -> None:
         """Takes in what a fitting has come to."""

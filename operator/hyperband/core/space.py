@@ -117,14 +117,26 @@ class Space:
         Raises:
             InvalidStudyError: as `validate_point`.
         """
-        self.validate_point(given)
+        known = self.canonical(given)
         if len(uniforms) != len(self.parameters):
             raise ValueError(f"{len(uniforms)} uniforms for {len(self.parameters)} parameters")
         values: dict[str, Value] = {}
-        for parameter, u in zip(self.parameters, uniforms, strict=True):
-            name, own = parameter.name, self._axes[parameter.name]
-            values[name] = own.canonical(given[name]) if name in given else own.quantile(float(u))
+        for (name, own), u in zip(self._axes.items(), uniforms, strict=True):
+            values[name] = known[name] if name in known else own.quantile(float(u))
         return self._active(values)
+
+    def canonical(
+        self, given: Mapping[str, Value], field: str = "spec.initialParameters"
+    ) -> dict[str, Value]:
+        """The given values as the parameters have them: in order, of their types, on their grids.
+
+        Raises:
+            InvalidStudyError: as `validate_point`.
+        """
+        self.validate_point(given, field=field)
+        return {
+            name: own.canonical(given[name]) for name, own in self._axes.items() if name in given
+        }
 
     def validate_point(
         self,

@@ -34,6 +34,15 @@ def rule(
     return node
 
 
+def immutable(name: str) -> Schema:
+    """The rule that spec.NAME stays as it was created."""
+    return rule(
+        "self == oldSelf",
+        f"spec.{name} cannot change while the study exists, its trials would no longer be "
+        "comparable: create a new study (delete this one, or take another name)",
+    )
+
+
 def cel_text(value: str) -> str:
     """A CEL string literal."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

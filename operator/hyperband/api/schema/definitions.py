@@ -28,7 +28,14 @@ STUDY_SCHEMA: Final = record(
             f"metadata.name %s is longer than {names.MAX_STUDY_NAME} characters, so that the "
             "names of its pods would not fit into labels: shorten it",
             "self.metadata.name",
-        )
+        ),
+        rule(
+            "!has(self.spec.warmStart) || "
+            "!self.spec.warmStart.fromStudies.exists(s, s == self.metadata.name)",
+            "%s is this study itself, which has no earlier trials: name other studies",
+            "self.metadata.name",
+            field=".spec.warmStart.fromStudies",
+        ),
     ],
 )
 

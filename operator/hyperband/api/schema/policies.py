@@ -75,6 +75,7 @@ def _own_resource(plural: str) -> Manifest:
 
 _PLAIN: Final = "(type(v) == string || type(v) == bool || type(v) == int || type(v) == double)"
 _NUMBER: Final = "(type(v) == int || type(v) == double)"
+MAX_CHECKED: Final = 2_000  # points of initialParameters times parameters
 _SUFFIX: Final = "p.name.upperAscii().replace('.', '_').replace('-', '_').replace('/', '_')"
 
 _STUDY_VARIABLES: Final = {
@@ -115,6 +116,20 @@ _STUDY_VARIABLES: Final = {
     f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && "
     "(!has(q.min) || double(v) >= double(q.min)) && "
     "(!has(q.max) || double(v) <= double(q.max))))))).map(p, '%s %s'.format([p.name, p.when]))",
+    # Checked where that stays within the cost limit of a request; the operator checks all points.
+    "initial": "object.spec.?initialParameters.orValue([])",
+    "initialChecked": "variables.initial.size() * variables.parameters.size() <= "
+    f"{MAX_CHECKED} ? variables.initial : []",
+    "initialUnknown": "variables.initialChecked.map(i, i.filter(k, !(k in variables.names)))"
+    ".filter(n, n.size() > 0)",
+    "initialNotPlain": f"variables.initialChecked.filter(i, !i.all(k, [i[k]].all(v, {_PLAIN})))",
+    "initialImpossible": "variables.parameters.filter(p, variables.initialChecked.exists(i, "
+    "p.name in i && ("
+    "(has(p.values) && !(i[p.name] in p.values)) || "
+    "(has(p.value) && i[p.name] != p.value) || "
+    "(p.type in ['Float', 'Integer'] && ![i[p.name]].all(v, "
+    f"{_NUMBER} && (!has(p.min) || double(v) >= double(p.min)) && "
+    "(!has(p.max) || double(v) <= double(p.max))))))).map(p, p.name)",
     "ownEnvironment": "variables.containers.filter(c, "
     "type(c.?env.orValue(null)) == list && "
     "c.env.exists(e, has(e.name) && e.name.startsWith('HYPERBAND_'))).map(c, c.name)",
@@ -148,6 +163,14 @@ _STUDY_CHECKS: Final = (
         "request.operation == 'CREATE' || object.spec.parameters == oldObject.spec.parameters",
         "spec.parameters cannot change while the study exists, its trials would no longer be "
         "comparable: create a new study (delete this one, or take another name)",
+    ),
+    *(
+        make_check(
+            f"request.operation == 'CREATE' || object.spec.?{name} == oldObject.spec.?{name}",
+            f"spec.{name} cannot change while the study exists, its suggestions would no longer be "
+            "those of one search: create a new study (delete this one, or take another name)",
+        )
+        for name in ("initialParameters", "warmStart")
     ),
     make_check(
         "request.operation == 'CREATE' || variables.volume == "
@@ -211,6 +234,23 @@ _STUDY_CHECKS: Final = (
         "spec.parameters: when of %s lists a value that its parent never has: use the parent's "
         "own values, of the same type (quotes make a string)",
         "variables.neverActive.join('; ')",
+    ),
+    _none(
+        "initialUnknown",
+        "spec.initialParameters: no parameters are named %s: use the names in spec.parameters",
+        "variables.initialUnknown",
+    ),
+    _none(
+        "initialNotPlain",
+        "spec.initialParameters: %s has a value that is a list, an object or null: use strings, "
+        "numbers or booleans",
+        "variables.initialNotPlain[0].map(k, k)",
+    ),
+    _none(
+        "initialImpossible",
+        "spec.initialParameters: a value of %s is not one that the parameter can have: use values "
+        "within its bounds, or among its values, of the same type (quotes make a string)",
+        "variables.initialImpossible",
     ),
     _none(
         "ownEnvironment",

@@ -3,7 +3,6 @@
 from typing import Final
 
 from hyperband.api.schema.build import (
-    Schema,
     boolean,
     choice,
     integer,
@@ -12,22 +11,18 @@ from hyperband.api.schema.build import (
     rule,
     text,
 )
-from hyperband.api.schema.parameters import LARGEST_INTEGER, PARAMETERS
+from hyperband.api.schema.parameters import (
+    LARGEST_INTEGER,
+    PARAMETERS,
+)
+from hyperband.api.schema.searcher import SEARCHER
 from hyperband.api.schema.template import CHECKPOINT, GPU_RESOURCES, REPORTING, TEMPLATE
 from hyperband.core.records import Goal, Sizes
 from hyperband.core.schedulers import SCHEDULERS
-from hyperband.core.searchers import SEARCHERS
 
 MAX_TRIALS: Final = 100_000
 MAX_PARALLELISM: Final = 10_000
-
-
-def _immutable(name: str) -> Schema:
-    return rule(
-        "self == oldSelf",
-        f"spec.{name} cannot change while the study exists, its trials would no longer be "
-        "comparable: create a new study (delete this one, or take another name)",
-    )
+MAX_INITIAL: Final = 1_000
 
 
 OBJECTIVE: Final = record(
@@ -46,7 +41,7 @@ OBJECTIVE: Final = record(
         ),
     },
     required=("metric",),
-    rules=[_immutable("objective")],
+    rules=[immutable("objective")],
 )
 
 RESOURCE: Final = record(
@@ -78,7 +73,7 @@ RESOURCE: Final = record(
     },
     required=("min", "max"),
     rules=[
-        _immutable("resource"),
+        immutable("resource"),
         rule(
             "self.min < self.max",
             "%s is not below max %s: lower min, or raise max",
@@ -140,7 +135,7 @@ HYPERBAND: Final = record(
     },
     default={"eta": 3, "mode": "Promotion", "brackets": 1, "sizes": Sizes.FLOOR.value},
     rules=[
-        _immutable("hyperband"),
+        immutable("hyperband"),
         rule(
             "self.mode != 'None' || self.brackets == 1",
             "%s brackets need rungs, which mode None does not have: leave brackets out, or choose "
@@ -158,24 +153,6 @@ HYPERBAND: Final = record(
     ],
 )
 
-SEARCHER: Final = record(
-    "Where new configurations come from. Does not change once the study exists.",
-    {
-        "type": choice(
-            "Random (default): drawn from the parameters' distributions.",
-            list(SEARCHERS),
-            default="Random",
-        ),
-        "seed": integer(
-            "Seed of everything random in the study: the same spec with the same seed suggests "
-            "the same configurations. Unset: derived from the study's uid; status.seed shows it.",
-            minimum=0,
-            maximum=LARGEST_INTEGER,
-        ),
-    },
-    default={"type": "Random"},
-    rules=[_immutable("searcher")],
-)
 
 FAILURE_POLICY: Final = record(
     "How much failure is put up with. Preemption, drains and lost nodes are not failures: such "
@@ -208,6 +185,8 @@ SPEC: Final = record(
         "hyperband": HYPERBAND,
         "searcher": SEARCHER,
         "parameters": PARAMETERS,
+        "initialParameters": INITIAL_PARAMETERS,
+        "warmStart": WARM_START,
         "parallelism": integer(
             "How many trials may hold a pod at the same time. May be changed at any time; "
             "running trials are never ended for it.",

@@ -5,6 +5,7 @@ from typing import Final
 from hyperband.api.schema.build import (
     OPEN,
     Schema,
+    boolean,
     choice,
     integer,
     many,
@@ -16,9 +17,10 @@ from hyperband.api.schema.build import (
 from hyperband.core.records import TrialState
 
 MAX_LEVELS: Final = 100
+MAX_EARLIER_STUDIES: Final = 20
 
 _MEANINGS: Final = {
-    "Ready": "the spec is valid and the API server takes its pods",
+    "Ready": "the spec is valid, the API server takes its pods, and no other study is waited for",
     "Progressing": "trials run or may start",
     "Suspended": "spec.suspend holds it",
     "Finished": "nothing more will happen",
@@ -107,6 +109,33 @@ BRACKETS: Final = many(
     maxItems=MAX_LEVELS,
 )
 
+WARM_START_STATUS: Final = record(
+    "What this study has from those in spec.warmStart; there from its start on.",
+    {
+        "values": integer("How many values at rungs were taken over."),
+        "studies": many(
+            "What became of each earlier study.",
+            record(
+                "One earlier study.",
+                {
+                    "name": text("Its name."),
+                    "uid": text("Its uid: a later study of the same name is another one."),
+                    "values": integer("How many values were taken over."),
+                    "trials": integer("How many trials they belong to."),
+                    "gone": boolean(
+                        "Whether it was found deleted when an operator read it again: from then "
+                        "on this study goes without its values."
+                    ),
+                    "message": text("What was taken over and what was not, in a sentence."),
+                },
+                required=("name", "uid", "gone"),
+            ),
+            key="name",
+            maxItems=MAX_EARLIER_STUDIES,
+        ),
+    },
+)
+
 STATUS: Final[Schema] = record(
     "How the study is going; written by the operator alone.",
     {
@@ -121,5 +150,6 @@ STATUS: Final[Schema] = record(
         "resourceUnits": number("Resource spent by all trials, in units of spec.resource."),
         "best": BEST,
         "brackets": BRACKETS,
+        "warmStart": WARM_START_STATUS,
     },
 )

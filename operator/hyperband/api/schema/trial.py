@@ -19,6 +19,9 @@ from hyperband.core.records import TrialState
 
 MAX_CURVE: Final = 200
 MAX_ATTEMPTS: Final = 20
+# Of sequence numbers and attempts; a name with a number of more digits is none of our pods.
+MAX_COUNT: Final = 999_999_999
+MAX_HYPERPARAMETERS: Final = 1_000  # of a surrogate: a few for each of 200 parameters
 
 TRIAL_SPEC: Final = record(
     "What is tried. Never changes.",
@@ -36,11 +39,33 @@ TRIAL_SPEC: Final = record(
         "suggestion": record(
             "Why this configuration was chosen.",
             {
-                "origin": text("The searcher that suggested it.", minLength=1, maxLength=63),
+                "origin": text(
+                    "The searcher that suggested it. Initial: given in spec.initialParameters. "
+                    "Earlier: the best of a study that this one starts warm from.",
+                    minLength=1,
+                    maxLength=63,
+                ),
                 "detail": table(
                     "What the searcher knew, by name.",
                     number("A number."),
                     maxProperties=64,
+                ),
+                "fit": record(
+                    "The searcher's model at that time, so that a restarted operator has the same.",
+                    {
+                        "values": integer(
+                            "How many values it was fitted to: the first ones that were recorded, "
+                            "after those of earlier studies.",
+                            minimum=0,
+                            maximum=MAX_COUNT,
+                        ),
+                        "hyperparameters": many(
+                            "The model's hyperparameters, in an order of its own.",
+                            number("A number."),
+                            maxItems=MAX_HYPERPARAMETERS,
+                        ),
+                    },
+                    required=("values", "hyperparameters"),
                 ),
             },
             required=("origin",),
@@ -48,9 +73,6 @@ TRIAL_SPEC: Final = record(
     },
     required=("index", "bracket", "parameters", "suggestion"),
 )
-
-# Of sequence numbers and attempts; a name with a number of more digits is none of our pods.
-MAX_COUNT: Final = 999_999_999
 
 POINT: Final = {
     "resource": number("Resource spent."),

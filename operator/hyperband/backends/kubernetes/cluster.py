@@ -7,14 +7,16 @@ from datetime import datetime
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.objects import Object, Pod
+from hyperband.backends.kubernetes.workers import Workers
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The API server, what is known of its objects, and the clocks."""
+    """The API server, what is known of its objects, the clocks, and who does long work."""
 
     client: Client
     pods: Informer[Pod]  # indexed by the uid of the controlling owner
     trials: Informer[Object]
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
+    workers: Workers

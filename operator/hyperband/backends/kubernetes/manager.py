@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyperband.api import names
+from hyperband.api.status import is_finished
 from hyperband.backends.kubernetes.api_errors import KubernetesError
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.cluster import Cluster
@@ -51,12 +52,22 @@ class Manager:
             task.update(body)
         else:
             self._begin(key, body)
+            self._tell_others(key)
+        if is_finished(body.get("status") or {}):
+            self._tell_others(key)
 
     def study_gone(self, namespace: str, name: str, uid: str) -> None:
         """A study has been deleted."""
         task = self._tasks.get((namespace, name))
         if task is not None and task.uid == uid:
             self._end((namespace, name))
+            self._tell_others((namespace, name))
+
+    def _tell_others(self, changed: Key) -> None:
+        """Some may wait for this study in order to start warm from it."""
+        for (namespace, _), task in self._tasks.items():
+            if namespace == changed[0]:
+                task.other_study_changed(changed[1])
 
     def pod_changed(self, change: Change, old: Pod | None, new: Pod | None) -> None:
         """For the informer of pods."""

@@ -21,6 +21,7 @@ from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
+from hyperband.backends.kubernetes.workers import Pools
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,9 @@ async def run_operator(connection: Connection, *, namespace: str | None) -> None
         trials = Informer(
             client, TRIALS, Object, namespace=namespace, on_change=manager.trial_changed
         )
-        cluster = Cluster(client, pods, trials, lambda: datetime.now(UTC), time.monotonic)
+        pools = Pools()
+        clocks = (lambda: datetime.now(UTC), time.monotonic)
+        cluster = Cluster(client, pods, trials, *clocks, pools)
         # Before kopf: it cancels at its end every task that was created after its start.
         background = [
             asyncio.create_task(pods.run(), name="pods"),
@@ -131,6 +134,7 @@ async def run_operator(connection: Connection, *, namespace: str | None) -> None
                 await _run_kopf(manager, connection, namespace, stop)
         finally:
             await manager.stop()
+            pools.close()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)

@@ -9,6 +9,7 @@ from hyperband.api.status import (
     FAILED,
     READY,
     SUCCEEDED,
+    WAITING,
     Account,
     Blocked,
     conditions,
@@ -49,6 +50,7 @@ class Publisher:
         engine: Engine | None = None,
         account: Callable[[], Account] = Account,
         waiting: Callable[[], Waits] = dict,
+        warm_start: Mapping[str, Any] | None = None,
         suspended: bool = False,
         blocked: Blocked | None = None,
         finish: Finish | None = None,
@@ -60,6 +62,7 @@ class Publisher:
             engine: None where the study's trials could not be read.
             account: what has been spent; asked only when a status is due, as `waiting` is.
             waiting: what pods wait for.
+            warm_start: what is known of the studies before it, if anything is.
 
         Returns:
             The object as found or written, and the seconds until there is more to write. If its
@@ -78,6 +81,8 @@ class Publisher:
         status: dict[str, Any] = {**old, "observedGeneration": generation}
         if engine is not None:
             status |= progress(engine, account())
+        if warm_start is not None:
+            status["warmStart"] = dict(warm_start)
         status["startTime"] = old.get("startTime") or time
         if finish is not None:
             status["completionTime"] = old.get("completionTime") or time
@@ -144,7 +149,7 @@ class Publisher:
             if before.get(kind) == (condition["status"], reason):
                 continue
             if kind == READY:
-                warning = condition["status"] == "False"
+                warning = condition["status"] == "False" and reason != WAITING
                 self._recorder.note(reason, condition["message"], warning=warning)
             elif kind == FAILED and condition["status"] == "True":
                 self._recorder.note(reason, condition["message"], warning=True)

@@ -63,7 +63,7 @@ class TrialStore:
         found = []
         pages = self._client.pages(TRIALS, CustomObject, study.namespace, label_selector=selector)
         async for page in pages:
-            found += [item for item in page.items if self._owns(item)]
+            found += [item for item in page.items if owns(item, study.name, study.uid)]
         self.resources = {}
         for item in sorted(found, key=lambda item: int(item.spec["index"])):
             try:
@@ -130,7 +130,7 @@ class TrialStore:
         except AlreadyExists:
             name = names.trial_name(study.name, trial.index)
             created = await self._client.get(TRIALS, study.namespace, name, CustomObject)
-            if not self._owns(created):
+            if not owns(created, study.name, study.uid):
                 raise ForeignObjectError(
                     f"HyperbandTrial {name} exists and belongs to another study; delete it, or "
                     "give this study another name"
@@ -157,11 +157,12 @@ class TrialStore:
             raise UnknownOutcome(f"{resource.name}: {error}") from error
         return replace(resource, resource_version=written.metadata.resource_version)
 
-    def _owns(self, item: CustomObject) -> bool:
-        """Whether it is one of the study's trials: a name exists once, an index may be forged."""
-        owner = item.metadata.controller
-        name = names.trial_name(self.study.name, int(item.spec.get("index", -1)))
-        return owner is not None and owner.uid == self.study.uid and item.metadata.name == name
+
+def owns(item: CustomObject, study: str, uid: str) -> bool:
+    """Whether it is a trial of the study: a name exists once, an index may be forged."""
+    owner = item.metadata.controller
+    name = names.trial_name(study, int(item.spec.get("index", -1)))
+    return owner is not None and owner.uid == uid and item.metadata.name == name
 
 
 def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:

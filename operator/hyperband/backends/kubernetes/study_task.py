@@ -21,6 +21,7 @@ from hyperband.backends.kubernetes.api_errors import (
     UnknownOutcome,
 )
 from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.earlier import EarlierStudies
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.publisher import Publisher
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
@@ -28,7 +29,9 @@ from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError
 from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
+from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
+from hyperband.core.records import Suggestion
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class StudyTask:
         subject = Subject(self.namespace, self.name, self.uid)
         self._recorder = Recorder(cluster.client, subject, cluster.now, cluster.monotonic)
         self._publisher = Publisher(cluster.client, self._recorder, cluster.now, cluster.monotonic)
+        self._earlier = EarlierStudies(cluster.client, self._recorder)
         self._wake = asyncio.Event()
         self._wake.set()
 
@@ -88,10 +92,23 @@ class StudyTask:
             self._forget()
         self._wake.set()
 
+    def other_study_changed(self, name: str) -> None:
+        """Another study of the namespace is there, is finished or is gone."""
+        warm_start = self._body["spec"].get("warmStart") or {}
+        if self._keeper is None and name in warm_start.get("fromStudies", ()):
+            self._wake.set()
+
     # -- its life -----------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Works until cancelled; whatever goes wrong is logged and tried again."""
+        try:
+            await self._work()
+        finally:
+            if self._keeper is not None:
+                self._keeper.close()
+
+    async def _work(self) -> None:
         wait: float | None = 0.0
         resync = self._cluster.monotonic() + RESYNC_SECONDS
         while True:
@@ -153,8 +170,23 @@ class StudyTask:
             return None if self._finished else 0.0
 
     async def _run_study(self) -> float | None:
-        keeper = await self._take_up()
-        blocked = await self._blocked(keeper)
+        if self._keeper is None:
+            study = parse_study(self._body)
+            waiting = await self._earlier.read(study, self._body.get("status") or {})
+            if waiting is not None:
+                return await self._wait(study, waiting)
+            self._keeper = await self._load(study)
+        keeper = self._keeper
+        if self._body["metadata"].get("generation", 0) != keeper.study.generation:
+            keeper.change(self._earlier.added_to(parse_study(self._body)))
+        if not self._start_is_shown():
+            due = await self._publish(keeper, None)
+            if not self._start_is_shown():
+                return due
+        blocked = None
+        if not self._admitted and not keeper.engine.trials:
+            blocked = await self._blocked(keeper.study, keeper.engine)
+            self._admitted = blocked is None
         await keeper.settle()
         if blocked is None:
             await keeper.launch()
@@ -172,18 +204,19 @@ class StudyTask:
     async def _publish(
         self, keeper: TrialKeeper | None, blocked: Blocked | None, finish: Finish | None = None
     ) -> float | None:
-        if keeper is None:
-            body, due = await self._publisher.publish(self._body, blocked=blocked, finish=finish)
-        else:
-            body, due = await self._publisher.publish(
-                self._body,
-                engine=keeper.engine,
-                account=keeper.account,
-                waiting=keeper.waiting,
-                suspended=keeper.study.suspend,
-                blocked=blocked,
-                finish=finish,
-            )
+        known: dict[str, Any] = {}
+        if keeper is not None:
+            known |= {"engine": keeper.engine, "account": keeper.account}
+            known |= {"waiting": keeper.waiting}
+        suspended = keeper.study.suspend if keeper else self._body["spec"].get("suspend", False)
+        body, due = await self._publisher.publish(
+            self._body,
+            **known,
+            warm_start=self._earlier.status,
+            suspended=suspended,
+            blocked=blocked,
+            finish=finish,
+        )
         self._take_in(body)
         return due
 
@@ -191,26 +224,26 @@ class StudyTask:
     def _finished(self) -> bool:
         return is_finished(self._body.get("status") or {})
 
-    async def _take_up(self) -> TrialKeeper:
-        """The keeper of the study's trials, made anew when it must be, with the spec as it is."""
-        if self._keeper is None:
-            self._keeper = await self._load(parse_study(self._body))
-        elif self._body["metadata"].get("generation", 0) != self._keeper.study.generation:
-            self._keeper.change(parse_study(self._body))
-        return self._keeper
+    async def _wait(self, study: StudyResource, waiting: Blocked) -> float | None:
+        """Shows what the study waits for, or what would keep it from starting then."""
+        blocked = await self._blocked(study, Engine(study.study))
+        due = await self._publish(None, blocked or waiting)
+        return min((t for t in (due, RETRY_SECONDS if blocked else None) if t), default=None)
 
-    async def _blocked(self, keeper: TrialKeeper) -> Blocked | None:
-        """Asks once, before the first trial, whether its pod could ever work."""
-        if self._admitted or keeper.engine.trials:
-            return None
-        study, engine = keeper.study, keeper.engine
+    async def _blocked(self, study: StudyResource, engine: Engine) -> Blocked | None:
+        """Asks, before the first trial, whether its pod could ever work."""
         blocked = await admission.check_reporter(self._cluster.client, study)
-        first = engine.launch()
-        if blocked is None and first is not None:
-            pod = render_pod(study, first.trial, NOBODY, engine.ladder)
-            blocked = await admission.check_template(self._cluster.client, pod)
-        self._admitted = blocked is None
-        return blocked
+        if blocked is not None:
+            return blocked
+        # Any configuration will do; the one that comes first may take a model some time.
+        example = Suggestion(engine.searcher.draw(0), "")
+        trial = engine.new_trial(0, engine.ladder.top, example)
+        pod = render_pod(study, trial, NOBODY, engine.ladder)
+        return await admission.check_template(self._cluster.client, pod)
+
+    def _start_is_shown(self) -> bool:
+        """Whether the status lists the earlier studies, as it must before the first trial."""
+        return self._earlier.status is None or "warmStart" in (self._body.get("status") or {})
 
     async def end_pods(self) -> None:
         """Ends the pods of a deleted study at once; the garbage collector would take minutes."""
@@ -219,13 +252,16 @@ class StudyTask:
         await self._keeper.end_all()
 
     async def _load(self, study: StudyResource) -> TrialKeeper:
+        study = self._earlier.added_to(study)
         store = TrialStore(self._cluster.client, study, self._cluster.now)
         engine = await store.load()
-        news = (self._gone, self._orphaned)
+        news = (self._gone, self._orphaned, self._wake.set)
         return TrialKeeper(self._cluster, study, store, engine, self._recorder, *news)
 
     def _forget(self) -> None:
-        self._keeper = None
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

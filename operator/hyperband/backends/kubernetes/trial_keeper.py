@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports
@@ -24,6 +25,7 @@ from hyperband.backends.kubernetes.attempts import (
 )
 from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.overtime import Overtime
@@ -64,14 +66,17 @@ class TrialKeeper:
         recorder: Recorder,
         gone: dict[int, list[Pod]],
         orphaned: set[str],
+        wake: Callable[[], None],
     ) -> None:
         self.study, self.engine = study, engine
         self.blocked: Blocked | None = None
         self._cluster, self._store, self._recorder = cluster, store, recorder
         self._pods = StudyPods(cluster, study)
+        self._launcher = Launcher(cluster.workers, wake)
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
         self._orphaned = orphaned  # uids of trial objects that somebody deleted
         self._dirty: set[int] = set(engine.trials)
+        self._news: set[int] = set()  # trials with news since `settle` began
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self._overtime = Overtime()
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
@@ -82,6 +87,7 @@ class TrialKeeper:
     def notice(self, index: int) -> None:
         """Something about this trial's pods has changed."""
         self._dirty.add(index)
+        self._news.add(index)
 
     def notice_all(self) -> None:
         """All that may still change is to be looked at again."""
@@ -112,6 +118,7 @@ class TrialKeeper:
             KubernetesError: trouble that all trials would have.
         """
         self.blocked = None
+        self._news.clear()
         now = self._cluster.monotonic()
         self._dirty |= self._overtime.fire(now)
         self._dirty |= {index for index, due in self._retry_due.items() if due <= now}
@@ -131,9 +138,12 @@ class TrialKeeper:
                 await asyncio.sleep(0)
 
     async def launch(self) -> None:
-        """Fills the free slots, unless the study is over or suspended."""
+        """Fills the free slots, unless the study is over or suspended.
+
+        After each decision, news of other trials come first: what is to be stopped holds a slot.
+        """
         while not self.study.suspend and self.engine.finish() is None:
-            decision = self.engine.launch(self._slots_lingering())
+            decision = await self._launcher.decide(self.engine, self._slots_lingering())
             if decision is None:
                 return
             try:
@@ -142,6 +152,9 @@ class TrialKeeper:
                 self.blocked = Blocked("NameTaken", str(error))
                 return
             await self._look(decision.trial.index)
+            self._news.discard(decision.trial.index)  # of the pod that was just made
+            if self._news:  # they have woken the study's task
+                return
 
     async def conclude(self) -> Finish | None:
         """Ends the study when it is over and none of its pods runs any more."""
@@ -161,6 +174,10 @@ class TrialKeeper:
             for pod in alive(self._pods.of(resource.uid))
         ]
         await asyncio.gather(*(self._pods.delete(pod, "the study was deleted") for pod in pods))
+
+    def close(self) -> None:
+        """Nothing more will be launched."""
+        self._launcher.close()
 
     def due(self) -> float | None:
         """Seconds until something is to be looked at without an event, if anything is."""

@@ -1,0 +1,139 @@
+"""The schema of `spec.searcher`: where configurations come from, and the settings of each kind."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from hyperband.api.schema.build import Schema, choice, immutable, integer, number, record, rule
+from hyperband.api.schema.parameters import LARGEST_INTEGER
+from hyperband.core.gp.resources import MODELS
+from hyperband.core.searchers import SEARCHERS
+
+SAMPLING: Final = ("Independent", "QuasiRandom")
+
+# Settings, and the one type of searcher that each is for.
+OPTION_OF: Final[Mapping[str, str]] = {
+    "resourceModel": "GaussianProcess",
+    "goodFraction": "KernelDensity",
+    "randomFraction": "KernelDensity",
+    "population": "Evolution",
+    "tournament": "Evolution",
+}
+
+
+def _only(option: str, searcher: str) -> Schema:
+    return rule(
+        f"!has(self.{option}) || self.type == '{searcher}'",
+        f"is a setting of {searcher}, not of %s: leave it out, or take that searcher",
+        "self.type",
+        field=f".{option}",
+    )
+
+
+TOURNAMENT: Final = rule(
+    "!has(self.tournament) || !has(self.population) || self.tournament <= self.population",
+    "%s is more than the population of %s: lower it, or raise population",
+    "self.tournament",
+    "self.population",
+    field=".tournament",
+)
+
+SEARCHER: Final = record(
+    "Where new configurations come from. Does not change once the study exists.",
+    {
+        "type": choice(
+            "Random (default): drawn from the parameters' distributions, whatever the trials have "
+            "shown; for a baseline, and where nearly all trials run at once. KernelDensity: drawn "
+            "around good trials, by the densities of good and of bad ones (BOHB); quick with any "
+            "number of trials. Evolution: mutations of good trials, while old ones die out "
+            "(regularized evolution); for architectures and other large discrete spaces, with many "
+            "trials. "
+            "GaussianProcess: the largest expected improvement under a model over configuration "
+            "and resource, running trials included (A-BOHB; Bayesian optimization with hyperband "
+            "mode None); the fewest trials for a good result, where a trial takes longer than the "
+            "second or so that a suggestion may.",
+            list(SEARCHERS),
+            default="Random",
+        ),
+        "seed": integer(
+            "Seed of everything random in the study: the same spec with the same seed suggests "
+            "the same configurations. Unset: derived from the study's uid; status.seed shows it.",
+            minimum=0,
+            maximum=LARGEST_INTEGER,
+        ),
+        "sampling": choice(
+            "How the parameters' distributions are drawn from, which each searcher does at first. "
+            "Independent (default). QuasiRandom: by a scrambled Sobol sequence, whose points lie "
+            "further from one another than independent ones do.",
+            SAMPLING,
+        ),
+        "resourceModel": choice(
+            "Of a GaussianProcess: how values at different rungs hang together. ExponentialDecay "
+            "(default): learning curves decay towards what they end at. Coregionalized: each rung "
+            "has a scale of its own, and neighbours are correlated. Independent: rungs tell "
+            "nothing of one another.",
+            list(MODELS),
+        ),
+        "goodFraction": number(
+            "Of KernelDensity: which part of a rung's values counts as good. Default: 0.15.",
+            exclusiveMinimum=True,
+            exclusiveMaximum=True,
+            minimum=0,
+            maximum=1,
+        ),
+        "randomFraction": number(
+            "Of KernelDensity: which part of the configurations is drawn from the parameters' "
+            "distributions all the same. Default: 1/3.",
+            minimum=0,
+            maximum=1,
+        ),
+        "population": integer(
+            "Of Evolution: how many trials live at a time; the oldest one dies. As many start at "
+            "random. Default: a quarter of maxTrials, at least 2 and at most 40.",
+            minimum=2,
+            maximum=100_000,
+        ),
+        "tournament": integer(
+            "Of Evolution: among how many, drawn at random, the best one is chosen as parent. "
+            "Default: a quarter of the population.",
+            minimum=1,
+            maximum=100_000,
+        ),
+    },
+    default={"type": "Random"},
+    rules=[immutable("searcher"), *(_only(*each) for each in OPTION_OF.items()), TOURNAMENT],
+)
+
+INITIAL_PARAMETERS: Final = many(
+    "Configurations to try first, in this order, such as the ones you would have tried by hand. "
+    "What one leaves out is sampled; a value whose parameter turns out inactive is not used. They "
+    "count in maxTrials. Does not change once the study exists.",
+    table(
+        "Values by the names of parameters, as in {learning_rate: 0.01, layers: 2}.",
+        ANY_VALUE,
+        maxProperties=MAX_PARAMETERS,
+    ),
+    maxItems=MAX_INITIAL,
+)
+
+WARM_START: Final = record(
+    "Begins with what earlier studies have shown: the best configuration of each is tried again, "
+    "after initialParameters, and all their values teach the searcher (Random learns from none). "
+    "Does not change once the study exists.",
+    {
+        "fromStudies": many(
+            "Names of studies in the same namespace, with the same metric, goal and resource. This "
+            "study starts when all of them are finished. Trials with values that spec.parameters "
+            "does not allow, or without a value that it asks for, are left out; parameters that "
+            "only the earlier study has are passed over.",
+            text(
+                "Name of a HyperbandStudy.",
+                minLength=1,
+                maxLength=names.MAX_STUDY_NAME,
+            ),
+            unique=True,
+            minItems=1,
+            maxItems=MAX_EARLIER_STUDIES,
+        )
+    },
+    required=("fromStudies",),
+)

@@ -1,0 +1,61 @@
+"""What to do with free slots, decided without holding up the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from hyperband.backends.kubernetes.workers import Workers
+from hyperband.core.decisions import Decision
+from hyperband.core.engine import Engine
+from hyperband.core.records import Fit
+
+QUICK = "Random"  # a searcher whose suggestions take less time than a thread's start
+
+
+class Launcher:
+    """Asks one study's engine, and has the fits made that its suggestions wait for.
+
+    Args:
+        wake: called when a fit has ended.
+    """
+
+    def __init__(self, workers: Workers, wake: Callable[[], None]) -> None:
+        self._workers, self._wake = workers, wake
+        self._fit: asyncio.Future[Fit] | None = None
+
+    async def decide(self, engine: Engine, lingering: int) -> Decision | None:
+        """What `Engine.launch` says, or None while a fit runs that it would have to make first.
+
+        Meanwhile trials are promoted, which needs no fit, and pods' news are taken in. The engine
+        is nobody else's until this returns. It is asked for no other fit before the one under way
+        is taken in; it may be another engine by then, built from the same records.
+        """
+        self._take_in(engine)
+        while self._fit is None and (fitting := engine.fitting(lingering)) is not None:
+            self._fit = self._workers.fit(fitting)
+            self._fit.add_done_callback(self._ended)
+            self._take_in(engine)
+        if not engine.starts(lingering):
+            return engine.launch(lingering)
+        if self._fit is not None:
+            return None
+        if engine.study.searcher == QUICK:
+            return engine.launch(lingering)
+        return await self._workers.run(partial(engine.launch, lingering))
+
+    def close(self) -> None:
+        """Waits for no fit any more."""
+        if self._fit is not None:
+            self._fit.cancel()
+            self._fit = None
+
+    def _take_in(self, engine: Engine) -> None:
+        if self._fit is not None and self._fit.done():
+            fit, self._fit = self._fit, None
+            if not fit.cancelled():
+                engine.fitted(fit.result())
+
+    def _ended(self, fit: asyncio.Future[Fit]) -> None:
+        if not fit.cancelled():
+            fit.exception()  # it is raised where the fit is taken in, if anybody still wants it
+        self._wake()

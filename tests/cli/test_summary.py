@@ -1,0 +1,45 @@
+"""What `hyperband watch` says of a study."""
+
+from typing import Any
+
+from rich.console import Console
+
+from hyperband.cli.summary import summarize
+from hyperband.cli.watch import one_line
+from tests.studies import good_study
+
+BEST = {"trial": "digits-1", "value": 0.25, "text": "0.25", "resource": 9, "parameters": {"x": 1}}
+STATUS = {
+    "best": BEST,
+    "trials": {"total": 1, "completed": 1},
+    "promotions": 2,
+    "resourceUnits": 9,
+    "conditions": [{"type": "Finished", "status": "True", "reason": "Exhausted", "message": ""}],
+}
+STUDY = {**good_study(), "status": STATUS}
+
+
+def trial(index: int, origin: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"digits-{index}"},
+        "spec": {"index": index, "suggestion": {"origin": origin}},
+        "status": {"state": "Completed"},
+    }
+
+
+def printed(trials: list[dict[str, Any]]) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(summarize(STUDY, trials))
+    return capture.get()
+
+
+def test_the_best_configuration_s_origin_is_shown() -> None:
+    trials = [trial(0, "Random"), trial(1, "Initial")]
+    assert "best val_loss 0.25 by digits-1 (Initial)" in one_line(STUDY, trials)
+    assert "Best: val_loss 0.25 at epochs 9, trial digits-1 (Initial)\n" in printed(trials)
+
+
+def test_a_best_trial_that_was_deleted_is_named_alone() -> None:
+    assert one_line(STUDY, [trial(0, "Random")]).endswith("best val_loss 0.25 by digits-1")
+    assert "trial digits-1\n" in printed([trial(0, "Random")])

@@ -1,0 +1,100 @@
+"""Fits in real processes: where they run, and what becomes of those that are killed."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from hyperband.backends.kubernetes.workers import NICE, Pools
+from tests.kubernetes.fit_functions import PRECISE, die_once, die_outside, fail, where
+
+
+@pytest.fixture
+def pools() -> Iterator[Pools]:
+    made = Pools()
+    yield made
+    made.close()
+
+
+async def test_fits_are_made_by_one_kind_process_after_another(pools: Pools) -> None:
+    first, second = await pools.fit(where), await pools.fit(where)
+    pid, niceness, precise = first.hyperparameters
+    assert pid != os.getpid()
+    assert niceness == min(19, os.nice(0) + NICE)
+    assert precise == PRECISE
+    assert second == first, "the process stays"
+
+
+async def test_a_fit_that_fails_fails_alone(pools: Pools) -> None:
+    with pytest.raises(ValueError, match="singular"):
+        await pools.fit(fail)
+    assert (await pools.fit(where)).hyperparameters[0] != os.getpid()
+
+
+async def test_a_fit_whose_process_is_killed_is_made_again(
+    pools: Pools, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        fit = await pools.fit(partial(die_once, str(tmp_path / "sign")))
+    assert fit.hyperparameters[0] != os.getpid()
+    assert caplog.text.count("are started anew") == 1
+
+
+async def test_a_fit_that_kills_its_processes_is_made_here_in_the_end(
+    pools: Pools, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        fit = await pools.fit(partial(die_outside, os.getpid()))
+    assert fit.hyperparameters[0] == os.getpid()
+    assert caplog.text.count("are started anew") == 2
+
+
+async def test_functions_run_in_a_thread_while_the_event_loop_goes_on(pools: Pools) -> None:
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def work() -> int:
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(10)
+        return threading.get_ident()
+
+    task = asyncio.create_task(pools.run(work))
+    await begun.wait()
+    go_on.set()
+    assert await task != threading.get_ident()
+
+
+OPERATOR = """
+import asyncio, os, signal
+from hyperband.backends.kubernetes.workers import Pools
+from tests.kubernetes.fit_functions import where
+
+async def operate():
+    fit = await Pools().fit(where)
+    assert fit.hyperparameters[0] != os.getpid()
+    print("fitted", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    asyncio.run(operate())
+"""
+
+
+def test_processes_end_with_a_killed_operator(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(OPERATOR)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    # Its end of the pipe is inherited: reading ends when all processes have.
+    done = subprocess.run(
+        [sys.executable, script], stdout=subprocess.PIPE, timeout=120, env=environment, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert done.stdout == b"fitted\n"
