@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hyperband.api.schema.study_spec import SEARCHER
+from hyperband.api.schema.searcher import SEARCHER
 from hyperband.api.study import parse_study
 from hyperband.backends.kubernetes.api_errors import Conflict
 from hyperband.backends.kubernetes.manager import Manager

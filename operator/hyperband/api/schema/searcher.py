@@ -1,13 +1,27 @@
-"""The schema of `spec.searcher`: where configurations come from, and the settings of each kind."""
+"""The schema of where configurations come from: spec.searcher, initialParameters, warmStart."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from hyperband.api.schema.build import Schema, choice, immutable, integer, number, record, rule
-from hyperband.api.schema.parameters import LARGEST_INTEGER
+from hyperband.api import names
+from hyperband.api.schema.build import (
+    Schema,
+    choice,
+    immutable,
+    integer,
+    many,
+    number,
+    record,
+    rule,
+    table,
+    text,
+)
+from hyperband.api.schema.parameters import ANY_VALUE, LARGEST_INTEGER, MAX_PARAMETERS
+from hyperband.api.schema.study_status import MAX_EARLIER_STUDIES
 from hyperband.core.gp.resources import MODELS
 from hyperband.core.searchers import SEARCHERS
 
+MAX_INITIAL: Final = 1_000
 SAMPLING: Final = ("Independent", "QuasiRandom")
 
 # Settings, and the one type of searcher that each is for.
@@ -75,10 +89,8 @@ SEARCHER: Final = record(
         ),
         "goodFraction": number(
             "Of KernelDensity: which part of a rung's values counts as good. Default: 0.15.",
-            exclusiveMinimum=True,
-            exclusiveMaximum=True,
-            minimum=0,
-            maximum=1,
+            minimum=0.01,
+            maximum=0.99,
         ),
         "randomFraction": number(
             "Of KernelDensity: which part of the configurations is drawn from the parameters' "

@@ -5,25 +5,21 @@ from typing import Final
 from hyperband.api.schema.build import (
     boolean,
     choice,
+    immutable,
     integer,
     number,
     record,
     rule,
     text,
 )
-from hyperband.api.schema.parameters import (
-    LARGEST_INTEGER,
-    PARAMETERS,
-)
-from hyperband.api.schema.searcher import SEARCHER
+from hyperband.api.schema.parameters import LARGEST_INTEGER, PARAMETERS
+from hyperband.api.schema.searcher import INITIAL_PARAMETERS, SEARCHER, WARM_START
 from hyperband.api.schema.template import CHECKPOINT, GPU_RESOURCES, REPORTING, TEMPLATE
 from hyperband.core.records import Goal, Sizes
 from hyperband.core.schedulers import SCHEDULERS
 
 MAX_TRIALS: Final = 100_000
 MAX_PARALLELISM: Final = 10_000
-MAX_INITIAL: Final = 1_000
-
 
 OBJECTIVE: Final = record(
     "The metric that the study optimizes. Does not change once the study exists.",
