@@ -85,7 +85,8 @@ class EarlierTrial:
 class SearcherOptions:
     """Settings of searchers; each names the searchers that it is for."""
 
-    quasi_random: bool = False  # all: draws from the prior follow a scrambled Sobol sequence
+    # All: whether draws from the prior follow a scrambled Sobol sequence; None: as the searcher does.
+    quasi_random: bool | None = None
     resource_model: str = "ExponentialDecay"  # GaussianProcess: one of hyperband.core.gp.resources
     good_fraction: float = 0.15  # KernelDensity: of a level's values, the good ones, in (0, 1)
     random_fraction: float = 1 / 3  # KernelDensity: proposals drawn from the prior, in [0, 1]

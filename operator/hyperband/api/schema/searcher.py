@@ -76,8 +76,9 @@ SEARCHER: Final = record(
         ),
         "sampling": choice(
             "How the parameters' distributions are drawn from, which each searcher does at first. "
-            "Independent (default). QuasiRandom: by a scrambled Sobol sequence, whose points lie "
-            "further from one another than independent ones do.",
+            "Independent, the default but with GaussianProcess. QuasiRandom, its default: by a "
+            "scrambled Sobol sequence, whose points lie further from one another than independent "
+            "ones do.",
             SAMPLING,
         ),
         "resourceModel": choice(

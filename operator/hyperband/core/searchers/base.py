@@ -25,6 +25,8 @@ class Searcher(ABC):
     matters, their sequence numbers give it.
     """
 
+    quasi_random = False  # where the study does not say
+
     def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study
         self.ladder = ladder
@@ -68,7 +70,8 @@ class Searcher(ABC):
     def uniforms(self, index: int) -> npt.NDArray[np.float64]:
         """One number in [0, 1) for each parameter, (n_parameters,)."""
         seed, count = self.study.seed, len(self.study.space.parameters)
-        if self.study.options.quasi_random:
+        asked = self.study.options.quasi_random
+        if self.quasi_random if asked is None else asked:
             return sobol(seed, index, count)
         return seeds.generator(seed, index, "parameters").random(count)
 

@@ -52,6 +52,8 @@ class _Grown:
 class GaussianProcess(Searcher):
     """Model-based proposals, from the first few values on."""
 
+    quasi_random = True  # a model learns more from points that lie apart
+
     def __init__(self, study: Study, ladder: Ladder) -> None:
         super().__init__(study, ladder)
         self._history = History(study, ladder)
