@@ -110,7 +110,7 @@ def test_a_study_may_start_warm_and_sample_evenly() -> None:
     assert resource.warm_start == ("older", "old")
     assert resource.study.options == SearcherOptions(quasi_random=True)
     independent = changed(body, {"spec.searcher.sampling": "Independent"})
-    assert parse_study(independent).study.options == SearcherOptions()
+    assert parse_study(independent).study.options == SearcherOptions(quasi_random=False)
 
 
 def test_partial_objects_are_completed_field_by_field() -> None:

@@ -85,7 +85,7 @@ class EarlierTrial:
 class SearcherOptions:
     """Settings of searchers; each names the searchers that it is for."""
 
-    # All: whether draws from the prior follow a scrambled Sobol sequence; None: as the searcher does.
+    # All: whether draws from the prior follow a scrambled Sobol sequence; None: the searcher's way.
     quasi_random: bool | None = None
     resource_model: str = "ExponentialDecay"  # GaussianProcess: one of hyperband.core.gp.resources
     good_fraction: float = 0.15  # KernelDensity: of a level's values, the good ones, in (0, 1)
