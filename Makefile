@@ -22,7 +22,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch load demo test test-unit test-cluster verify generate bench bench-search \
+.PHONY: help env up run watch load demo test test-unit test-cluster test-methods verify generate bench bench-search \
   down clean
 
 help: ## Show this text
@@ -68,6 +68,11 @@ test-unit: env ## Run the tests that need no cluster
 test-cluster: env ## Run the tests on the kind cluster
 	@$(PY) -m hack.cluster up
 	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) -m cluster
+
+test-methods: env ## Run every scheduler with every searcher: on the kind cluster, and simulated with faults
+	@$(PY) -m hack.cluster up
+	@$(PY) -m tests.simulator.pairs
+	@ALL_METHODS=1 KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) tests/cluster/test_methods.py
 
 verify: env ## Check generated files, lint, types and import arrows
 	@$(PY) -m hack.generate --check

@@ -87,8 +87,12 @@ class Case:
         return Ladder.of(self.study)
 
 
-def random_case(seed: int) -> Case:
-    """The case of a seed. Modes, goals, ties and resources alternate, the rest is drawn."""
+def random_case(seed: int, searcher: str | None = None) -> Case:
+    """The case of a seed. Modes, goals, ties and resources alternate, the rest is drawn.
+
+    Args:
+        searcher: instead of the one that the seed gives.
+    """
     random = np.random.default_rng(seed)
     r_min, r_max, integer, eta = _RESOURCES[random.integers(len(_RESOURCES))]
     resource = Resource("epochs", r_min, r_max, integer)
@@ -108,7 +112,7 @@ def random_case(seed: int) -> Case:
         eta=eta,
         mode=mode,
         brackets=int(random.integers(1, levels + 1)) if random.random() < 0.7 else 1,
-        searcher=_searcher(seed),
+        searcher=searcher or _searcher(seed),
         sizes=list(Sizes)[random.integers(2)] if mode != "None" else Sizes.FLOOR,
         failure_policy=FailurePolicy(
             retries=int(random.integers(0, 4)), max_failed_trials=int(random.integers(0, 20))

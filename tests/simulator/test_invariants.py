@@ -61,9 +61,8 @@ def check_incumbent(case: Case, result: Result) -> None:
     assert not values or losses[-1] <= min(values)
 
 
-def check(seed: int) -> None:
+def check(case: Case) -> None:
     """One study, undisturbed and killed."""
-    case = random_case(seed)
     run = Run(case, kills=0.0, sample=150)
     result = run.result
     assert result.finish is not None
@@ -88,7 +87,7 @@ def check(seed: int) -> None:
 def test_invariants(seeds: range) -> None:
     for seed in seeds:
         try:
-            check(seed)
+            check(random_case(seed))
         except Exception as error:
             again = f"replay it with HYPERBAND_SIMULATOR_SEED={seed}"
             raise AssertionError(f"study {seed}: {error!r}; {again}") from error
