@@ -7,6 +7,7 @@ takes them all.
 import os
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,15 +41,16 @@ async def test_method(
     kubeconfig: str, namespace: str, tmp_path: Path, mode: str, searcher: str
 ) -> None:
     name = f"{mode}-{searcher}".lower()
-    settings = {"type": searcher, "seed": 3} | (
+    settings: dict[str, Any] = {"type": searcher, "seed": 3}
+    if searcher == "Evolution":
+        settings["population"] = 4
         {"population": 4} if searcher == "Evolution" else {}
     )
     body = study(
         name,
         trainer(),
         hyperband={"mode": mode},
-        searcher={"type": searcher, "seed": 3}
-        | ({"population": 4} if searcher == "Evolution" else {}),
+        searcher=settings,
         parameters=[
             {"name": "x", "type": "Float", "min": 0, "max": 1},
             {"name": "kind", "type": "Categorical", "values": ["a", "b"]},
