@@ -44,8 +44,6 @@ async def test_method(
     settings: dict[str, Any] = {"type": searcher, "seed": 3}
     if searcher == "Evolution":
         settings["population"] = 4
-        {"population": 4} if searcher == "Evolution" else {}
-    )
     body = study(
         name,
         trainer(),
