@@ -8,11 +8,11 @@ gives the same numbers as one that was not.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,20 @@ def load_data(path: Path) -> Data:
     return Data(images[held_out:], labels[held_out:], images[:held_out], labels[:held_out])
 
 
+class Trainable(Protocol):
+    """What `train` needs of a network."""
+
+    @property
+    def state(self) -> list[Array]:
+        """All arrays that training changes, in place: what a checkpoint holds."""
+
+    def scores(self, images: Array) -> Array:
+        """Logarithms of the classes' probabilities up to a constant of each row: (n, 10)."""
+
+    def step(self, images: Array, labels: Labels, rng: np.random.Generator) -> None:
+        """One step of gradient descent on a batch; what is left out is drawn from rng."""
+
+
 class Network:
     """A multilayer perceptron, trained by gradient descent with momentum on the cross-entropy.
 
@@ -88,6 +102,13 @@ class Network:
         """All that is learned."""
         return [*self.weights, *self.biases]
 
+    @property
+    def state(self) -> list[Array]:
+        return [*self.variables, *self.velocities]
+
+    def scores(self, images: Array) -> Array:
+        return self.forward(images)[-1]
+
     def forward(self, images: Array, rng: np.random.Generator | None = None) -> list[Array]:
         """What each layer puts out, the images first and the scores of shape (n, 10) last.
 
@@ -107,9 +128,7 @@ class Network:
 
     def gradients(self, outputs: list[Array], labels: Labels) -> list[Array]:
         """Gradients of the mean cross-entropy, in the order of `variables`."""
-        error = np.exp(log_softmax(outputs[-1]))
-        error[np.arange(len(labels)), labels] -= 1
-        error /= len(labels)
+        error = cross_entropy_slope(outputs[-1], labels)
         of_weights: list[Array] = []
         of_biases: list[Array] = []
         for layer in reversed(range(len(self.weights))):
@@ -129,7 +148,6 @@ class Network:
         return slope.astype(np.float32, copy=False)
 
     def step(self, images: Array, labels: Labels, rng: np.random.Generator) -> None:
-        """One step of gradient descent on a batch."""
         gradients = self.gradients(self.forward(images, rng), labels)
         for variable, velocity, gradient in zip(
             self.variables, self.velocities, gradients, strict=True
@@ -147,6 +165,13 @@ def log_softmax(scores: Array) -> Array:
     return logarithms
 
 
+def cross_entropy_slope(scores: Array, labels: Labels) -> Array:
+    """The derivative of the mean cross-entropy by the scores, (n, 10)."""
+    slope: Array = np.exp(log_softmax(scores))
+    slope[np.arange(len(labels)), labels] -= 1
+    return slope / np.float32(len(labels))
+
+
 def shifted(images: Array, rng: np.random.Generator) -> Array:
     """Each image moved by up to half a pixel in a random direction, by linear interpolation."""
     n = len(images)
@@ -159,62 +184,60 @@ def shifted(images: Array, rng: np.random.Generator) -> Array:
     return moved
 
 
-def batches(data: Data, config: Config, rng: np.random.Generator) -> Iterator[tuple[Array, Labels]]:
+def batches(data: Data, size: int, rng: np.random.Generator) -> Iterator[tuple[Array, Labels]]:
     """Every view of the training data once, shuffled."""
     for _ in range(VIEWS):
         order = rng.permutation(len(data.images))
         images, labels = shifted(data.images[order], rng), data.labels[order]
-        for start in range(0, len(order), config.batch_size):
-            end = start + config.batch_size
-            yield images[start:end], labels[start:end]
+        for start in range(0, len(order), size):
+            yield images[start : start + size], labels[start : start + size]
 
 
-def validate(network: Network, data: Data) -> tuple[float, float]:
+def validate(network: Trainable, data: Data) -> tuple[float, float]:
     """Mean cross-entropy in nats, and accuracy, on the validation data."""
-    scores = network.forward(data.validation_images)[-1]
+    scores = network.scores(data.validation_images)
     labels = data.validation_labels
     losses = -log_softmax(scores)[np.arange(len(labels)), labels]
     return float(losses.mean(dtype=np.float64)), float(np.mean(scores.argmax(axis=1) == labels))
 
 
-def save(network: Network, epoch: int) -> None:
+def save(state: Sequence[Array], epoch: int) -> None:
     """Everything that training needs to go on as if nothing had happened."""
     with checkpoint(epoch, suffix=".npz") as path:
-        arrays: dict[str, Any] = {f"variable{i}": each for i, each in enumerate(network.variables)}
-        arrays |= {f"velocity{i}": each for i, each in enumerate(network.velocities)}
-        np.savez(path, epoch=epoch, **arrays)
+        np.savez(path, *state, epoch=np.array(epoch))
 
 
-def restore(network: Network, path: Path) -> int:
-    """Loads what `save` has saved; the number of epochs that were done."""
+def restore(state: Sequence[Array], path: Path) -> int:
+    """Loads what `save` has saved into the arrays; the number of epochs that were done."""
     with np.load(path) as arrays:
-        for i, (variable, velocity) in enumerate(
-            zip(network.variables, network.velocities, strict=True)
-        ):
-            variable[:] = arrays[f"variable{i}"]
-            velocity[:] = arrays[f"velocity{i}"]
+        for i, array in enumerate(state):
+            array[:] = arrays[f"arr_{i}"]
         return int(arrays["epoch"])
 
 
-def main() -> None:
+def train(network: Trainable, batch_size: int, seed: int) -> None:
     """Trains up to the resource that the operator asks for."""
-    config = Config(**parameters())
     data = load_data(Path(os.environ.get("DIGITS", "/app/digits.csv.gz")))
-    network = Network(config)
     done = 0
     if (saved := resume_from()) is not None:
-        done = restore(network, saved)
+        done = restore(network.state, saved)
         print(f"resumed from epoch {done} ({saved})", flush=True)
     target = int(resource_target(MAX_EPOCHS))
     for epoch in range(done + 1, target + 1):
-        rng = np.random.default_rng([config.seed, epoch])
+        rng = np.random.default_rng([seed, epoch])
         with np.errstate(all="ignore"):  # a learning rate that is too high ends in NaN
-            for images, labels in batches(data, config, rng):
+            for images, labels in batches(data, batch_size, rng):
                 network.step(images, labels, rng)
             loss, accuracy = validate(network, data)
-        save(network, epoch)  # first: the pod may be ended as soon as the report is read
+        save(network.state, epoch)  # first: the pod may be ended as soon as the report is read
         print(f"epoch {epoch} val_loss {loss:.4f} accuracy {accuracy:.4f}", flush=True)
         report(epochs=epoch, val_loss=loss, accuracy=accuracy)
+
+
+def main() -> None:
+    """Trains the network that the trial's parameters describe."""
+    config = Config(**parameters())
+    train(Network(config), config.batch_size, config.seed)
 
 
 if __name__ == "__main__":

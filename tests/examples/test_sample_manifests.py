@@ -1,6 +1,6 @@
 """The sample manifests are valid studies, and the example trains what they suggest."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import pytest
@@ -28,13 +28,15 @@ def test_samples_are_valid(path: Path) -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-stopping", "digits-synchronous"])
-def test_the_example_takes_every_configuration(name: str) -> None:
-    spec = importlib.util.spec_from_file_location("train", ROOT / "examples/digits/train.py")
-    assert spec is not None and spec.loader is not None
-    train = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(train)
-    study = load(ROOT / f"manifests/samples/{name}.yaml").study
-    searcher = Random(study, Ladder.of(study))
-    for index in range(36):
-        train.Network(train.Config(**searcher.suggest(index).parameters))
+@pytest.mark.parametrize(
+    "path", [path for path in SAMPLES if path.stem != "shell"], ids=lambda path: path.stem
+)
+def test_the_example_takes_every_configuration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = load(path)
+    python, script = resource.template.spec["containers"][0]["command"]
+    assert python == "python3"
+    monkeypatch.syspath_prepend(str(ROOT / "examples/digits"))
+    module = importlib.import_module(Path(script).stem)
+    searcher = Random(resource.study, Ladder.of(resource.study))
+    for index in range(resource.study.max_trials):
+        module.Network(module.Config(**searcher.suggest(index).parameters))
