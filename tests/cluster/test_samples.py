@@ -14,13 +14,23 @@ from tests.manifests import load_manifest
 pytestmark = pytest.mark.cluster
 
 SAMPLES = Path(__file__).resolve().parents[2] / "manifests/samples"
-TRIALS = 8
+TRIALS = {"digits": 8, "digits-stopping": 8, "shell": 8, "digits-abohb": 16, "architecture": 16}
 
 
 def sample(name: str) -> dict[str, Any]:
     body = load_manifest(SAMPLES / f"{name}.yaml")
-    body["spec"]["maxTrials"] = TRIALS
+    body["spec"]["maxTrials"] = TRIALS[name]
     return body
+
+
+def check_suggestions(trials: list[dict[str, Any]]) -> None:
+    """The process proposes from the sixth value on, and says what it expects."""
+    proposed = [t["spec"] for t in trials if t["spec"]["suggestion"]["origin"] != "Random"]
+    assert proposed, "all trials were started before there were enough values"
+    for spec in proposed:
+        assert spec["suggestion"]["origin"] == "GaussianProcess"
+        assert spec["suggestion"]["detail"]["values"] >= 6
+        assert spec["suggestion"]["detail"]["deviation"] > 0
 
 
 async def watch(here: Bench, name: str) -> tuple[int | None, str]:
@@ -34,7 +44,7 @@ async def watch(here: Bench, name: str) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-stopping", "shell"])
+@pytest.mark.parametrize("name", TRIALS)
 async def test_sample(kubeconfig: str, namespace: str, tmp_path: Path, name: str) -> None:
     with running_operator(namespace, tmp_path / "operator.log"):
         async with bench(kubeconfig, namespace) as here:
@@ -48,11 +58,13 @@ async def test_sample(kubeconfig: str, namespace: str, tmp_path: Path, name: str
 
     assert code == 0
     assert condition(body, "Succeeded") == "True"
-    check_records(trials, TRIALS)
+    check_records(trials, TRIALS[name])
     for line in ("Exhausted: ", "Best: val_loss ", "Trained: ", "GPU-seconds: "):
         assert line in said
     # It learns: guessing one of ten digits costs 2.3.
     assert body["status"]["best"]["value"] < 1.0
+    if body["spec"]["searcher"]["type"] == "GaussianProcess":
+        check_suggestions(trials)
     if name == "digits-stopping":
         assert body["status"]["trials"]["stopped"] > 0
         assert not resumed
