@@ -111,7 +111,7 @@ REFUSED_BY_SERVER: Final = (
     BadStudy(
         "all values good",
         {"spec.searcher": {"type": "KernelDensity", "goodFraction": 1}},
-        ("spec.searcher.goodFraction", "Invalid value: 1", "less than or equal to 0.99"),
+        ("spec.searcher.goodFraction", "1 leaves none good, or none bad", "between 0 and 1"),
     ),
     BadStudy(
         "unknown resource model",

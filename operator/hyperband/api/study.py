@@ -138,6 +138,12 @@ def _options(searcher: Mapping[str, Any]) -> SearcherOptions:
                 f"is a setting of {kind}, not of {searcher['type']}: leave it out, or take that "
                 "searcher",
             )
+    good = searcher.get("goodFraction")
+    if good is not None and not 0 < good < 1:
+        raise InvalidStudyError(
+            "spec.searcher.goodFraction",
+            f"{show(good)} leaves none good, or none bad: give a fraction between 0 and 1",
+        )
     population, tournament = searcher.get("population"), searcher.get("tournament")
     if population is not None and tournament is not None and tournament > population:
         raise InvalidStudyError(

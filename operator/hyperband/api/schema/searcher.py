@@ -43,6 +43,13 @@ def _only(option: str, searcher: str) -> Schema:
     )
 
 
+GOOD_FRACTION: Final = rule(
+    "!has(self.goodFraction) || (self.goodFraction > 0.0 && self.goodFraction < 1.0)",
+    "%s leaves none good, or none bad: give a fraction between 0 and 1",
+    "self.goodFraction",
+    field=".goodFraction",
+)
+
 TOURNAMENT: Final = rule(
     "!has(self.tournament) || !has(self.population) || self.tournament <= self.population",
     "%s is more than the population of %s: lower it, or raise population",
@@ -90,8 +97,8 @@ SEARCHER: Final = record(
         ),
         "goodFraction": number(
             "Of KernelDensity: which part of a rung's values counts as good. Default: 0.15.",
-            minimum=0.01,
-            maximum=0.99,
+            minimum=0,
+            maximum=1,
         ),
         "randomFraction": number(
             "Of KernelDensity: which part of the configurations is drawn from the parameters' "
@@ -113,7 +120,12 @@ SEARCHER: Final = record(
         ),
     },
     default={"type": "Random"},
-    rules=[immutable("searcher"), *(_only(*each) for each in OPTION_OF.items()), TOURNAMENT],
+    rules=[
+        immutable("searcher"),
+        *(_only(*each) for each in OPTION_OF.items()),
+        GOOD_FRACTION,
+        TOURNAMENT,
+    ],
 )
 
 INITIAL_PARAMETERS: Final = many(
