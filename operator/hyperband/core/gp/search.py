@@ -20,6 +20,7 @@ CANDIDATES = 256  # spread over the whole cube
 NEIGHBOURS = 16  # around each of the best places known
 STARTS = 5  # that are refined
 GRADIENT_STEPS = 25
+EXCHANGE_STARTS = 3  # where there are categoricals; gradients have refined numbers already
 EXCHANGE_ROUNDS = 8
 EXCHANGES = 256  # at most so many neighbours a round
 _WIDTHS = np.array([0.3, 0.1, 0.03, 0.01])  # of local steps on numeric axes
@@ -37,6 +38,8 @@ class AcquisitionSearch:
         self._smooth = np.zeros(cube.space.dimension, dtype=np.bool_)
         for own, block in zip(cube.slices, cube.blocks, strict=True):
             self._smooth[own] = not isinstance(block, OneHot)
+        categorical = any(isinstance(block, OneHot) for block in cube.blocks)
+        self._exchange_starts = EXCHANGE_STARTS if categorical else 1
         self._discrete = [i for i in self.free if isinstance(cube.blocks[i], OneHot | Cells)]
 
     def run(
@@ -120,18 +123,20 @@ class AcquisitionSearch:
         self, improvement: Callable[[Array], Array], starts: Array, random: np.random.Generator
     ) -> Array:
         """Exchanges one discrete parameter at a time, as long as that helps."""
+        starts = np.unique(starts, axis=0)
         values = improvement(starts)
-        best = starts[_largest(values, 1)]
-        value = values.max()
-        seen = [best]
-        for _ in range(EXCHANGE_ROUNDS):
-            neighbours = self._neighbours(best, random)
-            values = improvement(neighbours)
-            top = _largest(values, 1)
-            seen.append(neighbours[_largest(values, 4)])
-            if values[top[0]] <= value:
-                break
-            best, value = neighbours[top], values[top[0]]
+        seen = []
+        for row in _largest(values, self._exchange_starts):
+            best, value = starts[row : row + 1], values[row]
+            seen.append(best)
+            for _ in range(EXCHANGE_ROUNDS):
+                neighbours = self._neighbours(best, random)
+                gains = improvement(neighbours)
+                order = _largest(gains, 4)
+                seen.append(neighbours[order])
+                if gains[order[0]] <= value:
+                    break
+                best, value = neighbours[order[:1]], gains[order[0]]
         return np.concatenate(seen)
 
     def _neighbours(self, place: Array, random: np.random.Generator) -> Array:
