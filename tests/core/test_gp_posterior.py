@@ -69,25 +69,18 @@ def test_fantasies_are_joint_draws_and_never_add_variance() -> None:
     total = after.deviation**2 + after.mean.var(axis=1)
     np.testing.assert_allclose(total, before.deviation**2, rtol=0.03, atol=1e-4)
     # Given a fantasy's values, it is the textbook's posterior.
-    process = model()
-    drawn = _fantasy_values(known, pending, normals[:, :1])
+    drawn = _fantasy_values(given, pending, normals[:, 0])
     told = given.with_more(Data(pending.x, pending.k, drawn))
     mean, _ = textbook("ExponentialDecay", told, NEW)
     np.testing.assert_allclose(after.mean[:, 0], mean, atol=1e-6)
-    assert process.groups == 4
 
 
-def _fantasy_values(known: Posterior, pending: Data, normals: Array) -> Array:
+def _fantasy_values(given: Data, pending: Data, normals: Array) -> Array:
     """The values that a fantasy stands for: mean + chol(covariance with noise)·z."""
-    mean, covariance = textbook("ExponentialDecay", _given(known), pending)
-    noise = known.kernel.tables.n[pending.k]
-    return np.asarray(mean + np.linalg.cholesky(covariance + np.diag(noise)) @ normals[:, 0])
-
-
-def _given(known: Posterior) -> Data:
-    given = data(20)
-    assert len(known.factor) == len(given)
-    return given
+    mean, covariance = textbook("ExponentialDecay", given, pending)
+    process = model()
+    noise = process.kernel(theta(process)).tables.n[pending.k]
+    return np.asarray(mean + np.linalg.cholesky(covariance + np.diag(noise)) @ normals)
 
 
 def test_given_values_are_observations() -> None:
