@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hyperband.core.axes import ContinuousAxis, GridAxis, OneHotAxis, OrdinalAxis, axis
-from hyperband.core.parameters import Parameter
+from hyperband.core.axes import Axis, ContinuousAxis, GridAxis, OneHotAxis, OrdinalAxis, axis
 from hyperband.core.space import Space
 
 Array = npt.NDArray[np.float64]
@@ -79,7 +78,7 @@ Block = Continuous | Cells | OneHot | Nothing
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A parameter is active where its parent is, and has one of these values."""
+    """The parent is active and has one of these values: what a parameter's `when` asks of it."""
 
     parent: int
     places: Array  # (values, width of the parent)
@@ -92,8 +91,8 @@ class Cube:
         self.space = space
         self.names = [p.name for p in space.parameters]
         self.slices = [space.blocks[name] for name in self.names]
-        self.blocks: list[Block] = [_block(p) for p in space.parameters]
         own = {p.name: axis(p) for p in space.parameters}
+        self.blocks: list[Block] = [_block(own[name]) for name in self.names]
         self._absent = [own[name].absent for name in self.names]
         position = {name: i for i, name in enumerate(self.names)}
         self._conditions: list[tuple[int, list[Condition]]] = [
@@ -147,8 +146,7 @@ class Cube:
         return places
 
 
-def _block(parameter: Parameter) -> Block:
-    own = axis(parameter)
+def _block(own: Axis) -> Block:
     if isinstance(own, ContinuousAxis):
         return Continuous()
     if isinstance(own, GridAxis):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from hyperband.core.gp.kernels import Array
+from hyperband.core.gp.kernels import Array, Indices
 from hyperband.core.gp.model import Levels, Model
 
 
@@ -21,7 +21,7 @@ class Data:
     def __len__(self) -> int:
         return len(self.y)
 
-    def rows(self, chosen: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> "Data":
+    def rows(self, chosen: Indices) -> "Data":
         """Some of the observations."""
         return Data(self.x[chosen], self.k[chosen], self.y[chosen])
 
@@ -57,7 +57,7 @@ def fit(model: Model, data: Data, starts: Sequence[Array], iterations: int) -> A
     return best
 
 
-def thinned(data: Data, most: int) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
+def thinned(data: Data, most: int) -> Indices:
     """The rows, ascending, of at most `most` observations that stand for all.
 
     Levels share the room evenly, scarce ones keep all that they have; within a level, the best

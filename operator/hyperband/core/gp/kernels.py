@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
-SQRT5 = float(np.sqrt(5.0))
+_SQRT5 = float(np.sqrt(5.0))
 _EDGE = 1e-4  # the warping's derivatives are infinite on the faces of the cube: stay off by this
 
 
@@ -21,7 +22,7 @@ _EDGE = 1e-4  # the warping's derivatives are infinite on the faces of the cube:
 class Layout:
     """How parameters lie on the axes of the unit cube."""
 
-    groups: npt.NDArray[np.intp]  # (d,) the parameter of each axis, 0 … g-1
+    groups: Indices  # (d,) the parameter of each axis, 0 … g-1
     numeric: npt.NDArray[np.bool_]  # (d,) axes that are warped
 
     @property
@@ -82,9 +83,9 @@ def _inside(x: Array) -> Array:
 
 def squared_distances(u: Array, v: Array, weights: Array) -> Array:
     """ρ² between the rows of u (n, d) and v (m, d), with weights w (d,): (n, m)."""
-    a, b = u * weights, v
-    squares: Array = (a * u).sum(axis=1)[:, None] + ((b * weights) * b).sum(axis=1)[None, :]
-    squares -= 2.0 * (a @ b.T)
+    scaled = u * weights
+    squares: Array = (scaled * u).sum(axis=1)[:, None] + (v * weights * v).sum(axis=1)[None, :]
+    squares -= 2.0 * (scaled @ v.T)
     np.maximum(squares, 0.0, out=squares)
     return squares
 
@@ -92,7 +93,7 @@ def squared_distances(u: Array, v: Array, weights: Array) -> Array:
 def matern(squares: Array) -> tuple[Array, Array]:
     """The kernel at ρ², and its derivative by ρ²: -(5/6)·(1 + s)·exp(-s). Both shaped as given."""
     s = np.sqrt(squares)
-    s *= SQRT5
+    s *= _SQRT5
     decay = np.exp(-s)
     slope = (s + 1.0) * decay
     value = slope + (s * s) * decay / 3.0

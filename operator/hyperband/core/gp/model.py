@@ -9,10 +9,10 @@ import numpy as np
 from scipy.linalg import cho_solve
 from scipy.linalg.lapack import dpotrf, dpotri
 
-from hyperband.core.gp.kernels import Array, Layout, Warping, matern, squared_distances
+from hyperband.core.gp.kernels import Array, Indices, Layout, Warping, matern, squared_distances
 from hyperband.core.gp.resources import Prior, ResourceModel, Tables
 
-Levels = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
+Levels = Indices  # positions in the ladder
 
 WARP = True
 JITTER = 1e-8  # added to variances, relative to 1: targets are standardized
@@ -26,10 +26,10 @@ class Kernel:
     warping: Warping
     tables: Tables
 
-    def cross(self, u: Array, k: Levels, v: Array, l: Levels) -> Array:  # noqa: E741
-        """Covariances between warped places u (n, d) at levels k and v (m, d) at l: (n, m)."""
+    def cross(self, u: Array, k: Levels, v: Array, j: Levels) -> Array:
+        """Covariances between warped places u (n, d) at levels k and v (m, d) at j: (n, m)."""
         value, _ = matern(squared_distances(u, v, self.weights))
-        return value * self.tables.b[np.ix_(k, l)] + self.tables.c[np.ix_(k, l)]
+        return value * self.tables.b[np.ix_(k, j)] + self.tables.c[np.ix_(k, j)]
 
     def variance(self, k: Levels) -> Array:
         """Variances at levels k, without noise: k's shape."""

@@ -124,11 +124,8 @@ class Posterior:
     def predict(self, x: Array, k: Levels) -> Prediction:
         """The values at places x (m, d) and levels k (m,)."""
         u = self.kernel.warping(x)
-        return self._predict(self.factor.solve(self.kernel.cross(*self._known, u, k)), k)
-
-    @property
-    def _known(self) -> tuple[Array, Levels]:
-        return self.factor.u, self.factor.k
+        cross = self.kernel.cross(self.factor.u, self.factor.k, u, k)
+        return self._predict(self.factor.solve(cross), k)
 
     def _predict(self, half: Array, k: Levels) -> Prediction:
         """The prediction from L⁻¹ of the covariances with all observations, (n, m)."""

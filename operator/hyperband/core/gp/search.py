@@ -12,7 +12,7 @@ from scipy.stats import qmc
 
 from hyperband.core.cube import Cells, Cube, OneHot
 from hyperband.core.gp.acquisition import expected_improvement, log_improvement
-from hyperband.core.gp.kernels import Array
+from hyperband.core.gp.kernels import Array, Indices
 from hyperband.core.gp.model import Levels
 from hyperband.core.gp.posterior import Posterior
 
@@ -174,5 +174,5 @@ def _levels(places: Array, level: int) -> Levels:
     return np.full(len(places), level, dtype=np.intp)
 
 
-def _largest(values: Array, count: int) -> Levels:
+def _largest(values: Array, count: int) -> Indices:
     return np.argsort(-values, kind="stable")[:count]

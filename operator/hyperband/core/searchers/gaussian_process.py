@@ -14,7 +14,7 @@ import numpy as np
 from hyperband.core import seeds
 from hyperband.core.cube import Cube
 from hyperband.core.gp.fitting import Data, fit, thinned
-from hyperband.core.gp.kernels import Array, Layout
+from hyperband.core.gp.kernels import Array, Indices, Layout
 from hyperband.core.gp.model import Levels, Model
 from hyperband.core.gp.posterior import Factor, Posterior
 from hyperband.core.gp.resources import MODELS
@@ -44,7 +44,7 @@ class _Grown:
 
     values: int  # that its parameters were fitted to
     theta: Array  # these parameters: a fit is made again when a trial has failed meanwhile
-    rows: Levels  # of the history that it knows, in its own order
+    rows: Indices  # of the history that it knows, in its own order
     upto: int  # the next row to append
     factor: Factor
 
