@@ -109,7 +109,7 @@ def test_a_fit_finds_the_parameter_that_matters() -> None:
     given = data(80)
     y = np.sin(6.0 * given.x[:, 0]) + 0.01 * random.standard_normal(80)
     process = model()
-    found = fit(process, Data(given.x, given.k, y), [process.start], 100)
+    found = fit(process, Data(given.x, given.k, y), process.start, 100)
     assert found[0] > found[1] + 2.0 and found[0] > found[3] + 2.0
     start = process.loss(process.start, given.x, given.k, y)[0]
     assert process.loss(found, given.x, given.k, y)[0] < start - 20.0
@@ -118,7 +118,7 @@ def test_a_fit_finds_the_parameter_that_matters() -> None:
 def test_a_fit_of_nothing_but_infinities_is_its_start() -> None:
     process, given = model(), data(5)
     broken = Data(given.x, given.k, np.full(5, np.inf))
-    np.testing.assert_array_equal(fit(process, broken, [process.start], 10), process.start)
+    np.testing.assert_array_equal(fit(process, broken, process.start, 10), process.start)
 
 
 def test_thinning_keeps_scarce_levels_and_the_best() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hyperband.core.cube import Cube
 from hyperband.core.gp.acquisition import expected_improvement
 from hyperband.core.gp.kernels import Array, Layout
-from hyperband.core.gp.model import Levels, Model
+from hyperband.core.gp.model import Levels, Model, all_at
 from hyperband.core.gp.posterior import Factor, Posterior
 from hyperband.core.gp.resources import ExponentialDecay
 from hyperband.core.gp.search import CANDIDATES, AcquisitionSearch
@@ -38,7 +38,7 @@ NESTED = Space(
 
 
 def levels(places: Array) -> Levels:
-    return np.full(len(places), LEVEL)
+    return all_at(LEVEL, places)
 
 
 def known_places(space: Space, count: int = 8) -> Array:
@@ -48,9 +48,7 @@ def known_places(space: Space, count: int = 8) -> Array:
 
 def posterior(space: Space, loss: Callable[[Array], Array], count: int = 30) -> Posterior:
     """What is known after some random configurations, with the priors' means as parameters."""
-    widths = [own.stop - own.start for own in space.blocks.values() if own.stop > own.start]
-    layout = Layout(np.repeat(np.arange(len(widths)), widths), space.numeric)
-    model = Model(layout, ExponentialDecay(np.array([1.0, 3.0, 9.0])))
+    model = Model(Layout.of(space), ExponentialDecay(np.array([1.0, 3.0, 9.0])))
     x = known_places(space, count)
     factor = Factor.empty(model.kernel(model.start), space.dimension).append(x, levels(x))
     return Posterior.of(factor, loss(x))

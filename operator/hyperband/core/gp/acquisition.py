@@ -16,9 +16,7 @@ _TINY = 1e-300
 
 def expected_improvement(prediction: Prediction, threshold: Array) -> Array:
     """EI (m,) of a prediction, with the fantasies' thresholds η (f,)."""
-    deviation = prediction.deviation[:, None]
-    z = (threshold[None, :] - prediction.mean) / deviation
-    return np.asarray((deviation * (z * ndtr(z) + _density(z))).mean(axis=1))
+    return _improvement(prediction, threshold)[0]
 
 
 def log_improvement(
@@ -26,14 +24,19 @@ def log_improvement(
 ) -> tuple[Array, Array]:
     """ln EI (m,) at places x (m, d) and levels k (m,), and its gradient (m, d)."""
     gradients = posterior.gradients(x, k)
-    prediction = gradients.prediction
-    z = (threshold[None, :] - prediction.mean) / prediction.deviation[:, None]
-    cdf, density = ndtr(z), _density(z)
-    value = (prediction.deviation[:, None] * (z * cdf + density)).mean(axis=1)
+    value, cdf, density = _improvement(gradients.prediction, threshold)
     value = np.maximum(value, _TINY)
     # dEI/dμ = -Φ(z), dEI/dσ = φ(z)
     by_mean = -cdf / (cdf.shape[1] * value[:, None])
     return np.log(value), gradients.pull(by_mean, density.mean(axis=1) / value)
+
+
+def _improvement(prediction: Prediction, threshold: Array) -> tuple[Array, Array, Array]:
+    """EI (m,), and the Φ(z) and φ(z) that it is made of, (m, f)."""
+    deviation = prediction.deviation[:, None]
+    z = (threshold[None, :] - prediction.mean) / deviation
+    cdf, density = ndtr(z), _density(z)
+    return (deviation * (z * cdf + density)).mean(axis=1), cdf, density
 
 
 def _density(z: Array) -> Array:

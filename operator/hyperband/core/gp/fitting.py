@@ -1,6 +1,5 @@
 """Fitting: the parameters of largest posterior density, by L-BFGS from warm starts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,27 +33,23 @@ class Data:
         )
 
 
-def fit(model: Model, data: Data, starts: Sequence[Array], iterations: int) -> Array:
-    """θ (P,) of the largest posterior density found from any of the starts.
+def fit(model: Model, data: Data, start: Array, iterations: int) -> Array:
+    """θ (P,) of the largest posterior density found from a start.
 
-    A start that leads nowhere (nothing but infinities) is as good as itself: whatever the data,
-    there is an answer.
+    A start that leads nowhere (nothing but infinities) is the answer itself: whatever the data,
+    there is one.
     """
-    best, least = starts[0], np.inf
     low, high = np.array(model.bounds).T
-    for start in starts:
-        result = minimize(
-            model.loss,
-            np.clip(start, low, high),
-            args=(data.x, data.k, data.y),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=model.bounds,
-            options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-6},
-        )
-        if np.isfinite(result.fun) and result.fun < least:
-            best, least = result.x, float(result.fun)
-    return best
+    result = minimize(
+        model.loss,
+        np.clip(start, low, high),
+        args=(data.x, data.k, data.y),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=model.bounds,
+        options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-6},
+    )
+    return result.x if np.isfinite(result.fun) else start
 
 
 def thinned(data: Data, most: int) -> Indices:

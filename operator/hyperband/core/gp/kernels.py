@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hyperband.core.space import Space
+
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
@@ -25,6 +27,13 @@ class Layout:
     groups: Indices  # (d,) the parameter of each axis, 0 … g-1
     numeric: npt.NDArray[np.bool_]  # (d,) axes that are warped
 
+    @classmethod
+    def of(cls, space: Space) -> "Layout":
+        """The layout of a space."""
+        widths = [own.stop - own.start for own in space.blocks.values() if own.stop > own.start]
+        groups = np.repeat(np.arange(len(widths)), np.array(widths, dtype=np.intp))
+        return cls(groups, space.numeric)
+
     @property
     def count(self) -> int:
         """g, the number of parameters that have axes."""
@@ -33,48 +42,40 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Warping:
-    """The warping of numeric axes, with its exponents (d,) a and b; 1 elsewhere."""
+    """The warping of numeric axes, with an exponent a and b for each of them."""
 
     a: Array
     b: Array
-    numeric: npt.NDArray[np.bool_]
+    numeric: npt.NDArray[np.bool_]  # (d,) the axes that are warped
 
     def __call__(self, x: Array) -> Array:
         """Warped places, (…, d)."""
         u = x.copy()
         inner = _inside(x[..., self.numeric])
-        u[..., self.numeric] = 1.0 - (1.0 - inner**self._a) ** self._b
+        u[..., self.numeric] = 1.0 - (1.0 - inner**self.a) ** self.b
         return u
 
     def derivative(self, x: Array) -> Array:
         """du/dx, (…, d)."""
         slope = np.ones_like(x)
         inner = _inside(x[..., self.numeric])
-        power = inner**self._a
+        power = inner**self.a
         slope[..., self.numeric] = (
             (1.0 - 2.0 * _EDGE)
-            * (self._a * self._b)
+            * (self.a * self.b)
             * (power / inner)
-            * (1.0 - power) ** (self._b - 1.0)
+            * (1.0 - power) ** (self.b - 1.0)
         )
         return slope
 
     def gradients(self, x: Array) -> tuple[Array, Array]:
         """du/d(ln a) and du/d(ln b), each (n, numeric axes)."""
         inner = _inside(x[..., self.numeric])
-        power = inner**self._a
+        power = inner**self.a
         rest = 1.0 - power
-        by_a = self._a * self._b * rest ** (self._b - 1.0) * power * np.log(inner)
-        by_b = -self._b * rest**self._b * np.log(rest)
+        by_a = self.a * self.b * rest ** (self.b - 1.0) * power * np.log(inner)
+        by_b = -self.b * rest**self.b * np.log(rest)
         return by_a, by_b
-
-    @property
-    def _a(self) -> Array:
-        return self.a[self.numeric]
-
-    @property
-    def _b(self) -> Array:
-        return self.b[self.numeric]
 
 
 def _inside(x: Array) -> Array:

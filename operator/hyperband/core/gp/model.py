@@ -14,8 +14,12 @@ from hyperband.core.gp.resources import Prior, ResourceModel, Tables
 
 Levels = Indices  # positions in the ladder
 
-WARP = True
 JITTER = 1e-8  # added to variances, relative to 1: targets are standardized
+
+
+def all_at(level: int, places: Array) -> Levels:
+    """The levels (m,) of places (m, d) that are all at one."""
+    return np.full(len(places), level, dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,7 @@ class Model:
     def __init__(self, layout: Layout, resource: ResourceModel) -> None:
         self.layout, self.resource = layout, resource
         self.groups = layout.count
-        self.warped = layout.numeric if WARP else np.zeros_like(layout.numeric)
-        self._numeric = int(self.warped.sum())
+        self._numeric = int(layout.numeric.sum())
         # One-hot blocks of two different values are √2 apart: the same prior fits all groups.
         scale = Prior(-0.1 - 0.5 * np.log(max(self.groups, 1) / 4.0), 1.2)
         warps = [Prior(0.0, 0.6)] * (2 * self._numeric)
@@ -62,12 +65,8 @@ class Model:
         return theta[self.groups + 2 * self._numeric :]
 
     def _warping(self, theta: Array) -> Warping:
-        a, b = np.ones(len(self.layout.groups)), np.ones(len(self.layout.groups))
-        a[self.warped] = np.exp(theta[self.groups : self.groups + self._numeric])
-        b[self.warped] = np.exp(
-            theta[self.groups + self._numeric : self.groups + 2 * self._numeric]
-        )
-        return Warping(a, b, self.warped)
+        a, b = np.exp(theta[self.groups : self.groups + 2 * self._numeric]).reshape(2, -1)
+        return Warping(a, b, self.layout.numeric)
 
     def loss(self, theta: Array, x: Array, k: Levels, y: Array) -> tuple[float, Array]:
         """The negative log posterior density of θ up to a constant, and its gradient (P,).
@@ -113,7 +112,7 @@ class Model:
         by_weight = np.bincount(self.layout.groups, by_axis, self.groups)
         by_u = 4.0 * kernel.weights * (u * rows[:, None] - product)
         du_a, du_b = warping.gradients(x)
-        by_warp = by_u[:, self.warped]
+        by_warp = by_u[:, self.layout.numeric]
         gradient = np.concatenate(
             [by_weight, (by_warp * du_a).sum(axis=0), (by_warp * du_b).sum(axis=0), by_resource]
         )

@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from hyperband.core.cube import Cells, Cube, OneHot
 from hyperband.core.gp.acquisition import expected_improvement, log_improvement
 from hyperband.core.gp.kernels import Array, Indices
-from hyperband.core.gp.model import Levels
+from hyperband.core.gp.model import all_at
 from hyperband.core.gp.posterior import Posterior
 
 CANDIDATES = 256  # spread over the whole cube
@@ -59,7 +59,7 @@ class AcquisitionSearch:
         """
 
         def improvement(places: Array) -> Array:
-            prediction = posterior.predict(places, _levels(places, level))
+            prediction = posterior.predict(places, all_at(level, places))
             return expected_improvement(prediction, threshold)
 
         places = np.concatenate([self._spread(random), self._around(best, random)])
@@ -104,7 +104,7 @@ class AcquisitionSearch:
         def objective(flat: Array) -> tuple[float, Array]:
             places = starts.copy()
             places[:, smooth] = flat.reshape(shape)
-            value, gradient = log_improvement(posterior, places, _levels(places, level), threshold)
+            value, gradient = log_improvement(posterior, places, all_at(level, places), threshold)
             return -float(value.sum()), -gradient[:, smooth].ravel()
 
         result = minimize(
@@ -168,10 +168,6 @@ class AcquisitionSearch:
         if len(places) > EXCHANGES:
             places = places[random.permutation(len(places))[:EXCHANGES]]
         return cube.snap(places)
-
-
-def _levels(places: Array, level: int) -> Levels:
-    return np.full(len(places), level, dtype=np.intp)
 
 
 def _largest(values: Array, count: int) -> Indices:

@@ -15,7 +15,7 @@ from hyperband.core import seeds
 from hyperband.core.cube import Cube
 from hyperband.core.gp.fitting import Data, fit, thinned
 from hyperband.core.gp.kernels import Array, Indices, Layout
-from hyperband.core.gp.model import Levels, Model
+from hyperband.core.gp.model import Levels, Model, all_at
 from hyperband.core.gp.posterior import Factor, Posterior
 from hyperband.core.gp.resources import MODELS
 from hyperband.core.gp.search import AcquisitionSearch
@@ -25,7 +25,7 @@ from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.base import Searcher
 from hyperband.core.searchers.history import Evaluation, History
 from hyperband.core.searchers.tried import Tried, draw_new
-from hyperband.core.space import Space, Value
+from hyperband.core.space import Value
 
 ENOUGH = 3  # values that a level needs to be where improvement is expected
 START = 6  # values before the first fit
@@ -58,7 +58,7 @@ class GaussianProcess(Searcher):
         super().__init__(study, ladder)
         self._history = History(study, ladder)
         resource = MODELS[study.options.resource_model](np.array(ladder.levels, dtype=float))
-        self._model = Model(_layout(study.space), resource)
+        self._model = Model(Layout.of(study.space), resource)
         self._search = AcquisitionSearch(Cube(study.space))
         self._places: dict[int, Array] = {}  # by trial
         self._kept: dict[int, Array] = {}  # θ by the values fitted to, of written suggestions
@@ -127,8 +127,7 @@ class GaussianProcess(Searcher):
 
     def _level(self) -> int | None:
         """The highest level with enough values."""
-        counts = self._history.counts()
-        return next((k for k in reversed(range(len(counts))) if counts[k] >= ENOUGH), None)
+        return self._history.highest_level(ENOUGH)
 
     # -- proposals -----------------------------------------------------------------------------
 
@@ -199,7 +198,7 @@ class GaussianProcess(Searcher):
         promising = np.concatenate([order[: 4 * BEST], order[data.k[order] == level][:BEST]])
         places = np.concatenate([data.x[promising], self._at(pending)[0]])
         places = np.unique(places, axis=0)
-        mean = posterior.predict(places, np.full(len(places), level, dtype=np.intp)).mean
+        mean = posterior.predict(places, all_at(level, places)).mean
         best = np.argsort(mean.mean(axis=1), kind="stable")[:BEST]
         return places[best], mean.min(axis=0)
 
@@ -226,24 +225,16 @@ def fitted_to(recorded: int) -> int:
 def make_fit(model: Model, data: Data, failures: Data, count: int, start: Array | None) -> Fit:
     """Fits the model, from the last fit's parameters if there are any."""
     chosen = data.rows(thinned(data, MOST_FITTED)).with_more(failures)
-    starts = [model.start] if start is None else [start]
-    theta = fit(model, chosen, starts, iterations=50 if start is None else 15)
+    if start is None:
+        theta = fit(model, chosen, model.start, iterations=50)
+    else:
+        theta = fit(model, chosen, start, iterations=15)
     return Fit(count, tuple(theta.tolist()))
 
 
 def _moments(posterior: Posterior, place: Array, level: int) -> tuple[float, float]:
     """Mean and deviation of the prediction at a place, over the fantasies."""
-    prediction = posterior.predict(place[None, :], np.array([level], dtype=np.intp))
+    prediction = posterior.predict(place[None, :], all_at(level, place[None, :]))
     return float(prediction.mean.mean()), float(
         np.hypot(prediction.deviation[0], prediction.mean.std())
     )
-
-
-def _layout(space: Space) -> Layout:
-    groups, group = np.zeros(space.dimension, dtype=np.intp), 0
-    for parameter in space.parameters:
-        own = space.blocks[parameter.name]
-        if own.stop > own.start:
-            groups[own] = group
-            group += 1
-    return Layout(groups, space.numeric)

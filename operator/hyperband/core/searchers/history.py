@@ -39,6 +39,9 @@ class History:
     def __init__(self, study: Study, ladder: Ladder) -> None:
         self._objective, self._ladder = study.objective, ladder
         self.observations: list[Observation] = list(_earlier(study, ladder))
+        self._counts = [0] * len(ladder)
+        for observation in self.observations:
+            self._counts[observation.level] += 1
         self._pending: dict[int, Evaluation] = {}
         self._failed: dict[int, Evaluation] = {}
 
@@ -50,6 +53,7 @@ class History:
                 self.observations,
                 Observation(value.sequence, new.index, value.level, loss, new.parameters),
             )
+            self._counts[value.level] += 1
         self._pending.pop(new.index, None)
         if new.state.active:
             self._pending[new.index] = self._next(new)
@@ -68,10 +72,12 @@ class History:
 
     def counts(self) -> list[int]:
         """How many values each level has, (K,)."""
-        counts = [0] * len(self._ladder)
-        for observation in self.observations:
-            counts[observation.level] += 1
-        return counts
+        return self._counts.copy()
+
+    def highest_level(self, enough: int) -> int | None:
+        """The highest level with at least so many values, if there is one."""
+        levels = reversed(range(len(self._counts)))
+        return next((k for k in levels if self._counts[k] >= enough), None)
 
     def _next(self, trial: Trial) -> Evaluation:
         first = self._ladder.first(trial.bracket)

@@ -100,9 +100,7 @@ class KernelDensity(Searcher):
 
     def _level(self) -> int | None:
         """The highest level with at least two values more than N_min = P + 1, if there is one."""
-        enough = self._coding.size + 3
-        levels = reversed(range(len(self._ranked)))
-        return next((k for k in levels if len(self._ranked[k]) >= enough), None)
+        return self._history.highest_level(self._coding.size + 3)
 
     def _split(self, level: int) -> tuple[list[int], list[int], list[int]]:
         """Trials at a level: the good, the bad (from the best to the worst), the failed.
