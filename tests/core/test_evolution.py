@@ -14,7 +14,7 @@ from hyperband.core.space import Float, Space, Value
 from tests.core.engines import study
 from tests.core.search_quality import FULL_RUNS, RUNGS, distances
 from tests.core.spaces import FEW, ONLY_CONSTANTS, SPACES
-from tests.core.trials import random_trials, trial
+from tests.core.trials import distinct, lived_and_shuffled, random_trials, trial
 
 LINE = Space((Float("x", 0, 1),))
 OPTIONS = SearcherOptions(population=6, tournament=6)
@@ -121,13 +121,7 @@ def test_it_suggests_the_same_from_records_in_any_order(name: str) -> None:
     space = SPACES[name]
     given = replace(STUDY, space=space, options=SearcherOptions(population=30, tournament=4))
     trials = random_trials(given, 90)
-    lived, shuffled = Evolution(given, LADDER), Evolution(given, LADDER)
-    for new in trials:
-        young = replace(new, state=TrialState.PENDING, rungs=())
-        lived.record(None, young)
-        lived.record(young, new)
-    for position in np.random.default_rng(0).permutation(len(trials)).tolist():
-        shuffled.record(None, trials[position])
+    lived, shuffled = lived_and_shuffled(Evolution, given, trials)
     suggestions = [lived.suggest(90 + k) for k in range(20)]
     assert suggestions == [shuffled.suggest(90 + k) for k in range(20)]
     for suggestion in suggestions:
@@ -138,15 +132,7 @@ def test_it_suggests_the_same_from_records_in_any_order(name: str) -> None:
 
 def test_nothing_is_tried_twice_before_all_has_been_tried() -> None:
     searcher = Evolution(replace(STUDY, space=FEW), LADDER)
-    seen: set[str] = set()
-    for index in range(16):
-        suggestion = searcher.suggest(index)
-        seen.add(str(suggestion.parameters))
-        assert len(seen) == min(index + 1, 12)
-        point = suggestion.parameters
-        searcher.record(
-            None, trial(index, TrialState.PAUSED, (0, index % 3, index), parameters=point)
-        )
+    assert distinct(searcher, 16) == [min(count, 12) for count in range(1, 17)]
 
 
 def test_a_space_of_constants_has_one_configuration() -> None:

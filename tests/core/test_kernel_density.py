@@ -15,7 +15,7 @@ from hyperband.core.space import Float, Space, Value
 from tests.core.engines import study
 from tests.core.search_quality import FULL_RUNS, RUNGS, distances
 from tests.core.spaces import FEW, ONLY_CONSTANTS, SPACES
-from tests.core.trials import random_trials, trial
+from tests.core.trials import distinct, lived_and_shuffled, random_trials, trial
 
 PLANE = Space((Float("x", 0, 1), Float("y", 0, 1)))
 NEVER_RANDOM = SearcherOptions(random_fraction=0.0)
@@ -138,13 +138,7 @@ def test_it_suggests_the_same_from_records_in_any_order(name: str) -> None:
     space = SPACES[name]
     given = replace(STUDY, space=space, options=SearcherOptions(random_fraction=0.1))
     trials = random_trials(given, 90)
-    lived, shuffled = KernelDensity(given, LADDER), KernelDensity(given, LADDER)
-    for new in trials:
-        young = replace(new, state=TrialState.PENDING, rungs=())
-        lived.record(None, young)
-        lived.record(young, new)
-    for position in np.random.default_rng(0).permutation(len(trials)).tolist():
-        shuffled.record(None, trials[position])
+    lived, shuffled = lived_and_shuffled(KernelDensity, given, trials)
     suggestions = [lived.suggest(90 + k) for k in range(8)]
     assert suggestions == [shuffled.suggest(90 + k) for k in range(8)]
     for suggestion in suggestions:
@@ -156,15 +150,7 @@ def test_it_suggests_the_same_from_records_in_any_order(name: str) -> None:
 
 def test_nothing_is_tried_twice_before_all_has_been_tried() -> None:
     searcher = KernelDensity(replace(STUDY, space=FEW, options=SearcherOptions()), LADDER)
-    seen: set[str] = set()
-    for index in range(16):
-        suggestion = searcher.suggest(index)
-        seen.add(str(suggestion.parameters))
-        assert len(seen) == min(index + 1, 12)
-        new = trial(
-            index, TrialState.PAUSED, (0, index % 3, index), parameters=suggestion.parameters
-        )
-        searcher.record(None, new)
+    assert distinct(searcher, 16) == [min(count, 12) for count in range(1, 17)]
 
 
 def test_a_space_of_constants_has_one_configuration() -> None:
