@@ -19,12 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from benchmarks.search_quality import benchmark, peer
+from benchmarks.search_quality import benchmark
 from benchmarks.search_quality.drivers import run_all
 from benchmarks.search_quality.methods import METHODS, SLOW, Method, Ours, method
 from benchmarks.search_quality.report import write_report
 from benchmarks.search_quality.runs import Run
 from benchmarks.surrogate import MissingDataError
+from hack.cluster.paths import CACHE
 
 QUICK_TASKS = ("lcbench/189908", "lcbench/168910", "lcbench/7593", "lcbench/126025")
 QUICK_SEEDS = 2
@@ -56,7 +57,7 @@ def main(
     Runs that are there are not made again: interrupt it and go on whenever you like.
     """
     console = Console(stderr=True)
-    folder = results or peer.cache_folder() / "search-quality"
+    folder = results or CACHE / "search-quality"
     try:
         chosen = list(_methods(method_names, console))
         names = tasks.split(",") if tasks else list(QUICK_TASKS if quick else _lcbench())

@@ -1,9 +1,10 @@
 """Syne Tune's environment: its own, as it needs older numpy and scipy than we do."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
+
+from hack.cluster.paths import CACHE
 
 VERSION = "0.14.2"  # the last with the paper's methods
 REQUIREMENTS = (
@@ -16,12 +17,6 @@ REQUIREMENTS = (
 )
 
 
-def cache_folder() -> Path:
-    """Where what can be made again lies: HYPERBAND_CACHE, or under the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("HYPERBAND_CACHE") or Path(home) / "hyperband-operator")
-
-
 def interpreter() -> Path:
     """The peer's Python; its environment is made when it is missing, in a minute or two.
 
@@ -30,7 +25,7 @@ def interpreter() -> Path:
     Raises:
         subprocess.CalledProcessError: pip has failed, and said why.
     """
-    folder = cache_folder() / "peer" / f"syne-tune-{VERSION}"
+    folder = CACHE / "peer" / f"syne-tune-{VERSION}"
     python, complete = folder / "bin" / "python", folder / "complete"
     if not complete.exists() or complete.read_text() != "\n".join(REQUIREMENTS):
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)

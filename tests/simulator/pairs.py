@@ -12,7 +12,6 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,17 +19,18 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from hack.cluster.paths import CACHE, REPOSITORY
 from hyperband.core.searchers import SEARCHERS
 from tests.simulator.random_studies import MODES, random_case
 from tests.simulator.test_invariants import check
 
-ROOT = Path(__file__).parents[2]
-CACHE = Path(os.environ.get("HYPERBAND_CACHE") or Path.home() / ".cache/hyperband-operator")
-
 
 def sources() -> str:
     """A hash of what decides and what checks."""
-    files = [*(ROOT / "operator/hyperband").rglob("*.py"), *(ROOT / "tests/simulator").glob("*.py")]
+    files = [
+        *(REPOSITORY / "operator/hyperband").rglob("*.py"),
+        *(REPOSITORY / "tests/simulator").glob("*.py"),
+    ]
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(files):
         digest.update(file.read_bytes())
