@@ -57,23 +57,30 @@ def kubeconfig(_: argparse.Namespace) -> int:
 
 
 def status(_: argparse.Namespace) -> int:
-    """Say in a few lines what is there."""
+    """Say in a few lines what is there, and why it does not answer."""
+    print("\n".join(state()))
+    return 0
+
+
+def state() -> list[str]:
+    """What is there, a line each; where the API server does not answer, with its last words."""
     engine = engines.running()
     if engine is None:
-        print("engine:  none\ncluster: none")
-        return 0
+        return ["engine:  none", "cluster: none"]
     whose = f"our own ({engines.SOCKET})" if engine.private else "the one on this host"
-    print(f"engine:  {whose}")
+    lines = [f"engine:  {whose}"]
     found = kindcluster.nodes(engine)
     if not found:
-        print("cluster: none")
-        return 0
-    answers = "answers" if kindcluster.api_answers() else "does not answer"
-    print(f"cluster: {paths.CLUSTER_NAME}, its API server {answers}")
-    for node in found:
-        print(f"  {node.name}: {node.state}")
-    print(f"kubeconfig: {paths.KUBECONFIG}\ncheckpoints: {paths.CHECKPOINTS}")
-    return 0
+        return [*lines, "cluster: none"]
+    answers = kindcluster.api_answers()
+    lines.append(
+        f"cluster: {paths.CLUSTER_NAME}, its API server "
+        + ("answers" if answers else "does not answer")
+    )
+    lines += [f"  {node.name}: {node.state}" for node in found]
+    if not answers:
+        lines += kindcluster.last_words(engine)
+    return [*lines, f"kubeconfig: {paths.KUBECONFIG}", f"checkpoints: {paths.CHECKPOINTS}"]
 
 
 def load(arguments: argparse.Namespace) -> int:

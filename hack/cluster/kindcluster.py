@@ -200,6 +200,25 @@ def api_answers() -> bool:
     return True
 
 
+def last_words(engine: Engine) -> list[str]:
+    """What a control plane whose API server does not answer says of it, in its nodes' words."""
+    control_plane = f"{paths.CLUSTER_NAME}-control-plane"
+    questions = (
+        "crictl ps --all",
+        'tail --lines=12 "$(ls -t /var/log/pods/kube-system_kube-apiserver-*/*/*.log | head -1)"',
+        "journalctl --unit=kubelet --lines=12 --no-pager",
+    )
+    lines: list[str] = []
+    for question in questions:
+        lines.append(f"{control_plane}$ {question}")
+        try:
+            said = engine.docker("exec", control_plane, "sh", "-c", question, timeout=20)
+        except CommandFailed as failure:
+            said = str(failure)
+        lines += [f"  {line}" for line in said.splitlines()]
+    return lines
+
+
 def _reusable(engine: Engine, wanted: str) -> bool:
     found = nodes(engine)
     if not found:

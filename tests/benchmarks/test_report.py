@@ -1,4 +1,4 @@
-"""The report of runs made by hand, pictures included where matplotlib is there."""
+"""The report of runs made by hand, pictures included."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ def content(run: Run) -> dict[str, Any]:
 
 
 def test_a_report_shows_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
     for module in (runs, report):
         monkeypatch.setattr(module, "problem", fakes.problem)
     for run in RUNS[:-1]:  # the slow method lacks one

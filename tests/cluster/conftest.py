@@ -1,6 +1,7 @@
 """Fixtures of the tests that need a cluster: they fail, never skip, where there is none."""
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,15 @@ import yaml
 from kubernetes import client, config
 
 from hack.cluster import kindcluster
+from hack.cluster.__main__ import state
 
 connect: Any = config.new_client_from_config  # the package types it only in part
 
 MEND = "run `make test-cluster`, or set KUBECONFIG to a cluster with crds/ and manifests/install"
 REPORTER = Path(__file__).resolve().parents[2] / "manifests/namespace/reporter.yaml"
 TIMEOUT_SECONDS = 10
+# An API server that its kubelet has just started anew is back within this time.
+PATIENCE_SECONDS = 180
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,14 +39,24 @@ def kubeconfig() -> Path:
     path = Path(chosen)
     if not path.is_file():
         pytest.fail(f"there is no kubeconfig at {path}: {MEND}", pytrace=False)
-    try:
-        with connect(str(path)) as connection:
-            found = client.ApisApi(connection).get_api_versions(_request_timeout=TIMEOUT_SECONDS)
-    except Exception as error:  # whatever keeps it from answering
-        pytest.fail(f"no cluster answers at {path} ({error}): {MEND}", pytrace=False)
+    found = served_groups(path)
     if not any(group.name == "hyperband.dev" for group in found.groups):
         pytest.fail(f"the cluster at {path} has no HyperbandStudy: {MEND}", pytrace=False)
     return path
+
+
+def served_groups(path: Path) -> Any:
+    """The API's groups, from a cluster that may need a while to answer."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with connect(str(path)) as connection:
+                return client.ApisApi(connection).get_api_versions(_request_timeout=TIMEOUT_SECONDS)
+        except Exception as error:  # whatever keeps it from answering
+            if time.monotonic() > deadline:
+                said = [f"no cluster answers at {path} ({error}): {MEND}", *state()]
+                pytest.fail("\n".join(said), pytrace=False)
+            time.sleep(1)
 
 
 @pytest.fixture(scope="session")
