@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -123,14 +123,7 @@ def run_all(
             for family, python in pythons.items()
         }
         try:
-            while True:
-                run = todo.get_nowait()
-                driver = drivers[run.family]
-                done.put((run, driver.run(run.job(folder, cap))))
-                if afresh:
-                    driver.close()
-        except Empty:
-            pass
+            _work(todo, done, drivers, folder, cap, afresh)
         finally:
             for driver in drivers.values():
                 driver.close()
@@ -146,3 +139,21 @@ def run_all(
             left -= 1
         else:
             yield ended
+
+
+def _work(
+    todo: "SimpleQueue[AnyWork]",
+    done: "SimpleQueue[tuple[AnyWork, str | None] | None]",
+    drivers: Mapping[str, Driver],
+    folder: Path,
+    cap: float,
+    afresh: bool,
+) -> None:
+    """Makes runs until there are no more."""
+    with suppress(Empty):
+        while True:
+            run = todo.get_nowait()
+            driver = drivers[run.family]
+            done.put((run, driver.run(run.job(folder, cap))))
+            if afresh:
+                driver.close()
