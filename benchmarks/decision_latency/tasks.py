@@ -1,4 +1,4 @@
-"""What is searched while suggestions are timed: the spaces of the studies in `benchmarks/studies`."""
+"""What is searched while suggestions are timed: the spaces of the studies beside this package."""
 
 from collections.abc import Mapping
 from functools import cache
