@@ -29,7 +29,11 @@ class Kernel:
     def cross(self, u: Array, k: Levels, v: Array, l: Levels) -> Array:  # noqa: E741
         """Covariances between warped places u (n, d) at levels k and v (m, d) at l: (n, m)."""
         value, _ = matern(squared_distances(u, v, self.weights))
-        return value * self.tables.b[np.ix_(k, l)] + self.tables.c[np.ix_(k, l)]
+        if len(l) and (l == l[0]).all():  # as candidates are: one column stands for all
+            l = l[:1]  # noqa: E741
+        value *= self.tables.b[np.ix_(k, l)]
+        value += self.tables.c[np.ix_(k, l)]
+        return value
 
     def variance(self, k: Levels) -> Array:
         """Variances at levels k, without noise: k's shape."""
