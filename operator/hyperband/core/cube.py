@@ -56,7 +56,8 @@ class OneHot:
         return self.places[np.searchsorted(self.inner, uniforms, side="right")]
 
     def snap(self, block: Array) -> Array:
-        return self.places[np.argmax(np.where(self.likely, block, -1.0), axis=1)]
+        nearest: Array = self.places[np.argmax(np.where(self.likely, block, -1.0), axis=1)]
+        return nearest
 
 
 @dataclass(frozen=True, slots=True)
