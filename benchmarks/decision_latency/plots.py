@@ -26,7 +26,7 @@ def draw(results: Mapping[Measurement, Summary], path: Path) -> Path:
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "hyperband"  # the same results draw the same file
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.subplots()
     for number, name in enumerate(methods(results)):
         own = sorted((m.observations, s) for m, s in results.items() if m.method == name)
@@ -43,6 +43,6 @@ def draw(results: Mapping[Measurement, Summary], path: Path) -> Path:
     axes.set_xlabel("observations at rungs")
     axes.set_ylabel("CPU time of a suggestion, ms: mean, p50 to p99")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", ncols=2)
+    figure.legend(loc="outside lower center", fontsize="small", ncols=4)
     figure.savefig(path, metadata={"Date": None})
     return path

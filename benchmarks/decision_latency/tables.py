@@ -26,7 +26,7 @@ def means(results: Results) -> str:
     rows = []
     for name in methods(results):
         known = [cells.get((name, size)) for size in columns]
-        rows.append([name, *(f"{each.mean:.3g}" if each else "" for each in known)])
+        rows.append([name, *(_ms(each.mean) if each else "" for each in known)])
     return markdown(["method", *(f"{size:,}" for size in columns)], rows)
 
 
@@ -42,7 +42,7 @@ def details(results: Results) -> str:
                 each.method,
                 f"{each.observations:,}",
                 f"{s.count:,}",
-                *(f"{ms:.3g}" if ms < 1000 else f"{ms:,.0f}" for ms in times),
+                *map(_ms, times),
                 f"{s.memory:.0f}",
                 f"{s.own:.0f}",
             ]
@@ -100,3 +100,8 @@ def shares(parts: Mapping[str, Mapping[str, Any]]) -> str:
         each = [part["shares"].get(kind, 0.0) for part in parts.values()]
         rows.append([kind, *(f"{ms / total:.1%}" for ms in (*each, kinds[kind]))])
     return markdown(["kind of work", *parts, "both"], rows)
+
+
+def _ms(milliseconds: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{milliseconds:.3g}" if milliseconds < 999.5 else f"{milliseconds:,.0f}"
