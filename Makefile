@@ -23,7 +23,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch load demo test test-unit test-cluster test-methods verify generate bench bench-search \
-  down clean
+  bench-latency down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -93,6 +93,9 @@ bench: env ## Measure decisions and the operator's answers (see benchmarks/READM
 
 bench-search: env $(VENV)/benchmarks ## Compare methods of search with Syne Tune's: QUICK=1, or all
 	@$(PY) -m benchmarks.search_quality $(if $(QUICK),--quick) $(ARGS)
+
+bench-latency: env $(VENV)/benchmarks ## Time suggestions, ours and Syne Tune's, as studies grow: QUICK=1, or all
+	@$(PY) -m benchmarks.decision_latency $(if $(QUICK),--quick) $(ARGS)
 
 $(VENV)/benchmarks: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py benchmarks | $(PY) -m pip install --quiet \

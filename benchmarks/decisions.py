@@ -1,19 +1,21 @@
-"""What one decision of the engine costs as a study grows.
+"""What one decision of the engine costs as a study grows, under each scheduler.
 
-For each size: an engine with that many decided trials; then, over and over, a free slot is filled
-and the new value judged. Growth matters more than the figures: a rung keeps its values in order, so
-a decision is a binary search.
+For each size: an engine with that many trials; then, over and over, free slots are filled and a
+new value is judged. Growth matters more than the figures: a rung keeps its values in order, so a
+decision is a binary search. Searchers are measured in `decision_latency`.
 """
 
-import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.player import Player, timed
 from hyperband.core.engine import Engine
-from hyperband.core.records import Objective, Report, Resource, Study, Trial, TrialState
+from hyperband.core.records import Objective, Resource, Study, Trial, TrialState
+from hyperband.core.schedulers import SCHEDULERS
 from hyperband.core.seeds import generator
 from hyperband.core.space import Float, Space
 
@@ -35,41 +37,27 @@ def study(mode: str) -> Study:
     )
 
 
-def play(engine: Engine, loss: np.random.Generator) -> list[float]:
-    """Launches a trial and observes its next value; the seconds of each of the decisions."""
-    seconds = []
-    while True:
-        start = time.perf_counter()
-        decision = engine.launch()
-        if decision is not None:
-            engine.put(decision.trial)
-        seconds.append(time.perf_counter() - start)
-        if decision is None:
-            break
-    trial = min(engine.active, key=lambda t: t.index)
-    level = engine.ladder.first(trial.bracket) if trial.level is None else trial.level + 1
-    report = Report(engine.ladder[level], float(loss.random()))
-    start = time.perf_counter()
-    answer = engine.observe(trial.index, [report])
-    if answer is not None:
-        engine.put(answer.trial)
-    seconds.append(time.perf_counter() - start)
-    return seconds
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """CPU seconds."""
+
+    median: float  # of a decision, until the engine knows of it
+    high: float  # the 99th percentile
+    rebuild: float  # of the engine, from its records
 
 
-def measure(mode: str, size: int) -> tuple[float, float, float]:
-    """Median and 99th percentile of a decision, and the rebuild of the engine, in seconds."""
-    engine, loss = Engine(study(mode)), generator(0, size, "bench")
-    while len(engine.trials) < size:
-        play(engine, loss)
-    samples: list[float] = []
-    while len(samples) < DECISIONS:
-        samples += play(engine, loss)
-    records = [_settled(trial) for trial in engine.trials.values()]
-    start = time.perf_counter()
-    Engine(engine.study, records)
-    rebuild = time.perf_counter() - start
-    return float(np.median(samples)), float(np.quantile(samples, 0.99)), rebuild
+def measure(mode: str, size: int, decisions: int) -> Figures:
+    """What `decisions` decisions cost in an engine with at least so many trials."""
+    loss = generator(0, size, "bench")
+    player = Player(Engine(study(mode)), lambda trial, resource: float(loss.random()), 0)
+    while len(player.engine.trials) < size:
+        for _ in player.play():
+            pass
+    played = chain.from_iterable(player.play() for _ in repeat(None))
+    samples = [each.cost.cpu for each, _ in zip(played, range(decisions), strict=False)]
+    records = [_settled(trial) for trial in player.engine.trials.values()]
+    _, rebuild = timed(lambda: Engine(player.engine.study, records))
+    return Figures(float(np.median(samples)), float(np.quantile(samples, 0.99)), rebuild.cpu)
 
 
 def _settled(trial: Trial) -> Trial:
@@ -78,12 +66,12 @@ def _settled(trial: Trial) -> Trial:
 
 def run(console: Console) -> None:
     """Prints the table."""
-    table = Table(title="Decisions of the engine", title_justify="left")
+    table = Table(title="Decisions of the engine, CPU time", title_justify="left")
     for column in ("mode", "trials", "median, µs", "p99, µs", "rebuild, s"):
         table.add_column(column, justify="right")
-    for mode in ("Promotion", "Stopping"):
+    for mode in SCHEDULERS:
         for size in SIZES:
-            median, high, rebuild = measure(mode, size)
-            row = (f"{median * 1e6:.1f}", f"{high * 1e6:.1f}", f"{rebuild:.3f}")
-            table.add_row(mode, str(size), *row)
+            figures = measure(mode, size, DECISIONS)
+            row = (f"{figures.median * 1e6:.1f}", f"{figures.high * 1e6:.1f}")
+            table.add_row(mode, str(size), *row, f"{figures.rebuild:.3f}")
     console.print(table)

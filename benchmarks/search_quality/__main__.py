@@ -10,18 +10,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from benchmarks.search_quality import benchmark
-from benchmarks.search_quality.drivers import run_all
 from benchmarks.search_quality.methods import METHODS, SLOW, Method, Ours, method
+from benchmarks.search_quality.progress import make
 from benchmarks.search_quality.report import write_report
 from benchmarks.search_quality.runs import Run
 from benchmarks.surrogate import MissingDataError
@@ -109,22 +101,7 @@ def _range(text: str) -> range:
 def _make(wanted: list[Run], folder: Path, jobs: int, console: Console) -> None:
     missing = [run for run in wanted if run.load(folder) is None]
     console.print(f"{len(wanted)} runs, {len(wanted) - len(missing)} of them are there: {folder}")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("runs", total=len(missing))
-        for run, error in run_all(missing, folder, jobs, CAP):
-            name = f"{run.method.name} {run.task} w{run.workers} s{run.seed}"
-            progress.update(bar, advance=1, description=name)
-            if error:
-                progress.console.print(f"failed: {name}\n{error}", highlight=False)
-            elif not console.is_terminal:
-                console.print(name, highlight=False)
+    make(missing, folder, jobs, CAP, console)
 
 
 if __name__ == "__main__":

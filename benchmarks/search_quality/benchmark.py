@@ -21,12 +21,8 @@ CLIMBS = 5  # from the best of them, one choice at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A task: what is searched, and by what results are judged.
-
-    `best` and `median` are of values at r_max: the best that an extensive search has found, and
-    the median of random configurations.
-    """
+class Task:
+    """What is searched, and how training goes there."""
 
     name: str
     parameters: Parameters  # as in spec.parameters
@@ -34,6 +30,16 @@ class Problem:
     objective: Objective
     resource: Resource
     benchmark: Benchmark
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Task):
+    """A task, and by what results are judged.
+
+    `best` and `median` are of values at r_max: the best that an extensive search has found, and
+    the median of random configurations.
+    """
+
     full_run: float  # mean seconds of a random configuration up to r_max
     best: float
     median: float

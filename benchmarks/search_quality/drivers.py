@@ -4,30 +4,51 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, Literal, Protocol, TypeVar
 
 from benchmarks.search_quality import peer
-from benchmarks.search_quality.runs import Run
 
 ROOT = Path(__file__).parents[2]
-DRIVERS = {"ours": "own_driver", "peer": "peer_driver"}
+DRIVERS = {"ours": "own_driver", "peer": "peer_driver"}  # modules, by family
+
+
+class Work(Protocol):
+    """What a driver makes, into a file of its own."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+
+    @property
+    def family(self) -> Literal["ours", "peer"]:
+        """Whose environment it is made in."""
+
+    def path(self, folder: Path) -> Path:
+        """Where its file goes, in a folder of results."""
+
+    def job(self, folder: Path, cap: float) -> dict[str, Any]:
+        """What a driver is told; `cap` bounds the seconds that it takes."""
+
+
+AnyWork = TypeVar("AnyWork", bound=Work)
 
 
 class Driver:
-    """One process of one family, with one thread for linear algebra; started with its first job.
+    """One process, with one thread for linear algebra; started with its first job.
 
     Args:
+        module: what it runs.
         python: the interpreter to run it with.
         log: what it prints to standard error is added there.
     """
 
-    def __init__(self, family: str, python: Path, log: Path) -> None:
-        self._command = [str(python), "-m", f"benchmarks.search_quality.{DRIVERS[family]}"]
+    def __init__(self, module: str, python: Path, log: Path) -> None:
+        self._command = [str(python), "-m", module]
         self._log = log
         self._process: subprocess.Popen[str] | None = None
 
@@ -50,6 +71,7 @@ class Driver:
         if self._process and self._process.stdin:
             self._process.stdin.close()
             self._process.wait()
+            self._process = None
 
     def _start(self) -> subprocess.Popen[str]:
         environment = {
@@ -70,33 +92,38 @@ class Driver:
 
 
 def run_all(
-    runs: Sequence[Run], folder: Path, processes: int, cap: float
-) -> Iterator[tuple[Run, str | None]]:
+    runs: Sequence[AnyWork],
+    folder: Path,
+    processes: int,
+    cap: float,
+    package: str = "benchmarks.search_quality",
+    afresh: bool = False,
+) -> Iterator[tuple[AnyWork, str | None]]:
     """Makes runs in their order, so many at a time; yields each as it ends, and its error.
+
+    Args:
+        package: which has the modules of the drivers.
+        afresh: whether each run has a process of its own.
 
     Raises:
         subprocess.CalledProcessError: the peer's environment could not be made.
     """
     pythons = {"ours": Path(sys.executable)}
-    if any(run.method.family == "peer" for run in runs):
+    if any(run.family == "peer" for run in runs):
         pythons["peer"] = peer.interpreter()
-    todo: SimpleQueue[Run] = SimpleQueue()
-    done: SimpleQueue[tuple[Run, str | None] | None] = SimpleQueue()
+    todo: SimpleQueue[AnyWork] = SimpleQueue()
+    done: SimpleQueue[tuple[AnyWork, str | None] | None] = SimpleQueue()
     for run in runs:
         run.path(folder).parent.mkdir(parents=True, exist_ok=True)
         todo.put(run)
 
     def work() -> None:
         drivers = {
-            family: Driver(family, python, folder / f"{family}.log")
+            family: Driver(f"{package}.{DRIVERS[family]}", python, folder / f"{family}.log")
             for family, python in pythons.items()
         }
         try:
-            while True:
-                run = todo.get_nowait()
-                done.put((run, drivers[run.method.family].run(run.job(folder, cap))))
-        except Empty:
-            pass
+            _work(todo, done, drivers, folder, cap, afresh)
         finally:
             for driver in drivers.values():
                 driver.close()
@@ -112,3 +139,21 @@ def run_all(
             left -= 1
         else:
             yield ended
+
+
+def _work(
+    todo: "SimpleQueue[AnyWork]",
+    done: "SimpleQueue[tuple[AnyWork, str | None] | None]",
+    drivers: Mapping[str, Driver],
+    folder: Path,
+    cap: float,
+    afresh: bool,
+) -> None:
+    """Makes runs until there are no more."""
+    with suppress(Empty):
+        while True:
+            run = todo.get_nowait()
+            driver = drivers[run.family]
+            done.put((run, driver.run(run.job(folder, cap))))
+            if afresh:
+                driver.close()

@@ -76,12 +76,19 @@ METHODS: tuple[Method, ...] = (
     _peer("bo"),
     _peer("mobster-stopping-fast"),  # its warm start, one start
     _peer("mobster-stopping"),
+    _peer("mobster-promotion-fast"),
     _peer("mobster-promotion"),
 )
 
 # Minutes a run, so that nobody starts them unawares.
 SLOW = frozenset(
-    {"peer-bo", "peer-mobster-stopping-fast", "peer-mobster-stopping", "peer-mobster-promotion"}
+    {
+        "peer-bo",
+        "peer-mobster-stopping-fast",
+        "peer-mobster-stopping",
+        "peer-mobster-promotion-fast",
+        "peer-mobster-promotion",
+    }
 )
 
 

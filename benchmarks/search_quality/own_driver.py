@@ -1,15 +1,12 @@
 """Runs our methods: the counterpart of `peer_driver`, with the same lines in and out."""
 
-import json
 import sys
-import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from benchmarks.search_quality.benchmark import problem
 from benchmarks.search_quality.methods import ETA, Ours, method
-from benchmarks.search_quality.runs import write
+from benchmarks.search_quality.runs import serve
 from hyperband.backends.simulator.record import run_record
 from hyperband.backends.simulator.simulation import Simulation
 from hyperband.core.records import Study
@@ -45,17 +42,5 @@ def run(job: Mapping[str, Any]) -> dict[str, Any]:
     return {"run": run_record(simulated, result), "cut": False}
 
 
-def main() -> None:
-    """Answers jobs until there are no more."""
-    for line in sys.stdin:
-        job = json.loads(line)
-        try:
-            write(Path(job["out"]), {**job["header"], **run(job)})
-        except Exception:
-            print(json.dumps({"error": traceback.format_exc()}), flush=True)
-        else:
-            print(json.dumps({"written": job["out"]}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(run, sys.stdin, sys.stdout)

@@ -5,13 +5,11 @@ of the file that was written, or what went wrong. Time passes by the benchmark's
 all delays are 0, decisions take none, and the clock jumps from event to event.
 """
 
-import json
 import logging
 import os
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -41,8 +39,8 @@ from syne_tune.optimizer import legacy_baselines as baselines  # noqa: E402
 from syne_tune.optimizer.schedulers.legacy_fifo import LegacyFIFOScheduler  # noqa: E402
 from syne_tune.tuner_callback import TunerCallback  # noqa: E402
 
-from benchmarks.search_quality.benchmark import Problem, problem  # noqa: E402
-from benchmarks.search_quality.runs import write  # noqa: E402
+from benchmarks.search_quality.benchmark import Problem, Task, problem  # noqa: E402
+from benchmarks.search_quality.runs import serve  # noqa: E402
 from hyperband.backends.simulator.record import summarize  # noqa: E402
 from hyperband.core.space import Float, Integer, Parameter, Value  # noqa: E402
 
@@ -72,13 +70,16 @@ class Surrogate(Blackbox):  # type: ignore[misc]  # untyped library
         self, configuration: dict[str, Any], fidelity: Any = None, seed: int | None = None
     ) -> Any:
         """All resources at once, (r_max, 2): objective and cumulative seconds."""
-        space = self._given.space
-        inside = {p.name: _inside(p, configuration[p.name]) for p in space.parameters}
-        # Drops what is inactive, which the peer's spaces do not know.
-        active = space.complete(inside, [0.5] * len(space.parameters))
-        curve = self._given.benchmark.curve(active, 0)
+        curve = self._given.benchmark.curve(inside(self._given, configuration), 0)
         metric = curve["metrics"][self._given.objective.metric]
         return np.column_stack([metric, curve["seconds"]])
+
+
+def inside(given: Task, configuration: Mapping[str, Any]) -> dict[str, Value]:
+    """The configuration as ours, without what is inactive, which the peer's spaces do not know."""
+    space = given.space
+    values = {p.name: _inside(p, configuration[p.name]) for p in space.parameters}
+    return space.complete(values, [0.5] * len(space.parameters))
 
 
 def _inside(parameter: Parameter, value: Any) -> Value:
@@ -229,7 +230,7 @@ def config_space(parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return space
 
 
-def scheduler(method: str, given: Problem, space: Mapping[str, Any], seed: int) -> Any:
+def scheduler(method: str, given: Task, space: Mapping[str, Any], seed: int) -> Any:
     """A method of the peer by our name for it, with the options of the field's protocol.
 
     No point is given to try first (its default is the middle of the space), as ours has none.
@@ -263,6 +264,9 @@ def scheduler(method: str, given: Problem, space: Mapping[str, Any], seed: int) 
         "mobster-promotion": lambda: baselines.MOBSTER(**asynchronous, type="promotion"),
         "mobster-stopping-fast": lambda: baselines.MOBSTER(
             **asynchronous, type="stopping", search_options=FAST_FITS
+        ),
+        "mobster-promotion-fast": lambda: baselines.MOBSTER(
+            **asynchronous, type="promotion", search_options=FAST_FITS
         ),
     }
     return make[method]()
@@ -314,22 +318,14 @@ def run(job: Mapping[str, Any]) -> dict[str, Any]:
     return {"run": record, "cut": recorder.capped}
 
 
-def main() -> None:
-    """Answers jobs until there are no more."""
+def answer(run: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Answers jobs until there are no more; the peer prints what it finds to nowhere."""
     logging.disable(logging.WARNING)
     answers = sys.stdout
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        sys.stdout = nowhere  # the peer prints what it has found
-        for line in sys.stdin:
-            job = json.loads(line)
-            try:
-                write(Path(job["out"]), {**job["header"], **run(job)})
-            except Exception:
-                answer = {"error": traceback.format_exc()}
-            else:
-                answer = {"written": job["out"]}
-            print(json.dumps(answer), file=answers, flush=True)
+        sys.stdout = nowhere
+        serve(run, sys.stdin, answers)
 
 
 if __name__ == "__main__":
-    main()
+    answer(run)

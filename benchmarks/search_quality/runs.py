@@ -6,9 +6,11 @@ aside and renamed; one that cannot be read, or has another header, counts as mis
 """
 
 import json
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TextIO
 
 from benchmarks.search_quality.benchmark import problem
 from benchmarks.search_quality.methods import Method
@@ -24,6 +26,14 @@ class Run:
     task: str
     workers: int
     seed: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.method.name} {self.task} w{self.workers} s{self.seed}"
+
+    @property
+    def family(self) -> Literal["ours", "peer"]:
+        return self.method.family
 
     @property
     def seconds(self) -> float:
@@ -47,14 +57,8 @@ class Run:
 
     def load(self, folder: Path) -> dict[str, Any] | None:
         """The file's content, or None if there is none that counts."""
-        try:
-            content: dict[str, Any] = json.loads(self.path(folder).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-        header = self.header
-        if not isinstance(content, dict) or {k: content.get(k) for k in header} != header:
-            return None
-        return content if "run" in content else None
+        content = load(self.path(folder), self.header)
+        return content if content and "run" in content else None
 
     def job(self, folder: Path, cap: float) -> dict[str, Any]:
         """What a driver is told; `cap` is in real seconds."""
@@ -75,3 +79,33 @@ def write(path: Path, content: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps(content), encoding="utf-8")
     part.replace(path)
+
+
+def load(path: Path, header: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A file's content, or None if it cannot be read or has another header."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    if not isinstance(content, dict) or {k: content.get(k) for k in header} != header:
+        return None
+    return content
+
+
+def serve(
+    run: Callable[[Mapping[str, Any]], Mapping[str, Any]], jobs: Iterable[str], answers: TextIO
+) -> None:
+    """A driver's loop: for each job, one JSON object a line, a file and a line that says so.
+
+    Args:
+        run: what a file holds beside the header, by the job.
+    """
+    for line in jobs:
+        job = json.loads(line)
+        try:
+            write(Path(job["out"]), {**job["header"], **run(job)})
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        else:
+            answer = {"written": job["out"]}
+        print(json.dumps(answer), file=answers, flush=True)

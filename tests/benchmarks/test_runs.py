@@ -15,6 +15,7 @@ from benchmarks.search_quality.runs import Run, write
 from hyperband.core.schedulers import SCHEDULERS
 from tests.benchmarks import fakes
 
+PACKAGE = "benchmarks.search_quality"
 RUN = Run(method("asha-stopping"), "fake", workers=2, seed=3)
 
 
@@ -64,7 +65,7 @@ def test_another_version_or_budget_is_another_run(tmp_path: Path) -> None:
 
 def test_a_driver_says_what_went_wrong(tmp_path: Path) -> None:
     """A process of its own, which knows no fake problems."""
-    driver = Driver("ours", Path(sys.executable), tmp_path / "log")
+    driver = Driver(f"{PACKAGE}.own_driver", Path(sys.executable), tmp_path / "log")
     try:
         for _ in range(2):  # and goes on
             error = driver.run(RUN.job(tmp_path, cap=60.0))
@@ -76,7 +77,9 @@ def test_a_driver_says_what_went_wrong(tmp_path: Path) -> None:
 
 def test_a_driver_that_cannot_start_says_where_it_complained(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    error = Driver("peer", Path(sys.executable), log).run(RUN.job(tmp_path, cap=60.0))
+    error = Driver(f"{PACKAGE}.peer_driver", Path(sys.executable), log).run(
+        RUN.job(tmp_path, cap=60.0)
+    )
     assert error == f"its process ended with exit code 1: see {log}"
     assert "No module named 'syne_tune'" in log.read_text(encoding="utf-8")
 

@@ -49,17 +49,14 @@ class OneHot:
 
     inner: Array  # (values - 1,) of the CDF
     likely: npt.NDArray[np.bool_]  # (values,) those that have any weight
+    places: Array  # (values, values) one row a value
 
     def place(self, uniforms: Array) -> Array:
-        return self._hot(np.searchsorted(self.inner, uniforms, side="right"))
+        return self.places[np.searchsorted(self.inner, uniforms, side="right")]
 
     def snap(self, block: Array) -> Array:
-        return self._hot(np.argmax(np.where(self.likely, block, -1.0), axis=1))
-
-    def _hot(self, chosen: npt.NDArray[np.intp]) -> Array:
-        hot = np.zeros((len(chosen), len(self.likely)))
-        hot[np.arange(len(chosen)), chosen] = 1.0
-        return hot
+        nearest: Array = self.places[np.argmax(np.where(self.likely, block, -1.0), axis=1)]
+        return nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +77,7 @@ Block = Continuous | Cells | OneHot | Nothing
 class Condition:
     """The parent is active and has one of these values: what a parameter's `when` asks of it."""
 
+    child: int
     parent: int
     places: Array  # (values, width of the parent)
 
@@ -93,22 +91,26 @@ class Cube:
         self.slices = [space.blocks[name] for name in self.names]
         own = {p.name: axis(p) for p in space.parameters}
         self.blocks: list[Block] = [_block(own[name]) for name in self.names]
-        self._absent = [own[name].absent for name in self.names]
+        widths = [block.stop - block.start for block in self.slices]
+        self._owner = np.repeat(np.arange(len(widths)), widths)  # (d,) the parameter of each axis
+        absent = [own[name].absent for name in self.names]
+        self._absent = np.repeat(np.array(absent, dtype=float), widths)  # (d,)
         position = {name: i for i, name in enumerate(self.names)}
-        self._conditions: list[tuple[int, list[Condition]]] = [
-            (
+        self._conditions = [  # parents first
+            Condition(
                 position[p.name],
-                [
-                    Condition(
-                        position[parent],
-                        np.array([own[parent].encode(value) for value in values], dtype=float),
-                    )
-                    for parent, values in p.when.items()
-                ],
+                position[parent],
+                np.array([own[parent].encode(value) for value in values], dtype=float),
             )
             for p in space.parents_first
-            if p.when
+            for parent, values in p.when.items()
         ]
+        # What a categorical parent must be, (d, conditions): 1 at each of the values.
+        self._wanted = np.zeros((space.dimension, len(self._conditions)))
+        for column, condition in enumerate(self._conditions):
+            if isinstance(self.blocks[condition.parent], OneHot):
+                rows = self.slices[condition.parent]
+                self._wanted[rows, column] = condition.places.max(axis=0, initial=0.0)
 
     @property
     def conditional(self) -> bool:
@@ -129,20 +131,23 @@ class Cube:
 
     def active(self, places: Array) -> npt.NDArray[np.bool_]:
         """Which parameters are active at canonical places, (m, n_parameters)."""
-        active = np.ones((len(places), len(self.blocks)), dtype=np.bool_)
-        for child, conditions in self._conditions:
-            for condition in conditions:
+        # Parameters come first in memory: below, one is looked at at a time.
+        active = np.ones((len(self.blocks), len(places)), dtype=np.bool_)
+        chosen = (places @ self._wanted).T > 0.5
+        for own, condition in zip(chosen, self._conditions, strict=True):
+            if isinstance(self.blocks[condition.parent], OneHot):
+                held = own
+            else:
                 block = places[:, None, self.slices[condition.parent]]
                 apart = np.abs(block - condition.places[None]).max(axis=2, initial=0.0)
                 held = apart.min(axis=1) < 1e-9
-                active[:, child] &= active[:, condition.parent] & held
-        return active
+            active[condition.child] &= active[condition.parent] & held
+        return active.T
 
     def _deactivate(self, places: Array) -> Array:
         if self._conditions:
-            active = self.active(places)
-            for child, _ in self._conditions:
-                places[~active[:, child], self.slices[child]] = self._absent[child]
+            off = ~self.active(places)[:, self._owner]
+            np.copyto(places, self._absent[None, :], where=off)
         return places
 
 
@@ -154,7 +159,8 @@ def _block(own: Axis) -> Block:
     if isinstance(own, OrdinalAxis):
         return _cells(own.ends)
     if isinstance(own, OneHotAxis):
-        return OneHot(np.array(own.ends[1:-1]), np.array(own.weights) > 0)
+        likely = np.array(own.weights) > 0
+        return OneHot(np.array(own.ends[1:-1]), likely, np.eye(own.width))
     return Nothing()
 
 

@@ -93,10 +93,15 @@ def squared_distances(u: Array, v: Array, weights: Array) -> Array:
 
 def matern(squares: Array) -> tuple[Array, Array]:
     """The kernel at ρ², and its derivative by ρ²: -(5/6)·(1 + s)·exp(-s). Both shaped as given."""
-    s = np.sqrt(squares)
+    s = np.sqrt(squares)  # in place from here: new arrays of this size cost more than the sums
     s *= _SQRT5
-    decay = np.exp(-s)
-    slope = (s + 1.0) * decay
-    value = slope + (s * s) * decay / 3.0
-    slope *= -5.0 / 6.0
-    return value, slope
+    decay = np.negative(s)
+    np.exp(decay, out=decay)
+    value: Array = s * s
+    value *= decay
+    value /= 3.0
+    s += 1.0
+    s *= decay
+    value += s
+    s *= -5.0 / 6.0
+    return value, s

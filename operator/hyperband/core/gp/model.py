@@ -33,7 +33,11 @@ class Kernel:
     def cross(self, u: Array, k: Levels, v: Array, j: Levels) -> Array:
         """Covariances between warped places u (n, d) at levels k and v (m, d) at j: (n, m)."""
         value, _ = matern(squared_distances(u, v, self.weights))
-        return value * self.tables.b[np.ix_(k, j)] + self.tables.c[np.ix_(k, j)]
+        if len(j) and (j == j[0]).all():  # as candidates are: one column stands for all
+            j = j[:1]
+        value *= self.tables.b[np.ix_(k, j)]
+        value += self.tables.c[np.ix_(k, j)]
+        return value
 
     def variance(self, k: Levels) -> Array:
         """Variances at levels k, without noise: k's shape."""

@@ -148,7 +148,7 @@ class AcquisitionSearch:
                 continue
             own, block = cube.slices[i], cube.blocks[i]
             if isinstance(block, OneHot):
-                options = np.eye(len(block.likely))[block.likely]
+                options = block.places[block.likely]
             else:
                 assert isinstance(block, Cells)
                 at = int(np.searchsorted(block.inner, place[0, own.start], side="right"))

@@ -1,0 +1,1 @@
+"""What a suggestion costs as a study grows: time and memory, ours and the peer's alike."""
