@@ -41,8 +41,12 @@ class Ours(Method):
         return None if self.searcher in SEARCHERS else f"searcher {self.searcher}"
 
 
+_VERSIONS = {"Evolution": "2", "GaussianProcess": "2"}  # of our searchers; the others' is 1
+
+
 def _ours(name: str, mode: str, searcher: str, every_bracket: bool = False) -> Ours:
-    return Ours(name, "1", "ours", mode, searcher, every_bracket)
+    version = _VERSIONS.get(searcher, "1")
+    return Ours(name, version, "ours", mode, searcher, every_bracket)
 
 
 def _peer(name: str) -> Method:

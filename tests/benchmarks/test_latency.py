@@ -1,6 +1,8 @@
 """What is measured and how it is kept and shown; never how long it takes."""
 
 import json
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typer.testing import CliRunner
 
 from benchmarks import decisions
 from benchmarks.decision_latency import __main__ as command
-from benchmarks.decision_latency import memory, own_driver, report, tables
+from benchmarks.decision_latency import own_driver, report, tables
 from benchmarks.decision_latency.measurements import (
     DEFAULT,
     LEAST,
@@ -109,10 +111,16 @@ def test_foreign_functions_work_for_their_callers() -> None:
 
 
 def test_memory_that_is_used_counts() -> None:
-    before = memory.peak()
-    held = bytearray(b"x" * 64_000_000)
-    assert memory.peak() >= before + 32_000_000
-    assert held[-1] == ord("x")
+    # In a process of its own: the other tests have had more at their peak.
+    script = """
+from benchmarks.decision_latency import memory
+before = memory.peak()
+held = b"x" * 64_000_000
+print(memory.peak() - before)
+"""
+    command = [sys.executable, "-c", script]
+    grown = int(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert 60_000_000 < grown < 80_000_000
 
 
 @pytest.mark.parametrize("space", ["lcbench", "nb301"])

@@ -38,6 +38,18 @@ def test_places_are_those_of_the_space(space: Space) -> None:
     np.testing.assert_allclose(cube.place(uniforms), expected, atol=6e-8)  # half a cell of FINE
 
 
+def test_a_draw_has_values_for_inactive_parameters_too() -> None:
+    cube = Cube(MIXED)
+    uniforms = np.random.default_rng(0).random((300, len(MIXED.parameters)))
+    drawn, places = cube.draw(uniforms), cube.place(uniforms)
+    active = cube.active(places)
+    for i, own in enumerate(cube.slices):
+        np.testing.assert_array_equal(drawn[active[:, i], own], places[active[:, i], own])
+    late = drawn[~active[:, -1], cube.slices[-1]]
+    np.testing.assert_array_equal(late.sum(axis=1), 1.0)
+    assert late[:, 0].mean() == pytest.approx(0.5, abs=0.1)
+
+
 def test_snapping_is_decoding_and_encoding() -> None:
     cube = Cube(MIXED)
     places = np.random.default_rng(0).random((300, MIXED.dimension))

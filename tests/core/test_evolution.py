@@ -56,6 +56,11 @@ def test_the_first_configurations_are_from_the_prior() -> None:
     }
 
 
+def test_a_large_population_is_no_long_random_search() -> None:
+    searcher = told(replace(STUDY, options=SearcherOptions(population=40)), 0.3, 0.2, 0.1)
+    assert [searcher.suggest(k).origin for k in (8, 9, 10)] == ["Random", "Random", "Evolution"]
+
+
 def test_the_best_of_the_tournament_is_the_parent() -> None:
     losses = [0.6, 0.2, 0.5, 0.1, 0.3, 0.4]
     assert {parent(told(STUDY, *losses), index) for index in range(6, 26)} == {3}

@@ -5,10 +5,12 @@ import pytest
 from scipy.special import gamma, kv
 from scipy.stats import multivariate_normal
 
+from hyperband.core.cube import Cube
 from hyperband.core.gp.fitting import Data, fit, thinned
-from hyperband.core.gp.kernels import Array, matern
-from hyperband.core.gp.model import JITTER, Model
+from hyperband.core.gp.kernels import Array, Layout, matern, squared_distances
+from hyperband.core.gp.model import APART, JITTER, Model
 from hyperband.core.gp.resources import MODELS, ExponentialDecay
+from hyperband.core.space import Categorical, Float, Space
 from tests.core.processes import LAYOUT, LEVELS, RESOURCE_MODELS, data, model, theta
 
 
@@ -134,3 +136,24 @@ def test_thinning_keeps_scarce_levels_and_the_best() -> None:
     assert set(lowest) <= set(kept.y)
     assert given.y[k == 0].max() in kept.y
     np.testing.assert_array_equal(thinned(given, 589), np.arange(589))
+
+
+@pytest.mark.parametrize("count", [1, 7, 40])
+@pytest.mark.parametrize("choices", [0, 2, 7])
+def test_random_configurations_are_as_far_apart_whatever_the_parameters(
+    count: int, choices: int
+) -> None:
+    """A priori; where there are choices, half of the parameters are categoricals."""
+    values = tuple(str(value) for value in range(choices))
+    space = Space(
+        tuple(
+            Categorical(f"p{i}", values) if i % 2 and choices else Float(f"p{i}", 0, 1)
+            for i in range(count)
+        )
+    )
+    process = Model(Layout.of(space), ExponentialDecay(LEVELS))
+    uniforms = np.random.default_rng(0).random((300, count))
+    x = Cube(space).place(uniforms)
+    weights = process.kernel(process.start).weights
+    squares = squared_distances(x, x, weights)[np.triu_indices(300, 1)]
+    assert squares.mean() == pytest.approx(APART, rel=0.1)

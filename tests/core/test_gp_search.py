@@ -107,6 +107,16 @@ def test_the_same_random_numbers_give_the_same_places() -> None:
     assert not np.array_equal(one[0], search(NESTED, known, -0.5, seed=1)[0])
 
 
+def test_what_an_exchange_makes_active_may_have_any_value() -> None:
+    names = ("s", "m", "l")
+    sizes = Categorical("size", names, when={"stem": ("conv",)})
+    space = Space((Categorical("stem", ("plain", "conv")), sizes))
+    plain = space.encode_many([{"stem": "plain"}])
+    search, random = AcquisitionSearch(Cube(space)), np.random.default_rng(0)
+    found = [space.decode(search._neighbours(plain, random)[1])["size"] for _ in range(300)]
+    assert [found.count(name) / 300 for name in names] == pytest.approx([1 / 3] * 3, abs=0.1)
+
+
 @pytest.mark.parametrize("corner", list(product((0.0, 1.0), repeat=2)))
 def test_corners_are_reached(corner: tuple[float, float]) -> None:
     known = posterior(SQUARE, lambda x: 3.0 * np.abs(x - corner).sum(axis=1) - 3.0)

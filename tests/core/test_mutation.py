@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from hyperband.core.searchers.mutation import mutate
+from hyperband.core.searchers.mutation import mutate, mutations
 from hyperband.core.space import Categorical, Float, Integer, Ordinal, Parameter, Space, Value
 from tests.core.spaces import CONDITIONAL, FEW, ONLY_CONSTANTS, SPACES
 
@@ -113,3 +113,10 @@ def test_constants_never_change() -> None:
 def test_a_small_space_is_walked_through() -> None:
     start: dict[str, Value] = {"a": 1, "b": 8, "c": 1}
     assert len({str(point) for point in walk(FEW, start, 300)}) == 12
+
+
+def test_the_number_of_mutations_falls_as_one_over_k_up_to_half_of_the_parameters() -> None:
+    random = np.random.default_rng(3)
+    counts = np.bincount([mutations(9, random) for _ in range(20_000)])
+    assert counts[1:] / 20_000 == pytest.approx(np.array([12, 6, 4, 3]) / 25, abs=0.015)
+    assert {mutations(active, random) for active in (0, 1, 2, 3) for _ in range(50)} == {1}

@@ -119,8 +119,12 @@ class Cube:
 
     def place(self, uniforms: Array) -> Array:
         """The canonical places (m, d) at CDF positions (m, n_parameters) in [0, 1)."""
+        return self._deactivate(self.draw(uniforms))
+
+    def draw(self, uniforms: Array) -> Array:
+        """As `place`, but inactive parameters have values too: what they are if they get active."""
         columns = [b.place(uniforms[:, i]) for i, b in enumerate(self.blocks)]
-        return self._deactivate(np.concatenate([np.zeros((len(uniforms), 0)), *columns], axis=1))
+        return np.concatenate([np.zeros((len(uniforms), 0)), *columns], axis=1)
 
     def snap(self, places: Array) -> Array:
         """The canonical places (m, d) nearest to places in [0, 1]."""

@@ -107,8 +107,9 @@ SEARCHER: Final = record(
             maximum=1,
         ),
         "population": integer(
-            "Of Evolution: how many trials live at a time; the oldest one dies. As many start at "
-            "random. Default: a quarter of maxTrials, at least 2 and at most 40.",
+            "Of Evolution: how many trials live at a time; the oldest one dies. The first 10, "
+            "or all of a smaller one, start at random. Default: a quarter of maxTrials, at least 2 "
+            "and at most 40.",
             minimum=2,
             maximum=100_000,
         ),

@@ -39,6 +39,17 @@ class Layout:
         """g, the number of parameters that have axes."""
         return int(self.groups.max()) + 1 if len(self.groups) else 0
 
+    @property
+    def apart(self) -> Array:
+        """The mean squared distance between two values of each parameter, (g,).
+
+        1/6 between places on a numeric axis, 2·(1 - 1/n) between n categories; a lone category is
+        never apart from itself, and takes the least of these, 1.
+        """
+        widths = np.bincount(self.groups, minlength=self.count)
+        numeric = np.bincount(self.groups, self.numeric, self.count) > 0
+        return np.where(numeric, 1.0 / 6.0, 2.0 - 2.0 / np.maximum(widths, 2))
+
 
 @dataclass(frozen=True, slots=True)
 class Warping:

@@ -14,6 +14,10 @@ from hyperband.core.gp.resources import Prior, ResourceModel, Tables
 
 Levels = Indices  # positions in the ladder
 
+# ρ² between two random configurations, a priori; parameters have equal shares. So length scales
+# grow with the square root of their number, as in Hvarfner et al. 2024 (arXiv 2402.02229); with
+# scales that stay, all configurations would be far from each other where there are many parameters.
+APART = 0.8
 JITTER = 1e-8  # added to variances, relative to 1: targets are standardized
 
 
@@ -51,10 +55,9 @@ class Model:
         self.layout, self.resource = layout, resource
         self.groups = layout.count
         self._numeric = int(layout.numeric.sum())
-        # One-hot blocks of two different values are √2 apart: the same prior fits all groups.
-        scale = Prior(-0.1 - 0.5 * np.log(max(self.groups, 1) / 4.0), 1.2)
+        scales = [Prior(np.log(APART / (self.groups * own)), 1.2) for own in layout.apart]
         warps = [Prior(0.0, 0.6)] * (2 * self._numeric)
-        self.priors = [*([scale] * self.groups), *warps, *resource.priors]
+        self.priors = [*scales, *warps, *resource.priors]
         self.start = np.array([p.mean for p in self.priors])
         self._deviation = np.array([p.deviation for p in self.priors])
         reach = np.array([p.reach for p in self.priors]) * self._deviation

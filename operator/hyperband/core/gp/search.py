@@ -7,7 +7,7 @@ one parameter at a time. All that is returned is canonical: some configuration e
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.stats import qmc
 
 from hyperband.core.cube import Cells, Cube, OneHot
@@ -84,7 +84,8 @@ class AcquisitionSearch:
         """Candidates that differ from the best places in some parameters."""
         cube, count = self.cube, len(best) * NEIGHBOURS
         places = np.repeat(best, NEIGHBOURS, axis=0)
-        fresh = cube.place(random.random((count, len(cube.blocks))))
+        fresh = cube.draw(random.random((count, len(cube.blocks))))
+        active = cube.active(places)
         changed = random.random((count, len(cube.blocks))) < max(0.3, 1.0 / len(cube.blocks))
         step = _WIDTHS[random.integers(len(_WIDTHS), size=count)]
         for i in self.free:
@@ -94,6 +95,7 @@ class AcquisitionSearch:
             else:
                 noise = step[rows, None] * random.standard_normal((len(rows), 1))
                 places[rows, own] = np.clip(places[rows, own] + noise, 0.0, 1.0)
+            places[~active[:, i], own] = fresh[~active[:, i], own]  # if it gets active
         return cube.snap(places)
 
     def _climb(self, posterior: Posterior, level: int, threshold: Array, starts: Array) -> Array:
@@ -112,12 +114,21 @@ class AcquisitionSearch:
             starts[:, smooth].ravel(),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0.0, 1.0)] * (shape[0] * shape[1]),
+            bounds=Bounds(*self._bounds(starts)[..., smooth].reshape(2, -1)),
             options={"maxiter": GRADIENT_STEPS, "maxfun": GRADIENT_STEPS + 5},
         )
         places = starts.copy()
         places[:, smooth] = np.clip(result.x.reshape(shape), 0.0, 1.0)
         return self.cube.snap(places)
+
+    def _bounds(self, places: Array) -> Array:
+        """The least and the largest place on each axis, (2, m, d); inactive ones are held."""
+        bounds = np.stack([np.zeros_like(places), np.ones_like(places)])
+        active = self.cube.active(places)
+        for i in self.free:
+            own, rows = self.cube.slices[i], np.flatnonzero(~active[:, i])
+            bounds[:, rows, own] = places[rows, own]
+        return bounds
 
     def _exchange(
         self, improvement: Callable[[Array], Array], starts: Array, random: np.random.Generator
@@ -160,11 +171,10 @@ class AcquisitionSearch:
             rows.append(more)
         places = np.concatenate([place, *rows])
         if cube.conditional:  # what becomes active needs a value
-            fresh = cube.place(random.random((len(places), len(cube.blocks))))
-            before, after = active, cube.active(places)
+            fresh = cube.draw(random.random((len(places), len(cube.blocks))))
             for i in self.free:
-                new = after[:, i] & ~before[i]
-                places[new, cube.slices[i]] = fresh[new, cube.slices[i]]
+                if not active[i]:
+                    places[:, cube.slices[i]] = fresh[:, cube.slices[i]]
         if len(places) > EXCHANGES:
             places = places[random.permutation(len(places))[:EXCHANGES]]
         return cube.snap(places)

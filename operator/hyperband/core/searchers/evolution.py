@@ -1,8 +1,9 @@
 """Regularized evolution (Real et al. 2019, arXiv 1802.01548), asynchronous, with early stopping.
 
 The population is the P configurations that were evaluated last: whoever is older has died, however
-good. The best of a tournament, S members drawn at random, is mutated. The first P configurations
-come from the prior. A member is evaluated anew with each value at a higher level.
+good. The best of a tournament, S members drawn at random, is mutated. The first few configurations
+come from the prior, and the population grows to its size. A member is evaluated anew with each
+value at a higher level.
 
 With early stopping, members have come to different levels: the one that has come further is better,
 and at the same level the one with the smaller loss. As brackets begin at different levels, that is
@@ -19,12 +20,13 @@ from hyperband.core.records import Study, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.base import Searcher
 from hyperband.core.searchers.history import History
-from hyperband.core.searchers.mutation import mutate
+from hyperband.core.searchers.mutation import mutate, mutations
 from hyperband.core.searchers.tried import Tried, draw_new
 from hyperband.core.space import Value
 
 POPULATION = 40  # at most, unless the study says so
-MUTATIONS = 20  # of one parent, each of the one before, until a configuration is new
+START = 10  # configurations from the prior, or P where that is less
+MORE_MUTATIONS = 20  # of a child that is not new
 
 EARLIER = -1  # stands for the bracket of members from earlier studies
 
@@ -69,7 +71,7 @@ class Evolution(Searcher):
 
     def propose(self, index: int) -> Suggestion:
         population = self._members[-self._size :]
-        if not population or index + self._earlier < self._size:
+        if not population or index + self._earlier < min(START, self._size):
             return Suggestion(draw_new(self, self._tried, index), "Random")
         random = seeds.generator(self.study.seed, index, "evolution")
         size = min(self._tournament, len(population))
@@ -77,12 +79,13 @@ class Evolution(Searcher):
         places = _places(population)
         parent = population[min(drawn.tolist(), key=lambda k: (places[k], population[k].trial))]
         child, first = parent.parameters, None
-        for mutations in range(1, MUTATIONS + 1):
+        enough = mutations(len(child), random)
+        for count in range(1, enough + MORE_MUTATIONS):
             mutation = mutate(self.study.space, child, random)
             if mutation is None:
                 break
             child, first = mutation.parameters, first or mutation
-            if child not in self._tried:
+            if count >= enough and child not in self._tried:
                 detail = {
                     "parent": parent.trial,
                     "parentLoss": parent.loss,
@@ -90,7 +93,7 @@ class Evolution(Searcher):
                     "population": len(population),
                     "tournament": size,
                     "parameter": first.parameter,
-                    "mutations": mutations,
+                    "mutations": count,
                 }
                 return Suggestion(child, "Evolution", {k: float(v) for k, v in detail.items()})
         return Suggestion(draw_new(self, self._tried, index), "Random")

@@ -52,6 +52,17 @@ def mutate(
     return Mutation(space.complete({**parameters, parameter.name: value}, uniforms), position)
 
 
+def mutations(active: int, random: np.random.Generator) -> int:
+    """How many mutations make a child: k with a probability in proportion to 1/k.
+
+    Mostly one, but up to half of the active parameters: one alone never gets away from a parent
+    that is the best around. After the heavy-tailed mutation of Doerr et al. 2017
+    (arXiv 1703.03334).
+    """
+    shares = np.cumsum(1.0 / np.arange(1, max(1, active // 2) + 1))
+    return 1 + int(np.searchsorted(shares, random.random() * shares[-1], side="right"))
+
+
 def _can_change(space: Space, parameter: Parameter, parameters: Mapping[str, Value]) -> bool:
     value = parameters[parameter.name]
     match parameter:
