@@ -56,6 +56,22 @@ def test_an_appended_factor_is_the_rebuilt_one(name: str) -> None:
     np.testing.assert_allclose(one.deviation, other.deviation, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", RESOURCE_MODELS)
+def test_rows_are_the_same_to_the_last_bit_however_many_come_at_once(name: str) -> None:
+    """Values arrive one or some at a time; after a restart all are there at once."""
+    process, given = model(name), data(90)
+    empty = Factor.empty(process.kernel(theta(process)), given.x.shape[1])
+    together = empty.append_each(given.x, given.k)
+    for chunks in (90, 20):
+        factor = empty
+        for rows in np.array_split(np.arange(90), chunks):
+            factor = factor.append_each(given.x[rows], given.k[rows])
+        np.testing.assert_array_equal(factor.lower, together.lower)
+    whole = empty.append(given.x, given.k)
+    np.testing.assert_allclose(together.lower, whole.lower, atol=1e-8)
+    np.testing.assert_array_equal(together.u, whole.u)
+
+
 def test_fantasies_are_joint_draws_and_never_add_variance() -> None:
     given, pending = data(20), data(3, seed=5)
     known = posterior("ExponentialDecay", given)

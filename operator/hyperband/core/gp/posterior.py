@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpotrf
+from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from hyperband.core.gp.kernels import Array, matern, squared_distances
 from hyperband.core.gp.model import JITTER, Kernel, Levels
@@ -51,6 +51,30 @@ class Factor:
         lower[n:, n:] = _cholesky(corner)
         grown_u, grown_k = np.concatenate([self.u, u]), np.concatenate([self.k, k])
         return Factor(self.kernel, grown_u, grown_k, lower)
+
+    def append_each(self, x: Array, k: Levels) -> "Factor":
+        """As `append` of one place after the other, to the last bit, with one copy of L."""
+        if not len(k):
+            return self
+        n, kernel = len(self), self.kernel
+        size = n + len(k)
+        u = np.concatenate([self.u, *(kernel.warping(row[None, :]) for row in x)])
+        levels = np.concatenate([self.k, k])
+        lower = np.zeros((size, size), order="F")
+        lower[:n, :n] = self.lower
+        for i in range(n, size):
+            own_u, own_k = u[i : i + 1], levels[i : i + 1]
+            corner = kernel.cross(own_u, own_k, own_u, own_k)
+            corner += JITTER + kernel.tables.n[own_k]
+            if i:
+                # LAPACK reads the part of L that is there in its place.
+                row, _ = dtrtrs(
+                    lower[:, :i], kernel.cross(u[:i], levels[:i], own_u, own_k), lower=1
+                )
+                corner -= row.T @ row
+                lower[i, :i] = row[:, 0]
+            lower[i, i] = _cholesky(corner)[0, 0]
+        return Factor(kernel, u, levels, lower)
 
     def solve(self, y: Array, trans: Literal[0, 1] = 0) -> Array:
         """L⁻¹·y for y (n, …), or L⁻ᵀ·y with trans = 1."""

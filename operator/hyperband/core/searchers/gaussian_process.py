@@ -104,9 +104,8 @@ class GaussianProcess(Searcher):
             return None
         earlier = max((c for c in self._kept if c < count), default=None)
         start = None if earlier is None else self._kept[earlier]
-        failures = self._failures()
-        self._asked = (count, len(failures))
-        return partial(make_fit, self._model, self._data(count)[0], failures, count, start)
+        self._asked = (count, len(self._history.failed))
+        return partial(make_fit, self._model, self._data(count)[0], self._failures(), count, start)
 
     def fitted(self, fit: Fit) -> None:
         self._fresh = (self._asked, fit)
@@ -115,8 +114,7 @@ class GaussianProcess(Searcher):
         """The fit to so many values that no suggestion was made from yet, unless trials have
         failed since: a restart would make it anew, and know of them."""
         asked, fit = self._fresh
-        now = (count, min(MOST_FAILED, len(self._history.failed)))
-        return fit if asked == now else None
+        return fit if asked == (count, len(self._history.failed)) else None
 
     def _due(self) -> int | None:
         """How many values the present fit is made from; None before the first one."""
@@ -174,9 +172,9 @@ class GaussianProcess(Searcher):
             empty = Factor.empty(self._model.kernel(theta), data.x.shape[1])
             factor = empty.append(data.x[rows], data.k[rows])
             grown = _Grown(count, theta, rows, count, factor)
-        factor, new = grown.factor, np.arange(grown.upto, len(data))
-        for row in new:  # one at a time, as they came: a restart gets the very same numbers
-            factor = factor.append(data.x[row : row + 1], data.k[row : row + 1])
+        new = np.arange(grown.upto, len(data))
+        # One after the other, as they came: a restart gets the very same numbers.
+        factor = grown.factor.append_each(data.x[new], data.k[new])
         rows = np.concatenate([grown.rows, new])
         self._grown = _Grown(count, theta, rows, len(data), factor)
         return Posterior.of(factor, data.y[rows])
