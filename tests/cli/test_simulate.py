@@ -127,6 +127,14 @@ def test_a_seed_of_the_study_is_kept(folder: Path) -> None:
     assert [run["seed"] for run in results(folder)["runs"]] == [7]
 
 
+def test_a_warm_start_is_said_to_be_left_out(folder: Path) -> None:
+    warm = STUDY.replace("  maxTrials", "  warmStart: {fromStudies: [old]}\n  maxTrials")
+    (folder / "small.yaml").write_text(warm, encoding="utf-8")
+    done = simulate("small.yaml")
+    assert done.exit_code == 0, done.output
+    assert "warmStart.fromStudies: old: its trials are in a cluster" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

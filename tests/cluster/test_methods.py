@@ -36,7 +36,7 @@ PAIRS = list(product(SCHEDULERS, SEARCHERS)) if os.environ.get("ALL_METHODS") el
 TRIALS = 16
 
 
-@pytest.mark.parametrize(("mode", "searcher"), PAIRS, ids="-".join)
+@pytest.mark.parametrize(("mode", "searcher"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 async def test_method(
     kubeconfig: str, namespace: str, tmp_path: Path, mode: str, searcher: str
 ) -> None:

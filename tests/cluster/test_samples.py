@@ -14,7 +14,14 @@ from tests.manifests import load_manifest
 pytestmark = pytest.mark.cluster
 
 SAMPLES = Path(__file__).resolve().parents[2] / "manifests/samples"
-TRIALS = {"digits": 8, "digits-stopping": 8, "shell": 8, "digits-abohb": 16, "architecture": 16}
+TRIALS = {
+    "digits": 8,
+    "digits-stopping": 8,
+    "digits-synchronous": 9,
+    "shell": 8,
+    "digits-abohb": 16,
+    "architecture": 16,
+}
 
 
 def sample(name: str) -> dict[str, Any]:

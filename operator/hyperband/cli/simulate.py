@@ -103,8 +103,14 @@ def _read(path: Path) -> Study:
     spec = body.get("spec")
     searcher = spec.get("searcher") if isinstance(spec, dict) else None
     seeded = isinstance(searcher, dict) and searcher.get("seed") is not None
-    study = parse_study(body).study
-    return study if seeded else replace(study, seed=0)
+    resource = parse_study(body)
+    if resource.warm_start:
+        typer.echo(
+            f"hyperband simulate: warmStart.fromStudies: {', '.join(resource.warm_start)}: "
+            "its trials are in a cluster; the simulated study starts without them",
+            err=True,
+        )
+    return resource.study if seeded else replace(resource.study, seed=0)
 
 
 def _until(seconds: float | None) -> float:
