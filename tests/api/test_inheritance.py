@@ -101,6 +101,15 @@ def test_of_a_huge_study_the_furthest_trials_are_taken() -> None:
     assert inherit("old", "4711", find("old", items, UNIT), most=35) == inherited
 
 
+def test_the_furthest_are_those_with_the_most_resource() -> None:
+    """A trial of a bracket that starts late has one value, and may have come further."""
+    items = [item(k, k / 10, 0.5, 0.4) for k in range(5)] + [item(k, k / 10, 0.3) for k in (5, 6)]
+    for late in items[5:]:
+        late.status["rungs"][0]["resource"] = 81
+    inherited = inherit("old", "4711", find("old", items, UNIT), most=4)
+    assert [t.parameters["x"] for t in inherited.trials] == [0.0, 0.5, 0.6]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

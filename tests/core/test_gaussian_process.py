@@ -11,14 +11,18 @@ from hyperband.core.decisions import Action
 from hyperband.core.engine import Engine
 from hyperband.core.records import (
     EarlierTrial,
+    Fit,
     Objective,
     Report,
     Resource,
     SearcherOptions,
     Study,
+    TrialState,
 )
-from hyperband.core.searchers.gaussian_process import START, fitted_to
+from hyperband.core.rungs import Ladder
+from hyperband.core.searchers.gaussian_process import START, GaussianProcess, fitted_to
 from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal, Scale, Space, Value
+from tests.core.trials import trial
 
 MIXED = Space(
     (
@@ -96,6 +100,56 @@ def test_a_rebuilt_engine_suggests_the_same(mode: str) -> None:
     assert ours.fit.values == theirs.fit.values
     assert theirs.fit.hyperparameters == pytest.approx(ours.fit.hyperparameters, abs=1e-6)
     assert theirs.detail == pytest.approx(dict(ours.detail), rel=1e-4, abs=1e-6)
+
+
+def test_a_fit_of_another_version_is_made_anew() -> None:
+    """A record outlives the model that it was written by."""
+    lived = Engine(study())
+    play(lived, 20, bowl_and_rate)
+    expected = lived.searcher.suggest(20)
+    assert expected.fit is not None
+    for broken in (expected.fit.hyperparameters[1:], (1e9,) * len(expected.fit.hyperparameters)):
+        records = [
+            replace(
+                trial,
+                suggestion=replace(
+                    trial.suggestion,
+                    fit=trial.suggestion.fit and Fit(trial.suggestion.fit.values, broken),
+                ),
+            )
+            for trial in lived.trials.values()
+        ]
+        rebuilt = Engine(lived.study, records)
+        suggestion = rebuilt.searcher.suggest(20)
+        assert suggestion.origin == "GaussianProcess"
+        assert suggestion.fit is not None
+        assert suggestion.fit.values == expected.fit.values
+        assert suggestion.fit.hyperparameters != broken
+
+
+@pytest.mark.parametrize("failed", [0, 60])
+def test_a_fit_that_no_suggestion_has_shown_is_made_anew_when_a_trial_has_failed(
+    failed: int,
+) -> None:
+    """A restart makes it anew, and knows of the failure."""
+    given = study()
+    searcher = GaussianProcess(given, Ladder.of(given))
+
+    def fail(index: int) -> None:
+        searcher.record(None, trial(index, TrialState.FAILED, parameters=searcher.draw(index)))
+
+    for index in range(START):
+        value = (0, index / START, index)
+        record = trial(index, TrialState.PAUSED, value, parameters=searcher.draw(index))
+        searcher.record(None, record)
+    for index in range(START, START + failed):
+        fail(index)
+    job = searcher.fitting()
+    assert job is not None
+    searcher.fitted(job())
+    assert searcher.fitting() is None
+    fail(START + failed)
+    assert searcher.fitting() is not None
 
 
 def bowl_and_rate(parameters: dict[str, Value], resource: float) -> float:

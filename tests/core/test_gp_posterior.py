@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
-from hyperband.core.gp.acquisition import expected_improvement, log_improvement
+from hyperband.core.gp.acquisition import log_improvement, log_improvement_gradient
 from hyperband.core.gp.fitting import Data
 from hyperband.core.gp.kernels import Array
 from hyperband.core.gp.posterior import Factor, Posterior, Prediction
@@ -112,7 +113,7 @@ def test_expected_improvement_is_the_mean_of_improvements() -> None:
     prediction = Prediction(np.array([[0.3, -0.2], [1.0, 1.2]]), np.array([0.5, 0.1]))
     threshold = np.array([0.2, 0.1])
     normals = np.random.default_rng(0).standard_normal(400_000)
-    for row, value in enumerate(expected_improvement(prediction, threshold)):
+    for row, value in enumerate(np.exp(log_improvement(prediction, threshold))):
         drawn = [
             np.maximum(0, limit - mean - prediction.deviation[row] * normals).mean()
             for limit, mean in zip(threshold, prediction.mean[row], strict=True)
@@ -120,21 +121,36 @@ def test_expected_improvement_is_the_mean_of_improvements() -> None:
         assert value == pytest.approx(np.mean(drawn), rel=0.01, abs=1e-6)
 
 
+@pytest.mark.parametrize("z", [3.0, 0.0, -0.999, -1.001, -5.0, -40.0, -200.0, -9.9e3, -1.1e4, -1e6])
+def test_improvement_has_a_logarithm_where_it_is_next_to_nothing(z: float) -> None:
+    """h(z) = ∫ t·φ(t - z) dt over t > 0, with φ(z) taken out and t in units of 1/max(1, |z|)."""
+    unit = 1.0 / max(1.0, abs(z))
+
+    def integrand(s: float) -> float:
+        return s * float(np.exp(-((s * unit) ** 2) / 2 + s * unit * z))
+
+    integral, _ = quad(integrand, 0.0, 60.0, epsabs=0.0, epsrel=1e-12, limit=400)
+    expected = -z * z / 2 - np.log(2 * np.pi) / 2 + np.log(integral) + 2 * np.log(unit)
+    prediction = Prediction(np.array([[-z]]), np.ones(1))
+    assert log_improvement(prediction, np.zeros(1))[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("below", [0.0, 30.0])  # from there, improvement is 0 in floating point
 @pytest.mark.parametrize("name", RESOURCE_MODELS)
-def test_the_gradient_of_expected_improvement(name: str) -> None:
+def test_the_gradient_of_expected_improvement(name: str, below: float) -> None:
     normals = np.random.default_rng(0).standard_normal((4, 7))
     pending = data(4, seed=5)
     known = posterior(name, data(25)).fantasize(pending.x, pending.k, normals)
     places = NEW.x * 0.9 + 0.05
-    threshold = np.linspace(-0.5, 0.5, 7)
-    value, gradient = log_improvement(known, places, NEW.k, threshold)
-    plain = expected_improvement(known.predict(places, NEW.k), threshold)
-    np.testing.assert_allclose(value, np.log(plain), atol=1e-8)
+    threshold = np.linspace(-0.5, 0.5, 7) - below
+    value, gradient = log_improvement_gradient(known, places, NEW.k, threshold)
+    plain = log_improvement(known.predict(places, NEW.k), threshold)
+    np.testing.assert_allclose(value, plain, rtol=1e-8)
     for axis in range(places.shape[1]):
         step = np.zeros_like(places)
         step[:, axis] = 1e-6
-        up, _ = log_improvement(known, places + step, NEW.k, threshold)
-        down, _ = log_improvement(known, places - step, NEW.k, threshold)
+        up, _ = log_improvement_gradient(known, places + step, NEW.k, threshold)
+        down, _ = log_improvement_gradient(known, places - step, NEW.k, threshold)
         np.testing.assert_allclose(gradient[:, axis], (up - down) / 2e-6, rtol=1e-4, atol=1e-4)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hyperband.core.cube import Cube
-from hyperband.core.gp.acquisition import expected_improvement
+from hyperband.core.gp.acquisition import log_improvement
 from hyperband.core.gp.kernels import Array, Layout
 from hyperband.core.gp.model import Levels, Model, all_at
 from hyperband.core.gp.posterior import Factor, Posterior
@@ -60,11 +60,13 @@ def search(
     """Places and improvements on the thresholds, one or (fantasies,)."""
     best, random = known_places(space, 4), np.random.default_rng(seed)
     limits = np.atleast_1d(threshold)
-    return AcquisitionSearch(Cube(space)).run(known, LEVEL, limits, best, random)
+    places, logs = AcquisitionSearch(Cube(space)).run(known, LEVEL, limits, best, random)
+    return places, np.exp(logs)
 
 
 def improvement(known: Posterior, places: Array, threshold: float | Array) -> Array:
-    return expected_improvement(known.predict(places, levels(places)), np.atleast_1d(threshold))
+    prediction = known.predict(places, levels(places))
+    return np.exp(log_improvement(prediction, np.atleast_1d(threshold)))
 
 
 def total(x: Array) -> Array:
@@ -98,6 +100,20 @@ def test_results_are_canonical_and_ordered(space: Space) -> None:
     np.testing.assert_allclose(encoded, places, atol=1e-9)
     assert (np.diff(gains) <= 0).all()
     np.testing.assert_allclose(gains, improvement(known, places, -0.5), rtol=1e-6, atol=1e-12)
+
+
+def test_what_is_next_to_nothing_still_has_an_order() -> None:
+    """Far below what can be hoped for, improvements are 0 in floating point."""
+    known, far = posterior(SQUARE, lambda x: 3.0 * x.sum(axis=1) - 3.0), np.array([-60.0])
+    places, gains = search(SQUARE, known, far)
+    assert gains[0] == 0.0
+    axis = np.linspace(0.0, 1.0, 101)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    found, *others = (
+        log_improvement(known.predict(x, levels(x)), far) for x in (places[:1], places, grid)
+    )
+    assert found[0] == pytest.approx(max(others[0]))
+    assert found[0] > max(others[1]) - 1e-3 * abs(found[0])
 
 
 def test_the_same_random_numbers_give_the_same_places() -> None:

@@ -38,7 +38,7 @@ def test_a_history_is_the_same_in_whatever_order_records_come() -> None:
         assert [(o.level, o.loss) for o in history.observations] == [(0, 0.2), (0, 0.3), (1, 0.1)]
         assert history.pending == [Evaluation(0, 1, POINT), Evaluation(3, 0, POINT)]
         assert history.failed == [Evaluation(2, 0, POINT)]
-        assert history.counts() == [2, 1, 0]
+        assert [history.highest_level(enough) for enough in (1, 2, 3)] == [1, 0, None]
 
 
 def test_values_of_earlier_studies_come_first_at_the_levels_that_they_reach() -> None:

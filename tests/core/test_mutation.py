@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from hyperband.core.searchers.mutation import mutate, mutations
+from hyperband.core.searchers.mutation import changeable, mutate, mutations
 from hyperband.core.space import Categorical, Float, Integer, Ordinal, Parameter, Space, Value
 from tests.core.spaces import CONDITIONAL, FEW, ONLY_CONSTANTS, SPACES
 
@@ -119,4 +119,11 @@ def test_the_number_of_mutations_falls_as_one_over_k_up_to_half_of_the_parameter
     random = np.random.default_rng(3)
     counts = np.bincount([mutations(9, random) for _ in range(20_000)])
     assert counts[1:] / 20_000 == pytest.approx(np.array([12, 6, 4, 3]) / 25, abs=0.015)
-    assert {mutations(active, random) for active in (0, 1, 2, 3) for _ in range(50)} == {1}
+    assert {mutations(able, random) for able in (0, 1, 2, 3) for _ in range(50)} == {1}
+
+
+def test_what_has_one_value_cannot_change() -> None:
+    space = Space((*ONLY_CONSTANTS.parameters, Float("x", 0, 1), Categorical("one", ("only",))))
+    point = space.sample([0.5] * len(space.parameters))
+    assert [space.parameters[k].name for k in changeable(space, point)] == ["x"]
+    assert changeable(space, {k: v for k, v in point.items() if k != "x"}) == []

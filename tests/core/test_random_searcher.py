@@ -101,3 +101,15 @@ def test_given_configurations_come_first_then_the_best_of_each_earlier_study() -
     assert suggestions[1].parameters["x"] == Random(STUDY, LADDER).suggest(1).parameters["x"]
     assert suggestions[2].parameters == {"x": 0.2, "c": "b"}
     assert suggestions[3] == Random(STUDY, LADDER).suggest(3)
+
+
+def test_of_an_earlier_study_the_best_at_the_highest_level_is_taken() -> None:
+    """A report may come late: at 4 and 5 both have reached the level 3, and no other."""
+    study = replace(
+        STUDY,
+        earlier=(
+            EarlierTrial("first", {"x": 0.1, "c": "b"}, ((4, 0.1),)),
+            EarlierTrial("first", {"x": 0.2, "c": "b"}, ((5, 0.9),)),
+        ),
+    )
+    assert Random(study, LADDER).suggest(0).parameters == {"x": 0.1, "c": "b"}

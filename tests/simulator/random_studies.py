@@ -4,13 +4,23 @@ A study has at least 30 trials, 3 rungs, 4 slots, and 5 % of each fault.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hyperband.backends.simulator.curves import AnalyticCurves, Benchmark, Curve
 from hyperband.backends.simulator.faults import Faults
-from hyperband.core.records import FailurePolicy, Goal, Objective, Resource, Sizes, Study
+from hyperband.core.gp.resources import MODELS
+from hyperband.core.records import (
+    EarlierTrial,
+    FailurePolicy,
+    Goal,
+    Objective,
+    Resource,
+    SearcherOptions,
+    Sizes,
+    Study,
+)
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers import SEARCHERS
 from hyperband.core.space import (
@@ -118,6 +128,12 @@ def random_case(seed: int, searcher: str | None = None) -> Case:
             retries=int(random.integers(0, 4)), max_failed_trials=int(random.integers(0, 20))
         ),
     )
+    study = replace(
+        study,
+        options=_options(random),
+        initial=tuple(_configurations(space, random, int(random.integers(3)))),
+        earlier=_earlier(space, resource, random) if random.random() < 0.3 else (),
+    )
     benchmark = AnalyticCurves(
         space,
         resource,
@@ -137,6 +153,40 @@ def random_case(seed: int, searcher: str | None = None) -> Case:
             )
         }
     return Case(seed, study, Remembered(benchmark), faults, changes)
+
+
+def _options(random: np.random.Generator) -> SearcherOptions:
+    return SearcherOptions(
+        quasi_random=(None, True, False)[random.integers(3)],
+        resource_model=list(MODELS)[random.integers(len(MODELS))],
+        good_fraction=float(random.uniform(0.1, 0.5)),
+        random_fraction=float(random.choice([0.0, 1 / 3])),
+        population=int(random.integers(2, 13)) if random.random() < 0.5 else None,
+        tournament=int(random.integers(1, 13)) if random.random() < 0.5 else None,
+    )
+
+
+def _configurations(
+    space: Space, random: np.random.Generator, count: int
+) -> list[Mapping[str, Value]]:
+    return [space.sample(random.random(len(space.parameters))) for _ in range(count)]
+
+
+def _earlier(
+    space: Space, resource: Resource, random: np.random.Generator
+) -> tuple[EarlierTrial, ...]:
+    """Some trials of two earlier studies, whose reports came when they came."""
+    return tuple(
+        EarlierTrial(
+            f"old-{index % 2}",
+            parameters,
+            tuple(
+                (float(reached), float(random.standard_normal()))
+                for reached in np.sort(random.uniform(0, resource.max, int(random.integers(4))))
+            ),
+        )
+        for index, parameters in enumerate(_configurations(space, random, 8))
+    )
 
 
 def _searcher(seed: int) -> str:

@@ -77,6 +77,7 @@ def check(case: Case) -> None:
     mode = case.study.mode
     seen.update([mode, result.finish.reason, f"{mode} reached r_max" if reached else "stuck"])
     seen[f"{mode} with {case.study.searcher}"] += 1
+    seen.update(f"origin {trial.suggestion.origin}" for trial in result.trials)
     if run.least:
         seen[f"{mode} changed"] += 1
     if mode == "Synchronous" and len(list(run.instances())) > 1:
@@ -101,6 +102,8 @@ def test_the_studies_saw_everything() -> None:
     studies = sum(seen[mode] for mode in MODES)
     assert set(Action) | set(Reason) - {Reason.SUSPENDED} <= set(seen)
     assert {f"{mode} with {searcher}" for mode in SCHEDULERS for searcher in SEARCHERS} <= set(seen)
+    origins = {"Initial", "Earlier", *SEARCHERS}
+    assert all(seen[f"origin {origin}"] > studies / 20 for origin in origins)
     assert seen["deaths"] > 5 * studies
     assert seen["Exhausted"] > studies / 2
     assert seen["TooManyFailedTrials"] > studies / 100

@@ -129,7 +129,7 @@ def inherit(study: str, uid: str, found: Iterable[Found], most: int) -> Inherita
     fitting = [each.trial for each in trials if each.trial is not None]
     chosen, values = [], 0
     # The sort is stable: of equally far trials, those of the lowest index.
-    for position in sorted(range(len(fitting)), key=lambda i: -len(fitting[i].values)):
+    for position in sorted(range(len(fitting)), key=lambda i: -fitting[i].values[-1][0]):
         values += len(fitting[position].values)
         if values > most:
             break

@@ -9,8 +9,6 @@ from hyperband.core.decisions import Decision
 from hyperband.core.engine import Engine
 from hyperband.core.records import Fit
 
-QUICK = "Random"  # a searcher whose suggestions take less time than a thread's start
-
 
 class Launcher:
     """Asks one study's engine, and has the fits made that its suggestions wait for.
@@ -39,7 +37,7 @@ class Launcher:
             return engine.launch(lingering)
         if self._fit is not None:
             return None
-        if engine.study.searcher == QUICK:
+        if engine.searcher.quick:
             return engine.launch(lingering)
         return await self._workers.run(partial(engine.launch, lingering))
 

@@ -3,6 +3,7 @@
 θ = (ln w_1 … ln w_g, ln a and ln b of each numeric axis, the resource model's own).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ Levels = Indices  # positions in the ladder
 # grow with the square root of their number, as in Hvarfner et al. 2024 (arXiv 2402.02229); with
 # scales that stay, all configurations would be far from each other where there are many parameters.
 APART = 0.8
+SLACK = 1e-6  # of bounds: a start that is at one is still one
 JITTER = 1e-8  # added to variances, relative to 1: targets are standardized
 
 
@@ -62,6 +64,15 @@ class Model:
         self._deviation = np.array([p.deviation for p in self.priors])
         reach = np.array([p.reach for p in self.priors]) * self._deviation
         self.bounds = list(zip(self.start - reach, self.start + reach, strict=True))
+
+    def accepts(self, theta: Sequence[float]) -> bool:
+        """Whether these can be parameters of this model: records may be of another version."""
+        if len(theta) != len(self.bounds):
+            return False
+        return all(
+            low - SLACK <= value <= high + SLACK
+            for value, (low, high) in zip(theta, self.bounds, strict=True)
+        )
 
     def kernel(self, theta: Array) -> Kernel:
         """The covariance function at θ."""

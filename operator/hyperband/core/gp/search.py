@@ -1,7 +1,8 @@
 """Where the acquisition is largest: quasi-random and local candidates, then local refinement.
 
-Gradients refine numeric axes; integers, steps, ordinals and categoricals are refined by exchanging
-one parameter at a time. All that is returned is canonical: some configuration encodes to it.
+Gradients refine numbers and ordinals, which are snapped to their values afterwards; categoricals
+and all that has few values are refined by exchanging one parameter at a time. All that is returned
+is canonical: some configuration encodes to it.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from scipy.optimize import Bounds, minimize
 from scipy.stats import qmc
 
 from hyperband.core.cube import Cells, Cube, OneHot
-from hyperband.core.gp.acquisition import expected_improvement, log_improvement
+from hyperband.core.gp.acquisition import log_improvement, log_improvement_gradient
 from hyperband.core.gp.kernels import Array, Indices
 from hyperband.core.gp.model import all_at
 from hyperband.core.gp.posterior import Posterior
@@ -50,7 +51,7 @@ class AcquisitionSearch:
         best: Array,
         random: np.random.Generator,
     ) -> tuple[Array, Array]:
-        """Places (m, d) and their expected improvements (m,), largest first.
+        """Places (m, d) and the logarithms of their expected improvements (m,), largest first.
 
         Args:
             level: at which improvement is expected.
@@ -60,7 +61,7 @@ class AcquisitionSearch:
 
         def improvement(places: Array) -> Array:
             prediction = posterior.predict(places, all_at(level, places))
-            return expected_improvement(prediction, threshold)
+            return log_improvement(prediction, threshold)
 
         places = np.concatenate([self._spread(random), self._around(best, random)])
         values = improvement(places)
@@ -106,7 +107,9 @@ class AcquisitionSearch:
         def objective(flat: Array) -> tuple[float, Array]:
             places = starts.copy()
             places[:, smooth] = flat.reshape(shape)
-            value, gradient = log_improvement(posterior, places, all_at(level, places), threshold)
+            value, gradient = log_improvement_gradient(
+                posterior, places, all_at(level, places), threshold
+            )
             return -float(value.sum()), -gradient[:, smooth].ravel()
 
         result = minimize(

@@ -37,7 +37,8 @@ def standardize(losses: Array) -> Targets:
     good = losses <= middle
     spread = float(np.sqrt(np.mean((losses[good] - middle) ** 2)))
     if spread <= 1e-12 * max(1.0, abs(middle)):
-        spread = float(np.std(losses)) or 1.0
+        # The good half is tied: all the others are a spread away at least, so that ranks count.
+        spread = float(losses[~good].min() - middle) if not good.all() else 1.0
     values = (losses - middle) / spread
     bad = ~good
     if bad.any():

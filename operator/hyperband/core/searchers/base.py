@@ -5,6 +5,7 @@ earlier study that this one starts warm from; only then does it propose its own.
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -25,12 +26,13 @@ class Searcher(ABC):
     matters, their sequence numbers give it.
     """
 
+    quick = False  # whether a suggestion takes less time than a thread's start
     quasi_random = False  # where the study does not say
 
     def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study
         self.ladder = ladder
-        best = best_of_each_study(study.earlier, study.objective)
+        best = best_of_each_study(study.earlier, study.objective, ladder)
         given = [("Initial", point) for point in study.initial]
         self._given = given + [("Earlier", trial.parameters) for trial in best]
 
@@ -85,17 +87,18 @@ def sobol(seed: int, index: int, dimension: int) -> npt.NDArray[np.float64]:
     return np.minimum(point, np.nextafter(1.0, 0.0))
 
 
-def best_of_each_study(earlier: Sequence[EarlierTrial], objective: Objective) -> list[EarlierTrial]:
-    """The best trial of each earlier study: of those that came furthest, the least loss."""
+def best_of_each_study(
+    earlier: Sequence[EarlierTrial], objective: Objective, ladder: Ladder
+) -> list[EarlierTrial]:
+    """The best trial of each earlier study: of those that came to the highest level of this
+    study's ladder, the least loss."""
+
+    def rank(trial: EarlierTrial) -> tuple[int, float]:
+        resource, value = trial.values[-1]
+        return -bisect_right(ladder.levels, resource), objective.loss(value)
+
     best: dict[str, EarlierTrial] = {}
     for trial in earlier:
-        if trial.values and (
-            trial.study not in best or _rank(trial, objective) < _rank(best[trial.study], objective)
-        ):
+        if trial.values and (trial.study not in best or rank(trial) < rank(best[trial.study])):
             best[trial.study] = trial
     return list(best.values())
-
-
-def _rank(trial: EarlierTrial, objective: Objective) -> tuple[float, float]:
-    resource, value = trial.values[-1]
-    return -resource, objective.loss(value)

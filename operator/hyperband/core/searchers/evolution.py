@@ -20,7 +20,7 @@ from hyperband.core.records import Study, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers.base import Searcher
 from hyperband.core.searchers.history import History
-from hyperband.core.searchers.mutation import mutate, mutations
+from hyperband.core.searchers.mutation import changeable, mutate, mutations
 from hyperband.core.searchers.tried import Tried, draw_new
 from hyperband.core.space import Value
 
@@ -45,6 +45,8 @@ class _Member:
 
 class Evolution(Searcher):
     """A failed trial is no member: where all fail, it goes on as random search."""
+
+    quick = True
 
     def __init__(self, study: Study, ladder: Ladder) -> None:
         super().__init__(study, ladder)
@@ -79,7 +81,7 @@ class Evolution(Searcher):
         places = _places(population)
         parent = population[min(drawn.tolist(), key=lambda k: (places[k], population[k].trial))]
         child, first = parent.parameters, None
-        enough = mutations(len(child), random)
+        enough = mutations(len(changeable(self.study.space, child)), random)
         for count in range(1, enough + MORE_MUTATIONS):
             mutation = mutate(self.study.space, child, random)
             if mutation is None:

@@ -62,9 +62,7 @@ class GaussianProcess(Searcher):
         self._search = AcquisitionSearch(Cube(study.space))
         self._places: dict[int, Array] = {}  # by trial
         self._kept: dict[int, Array] = {}  # θ by the values fitted to, of written suggestions
-        # A fit, and what it is made from: numbers of values and of failures.
-        self._asked = (0, 0)
-        self._fresh: tuple[tuple[int, int], Fit | None] = (self._asked, None)
+        self._fresh: Fit | None = None  # the last one made, of no written suggestion yet
         self._grown: _Grown | None = None
         self._tried = Tried(study)
 
@@ -73,8 +71,8 @@ class GaussianProcess(Searcher):
     def record(self, old: Trial | None, new: Trial) -> None:
         if old is None:
             self._tried.add(new.parameters)
-            if new.suggestion.fit:
-                fit = new.suggestion.fit
+            fit = new.suggestion.fit
+            if fit and self._model.accepts(fit.hyperparameters):
                 self._kept[fit.values] = np.array(fit.hyperparameters)
         self._history.record(old, new)
 
@@ -104,17 +102,17 @@ class GaussianProcess(Searcher):
             return None
         earlier = max((c for c in self._kept if c < count), default=None)
         start = None if earlier is None else self._kept[earlier]
-        self._asked = (count, len(self._history.failed))
-        return partial(make_fit, self._model, self._data(count)[0], self._failures(), count, start)
+        made_from = self._data(count)[0], self._failures()
+        return partial(make_fit, self._model, *made_from, len(self._history.failed), start)
 
     def fitted(self, fit: Fit) -> None:
-        self._fresh = (self._asked, fit)
+        self._fresh = fit
 
     def _fresh_for(self, count: int) -> Fit | None:
         """The fit to so many values that no suggestion was made from yet, unless trials have
         failed since: a restart would make it anew, and know of them."""
-        asked, fit = self._fresh
-        return fit if asked == (count, len(self._history.failed)) else None
+        fit, failures = self._fresh, len(self._history.failed)
+        return fit if fit and (fit.values, fit.failures) == (count, failures) else None
 
     def _due(self) -> int | None:
         """How many values the present fit is made from; None before the first one."""
@@ -145,7 +143,7 @@ class GaussianProcess(Searcher):
         normals = random.standard_normal((len(pending), FANTASIES))
         posterior = known.fantasize(*self._at(pending), normals)
         best, threshold = self._incumbents(posterior, data, pending, level)
-        places, gains = self._search.run(posterior, level, threshold, best, random)
+        places, logs = self._search.run(posterior, level, threshold, best, random)
         chosen = self._first_untried(places)
         if chosen is None:
             return Suggestion(draw_new(self, self._tried, index), "Random")
@@ -156,7 +154,7 @@ class GaussianProcess(Searcher):
             "level": float(level),
             "mean": sign * targets.loss(mean),
             "deviation": targets.spread * deviation,
-            "improvement": targets.spread * float(gains[row]),
+            "improvement": targets.spread * float(np.exp(logs[row])),
             "incumbent": sign * targets.loss(float(threshold.mean())),
             "values": float(len(data)),
             "modelAge": float(len(data) - count),
@@ -220,14 +218,19 @@ def fitted_to(recorded: int) -> int:
     return count
 
 
-def make_fit(model: Model, data: Data, failures: Data, count: int, start: Array | None) -> Fit:
-    """Fits the model, from the last fit's parameters if there are any."""
-    chosen = data.rows(thinned(data, MOST_FITTED)).with_more(failures)
+def make_fit(model: Model, data: Data, failed: Data, failures: int, start: Array | None) -> Fit:
+    """Fits the model, from the last fit's parameters if there are any.
+
+    Args:
+        data, failed: what it is fitted to, of the failed evaluations the newest ones.
+        failures: how many there are of these in all.
+    """
+    chosen = data.rows(thinned(data, MOST_FITTED)).with_more(failed)
     if start is None:
         theta = fit(model, chosen, model.start, iterations=50)
     else:
         theta = fit(model, chosen, start, iterations=15)
-    return Fit(count, tuple(theta.tolist()))
+    return Fit(len(data), tuple(theta.tolist()), failures)
 
 
 def _moments(posterior: Posterior, place: Array, level: int) -> tuple[float, float]:

@@ -70,10 +70,6 @@ class History:
         """The evaluations at which trials failed, by index."""
         return [self._failed[index] for index in sorted(self._failed)]
 
-    def counts(self) -> list[int]:
-        """How many values each level has, (K,)."""
-        return self._counts.copy()
-
     def highest_level(self, enough: int) -> int | None:
         """The highest level with at least so many values, if there is one."""
         levels = reversed(range(len(self._counts)))
@@ -88,7 +84,7 @@ class History:
 def _earlier(study: Study, ladder: Ladder) -> Iterator[Observation]:
     """The values of earlier studies, at the levels of this one's ladder.
 
-    As in a study of its own, a level's value is the first one at or above it and below the next.
+    A level's value is the first one at or above it and below the next.
     """
     found: list[tuple[int, int, float, Mapping[str, Value]]] = []
     for index, trial in enumerate(study.earlier, -len(study.earlier)):

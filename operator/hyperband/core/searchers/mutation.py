@@ -35,11 +35,7 @@ def mutate(
         parameters: a configuration of the space.
         random: is drawn from; the same state gives the same mutation.
     """
-    able = [
-        position
-        for position, parameter in enumerate(space.parameters)
-        if parameter.name in parameters and _can_change(space, parameter, parameters)
-    ]
+    able = changeable(space, parameters)
     if not able:
         return None
     position = able[int(random.integers(len(able)))]
@@ -52,14 +48,23 @@ def mutate(
     return Mutation(space.complete({**parameters, parameter.name: value}, uniforms), position)
 
 
-def mutations(active: int, random: np.random.Generator) -> int:
+def changeable(space: Space, parameters: Mapping[str, Value]) -> list[int]:
+    """The positions of the active parameters that have another value."""
+    return [
+        position
+        for position, parameter in enumerate(space.parameters)
+        if parameter.name in parameters and _can_change(space, parameter, parameters)
+    ]
+
+
+def mutations(able: int, random: np.random.Generator) -> int:
     """How many mutations make a child: k with a probability in proportion to 1/k.
 
-    Mostly one, but up to half of the active parameters: one alone never gets away from a parent
-    that is the best around. After the heavy-tailed mutation of Doerr et al. 2017
+    Mostly one, but up to half of the parameters that are able to change: one alone never gets away
+    from a parent that is the best around. After the heavy-tailed mutation of Doerr et al. 2017
     (arXiv 1703.03334).
     """
-    shares = np.cumsum(1.0 / np.arange(1, max(1, active // 2) + 1))
+    shares = np.cumsum(1.0 / np.arange(1, max(1, able // 2) + 1))
     return 1 + int(np.searchsorted(shares, random.random() * shares[-1], side="right"))
 
 

@@ -11,5 +11,7 @@ class Random(Searcher):
     small discrete space repeat themselves: under noise a repetition is information, too.
     """
 
+    quick = True
+
     def propose(self, index: int) -> Suggestion:
         return Suggestion(self.draw(index), origin="Random")
