@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from hyperband.cli.summary import summarize
-from hyperband.cli.watch import one_line
+from hyperband.cli.watch import one_line, view
 from tests.studies import good_study
 
 BEST = {"trial": "digits-1", "value": 0.25, "text": "0.25", "resource": 9, "parameters": {"x": 1}}
@@ -43,3 +43,11 @@ def test_the_best_configuration_s_origin_is_shown() -> None:
 def test_a_best_trial_that_was_deleted_is_named_alone() -> None:
     assert one_line(STUDY, [trial(0, "Random")]).endswith("best val_loss 0.25 by digits-1")
     assert "trial digits-1\n" in printed([trial(0, "Random")])
+
+
+def test_a_trial_that_has_not_run_yet_says_where_it_comes_from() -> None:
+    new = {**trial(0, "Evolution"), "status": {}}
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(view(STUDY, [new]))
+    assert "a new configuration (Evolution)" in capture.get()

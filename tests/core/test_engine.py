@@ -21,7 +21,7 @@ def test_start_gives_the_next_index_and_the_searchers_configuration() -> None:
     assert first.trial.state is State.PENDING
     assert first.trial.parameters != second.trial.parameters
     assert first.trial.suggestion == engine.searcher.suggest(0)
-    assert first.message == "a new configuration, to epochs 1"
+    assert first.message == "a new configuration (Random), to epochs 1"
     assert (first.trial.reason, first.trial.message) == ("NewConfiguration", first.message)
 
 
@@ -86,7 +86,7 @@ def test_seen_running_is_decided_once() -> None:
     put(engine, engine.launch(), Action.START)
     decision = put(engine, engine.seen_running(0), Action.RUN)
     assert decision.trial.state is State.RUNNING
-    assert decision.message == "attempt 0 runs up to epochs 1"
+    assert decision.message == "attempt 0 runs up to epochs 1 (Random)"
     assert engine.seen_running(0) is None
 
 

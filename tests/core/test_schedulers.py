@@ -183,7 +183,7 @@ def test_pausing_helper_reaches_the_first_level() -> None:
 def test_without_early_stopping_only_r_max_counts() -> None:
     engine = Engine(study(mode="None", max_trials=2))
     start(engine, 2)
-    assert engine.trials[0].message == "attempt 0 runs up to epochs 9"
+    assert engine.trials[0].message == "attempt 0 runs up to epochs 9 (Random)"
     assert engine.observe(0, reports(e1=0.5, e3=9.0)) is None
     decision = put(engine, engine.observe(0, reports(e1=0.5, e9=0.4)), Action.COMPLETE)
     assert decision.message == "loss 0.4 at epochs 9: rank 1 of 1"

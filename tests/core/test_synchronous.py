@@ -166,8 +166,9 @@ def test_upper_rungs_wait_for_all_that_are_passed_on() -> None:
 def test_it_says_whom_a_trial_competes_with() -> None:
     engine = Engine(synchronous(brackets=2, parallelism=30, max_trials=14))
     started = [put(engine, engine.launch(), Action.START) for _ in range(14)]
-    assert started[0].message == "a new configuration, to epochs 1 in bracket 2 with trials 0 to 8"
-    assert started[9].message == "a new configuration, to epochs 3 in bracket 1 with trials 9 to 11"
+    new = "a new configuration (Random), to"
+    assert started[0].message == f"{new} epochs 1 in bracket 2 with trials 0 to 8"
+    assert started[9].message == f"{new} epochs 3 in bracket 1 with trials 9 to 11"
     # The last instance is cut short by maxTrials.
     assert started[13].message.endswith("epochs 1 in bracket 2 with trials 12 to 13")
 

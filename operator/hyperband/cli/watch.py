@@ -158,7 +158,8 @@ def _in_progress(active: list[dict[str, Any]]) -> Table:
         status = _status(trial)
         latest = status.get("latest")
         # The value stands in a column of its own: of a promotion, the rank is what is left to say.
-        why = status.get("message", "a new configuration").rpartition(": rank ")
+        new = f"a new configuration ({trial['spec']['suggestion']['origin']})"
+        why = status.get("message", new).rpartition(": rank ")
         table.add_row(
             trial["metadata"]["name"],
             _state(trial),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
+from hyperband.core.origins import describe
 from hyperband.core.records import Fit, Report, RungValue, Study, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder, Standing
 from hyperband.core.schedulers import make_scheduler
@@ -56,7 +57,8 @@ class Engine:
             TrialState.PENDING,
             target,
             reason=Reason.NEW_CONFIGURATION.value,
-            message=f"a new configuration, to {self._resource(target)}{company}",
+            message=f"a new configuration ({self._origin(suggestion)}), "
+            f"to {self._resource(target)}{company}",
         )
 
     def put(self, trial: Trial) -> None:
@@ -120,6 +122,8 @@ class Engine:
         if trial.state is not TrialState.PENDING:
             return None
         message = f"attempt {trial.attempt} runs up to {self._resource(trial.target)}"
+        if not trial.rungs:  # as long as it has no value, that is why it is tried
+            message += f" ({self._origin(trial.suggestion)})"
         running = replace(trial, state=TrialState.RUNNING)
         return _decide(Action.RUN, Reason.ATTEMPT_RUNNING, message, running)
 
@@ -273,6 +277,9 @@ class Engine:
         )
         message = f"attempt {trial.attempt}: {detail}" if detail else f"attempt {trial.attempt}"
         return _decide(Action.REPEAT, reason, message, again)
+
+    def _origin(self, suggestion: Suggestion) -> str:
+        return describe(suggestion, self.searcher.best, self._resource)
 
     def _resource(self, level: int) -> str:
         return f"{self.study.resource.name} {_number(self.ladder[level])}"

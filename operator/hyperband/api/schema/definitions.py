@@ -86,6 +86,11 @@ STUDY_COLUMNS: Final = (
 
 TRIAL_COLUMNS: Final = (
     column("State", ".status.state", description="Where the trial stands."),
+    column(
+        "From",
+        ".spec.suggestion.origin",
+        description="Where its configuration comes from: a searcher, Initial or Earlier.",
+    ),
     column("Bracket", ".spec.bracket", "integer", description="Its bracket.", priority=1),
     column(
         "Latest",

@@ -236,7 +236,7 @@ class StudyTask:
         if blocked is not None:
             return blocked
         # Any configuration will do; the one that comes first may take a model some time.
-        example = Suggestion(engine.searcher.draw(0), "")
+        example = Suggestion(engine.searcher.draw(0), "Random")
         trial = engine.new_trial(0, engine.ladder.top, example)
         pod = render_pod(study, trial, NOBODY, engine.ladder)
         return await admission.check_template(self._cluster.client, pod)

@@ -24,6 +24,9 @@ class Searcher(ABC):
     A searcher that was told all trial records, in any order, suggests what one that has lived
     through them would: what it keeps beside them is an optimization. Where the order of values
     matters, their sequence numbers give it.
+
+    Attributes:
+        best: the best trial of each earlier study, in the order in which they are tried.
     """
 
     quick = False  # whether a suggestion takes less time than a thread's start
@@ -32,9 +35,9 @@ class Searcher(ABC):
     def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study
         self.ladder = ladder
-        best = best_of_each_study(study.earlier, study.objective, ladder)
+        self.best = best_of_each_study(study.earlier, study.objective, ladder)
         given = [("Initial", point) for point in study.initial]
-        self._given = given + [("Earlier", trial.parameters) for trial in best]
+        self._given = given + [("Earlier", trial.parameters) for trial in self.best]
 
     def record(self, old: Trial | None, new: Trial) -> None:  # noqa: B027  # may learn nothing
         """Takes note of a new or changed trial record.
