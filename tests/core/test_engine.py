@@ -102,7 +102,9 @@ def test_pause_says_what_was_recorded() -> None:
     start(engine)
     decision = put(engine, engine.observe(0, reports(e1=0.123456789)), Action.PAUSE)
     assert decision.reason is Reason.RUNG_REACHED
-    assert decision.message == "loss 0.123457 at epochs 1: rank 1 of 1; the best 1 may go on"
+    assert decision.message == (
+        "loss 0.123457 at epochs 1: rank 1 of 1 when it came; the best 1 of 1 may go on"
+    )
     assert decision.trial.rungs[0].value == 0.123456789
     assert decision.trial.state is State.PAUSED
 
@@ -124,7 +126,7 @@ def test_one_report_may_reach_several_levels() -> None:
     assert [(v.level, v.sequence) for v in decision.trial.rungs] == [(0, 0), (1, 1)]
     decision = put(engine, engine.observe(0, reports(e5=0.5, e20=0.1)), Action.COMPLETE)
     assert [(v.level, v.sequence, v.resource) for v in decision.trial.rungs][2] == (2, 2, 9)
-    assert decision.message == "loss 0.1 at epochs 9: rank 1 of 1"
+    assert decision.message == "loss 0.1 at epochs 9: rank 1 of 1 when it came"
 
 
 def test_levels_skipped_at_once_stop_at_the_first_that_is_not_good_enough() -> None:
@@ -134,7 +136,9 @@ def test_levels_skipped_at_once_stop_at_the_first_that_is_not_good_enough() -> N
     decision = put(engine, engine.observe(1, reports(e9=0.2)), Action.STOP)
     assert [v.level for v in decision.trial.rungs] == [0]
     assert decision.reason is Reason.NOT_GOOD_ENOUGH
-    assert decision.message == "loss 0.2 at epochs 1: rank 2 of 2; the best 1 may go on"
+    assert decision.message == (
+        "loss 0.2 at epochs 1: rank 2 of 2 when it came; the best 1 of 2 may go on"
+    )
 
 
 def test_the_same_reports_again_decide_nothing() -> None:

@@ -186,7 +186,7 @@ def test_without_early_stopping_only_r_max_counts() -> None:
     assert engine.trials[0].message == "attempt 0 runs up to epochs 9 (Random)"
     assert engine.observe(0, reports(e1=0.5, e3=9.0)) is None
     decision = put(engine, engine.observe(0, reports(e1=0.5, e9=0.4)), Action.COMPLETE)
-    assert decision.message == "loss 0.4 at epochs 9: rank 1 of 1"
+    assert decision.message == "loss 0.4 at epochs 9: rank 1 of 1 when it came"
     assert [v.resource for v in decision.trial.rungs] == [9]
     put(engine, engine.observe(1, reports(e9=0.9)), Action.COMPLETE)
     finish = engine.finish()

@@ -147,7 +147,7 @@ def test_upper_rungs_wait_for_all_that_are_passed_on() -> None:
     put(engine, engine.launch(), Action.PROMOTE)
     decision = put(engine, engine.observe(0, reports(e3=0.5)), Action.PAUSE)
     assert decision.message == (
-        "loss 0.5 at epochs 3: rank 1 of 1 so far; waits for 2 more, then the best 1 may go on"
+        "loss 0.5 at epochs 3: rank 1 of 1 when it came; the best 1 of 3 may go on"
     )
     for index in (1, 2):
         put(engine, engine.launch(), Action.PROMOTE)
@@ -179,7 +179,7 @@ def test_it_says_what_a_rung_waits_for() -> None:
     decision = put(engine, engine.observe(1, reports(e1=0.5)), Action.PAUSE)
     assert decision.reason is Reason.RUNG_REACHED
     assert decision.message == (
-        "loss 0.5 at epochs 1: rank 1 of 1 so far; waits for 8 more, then the best 3 may go on"
+        "loss 0.5 at epochs 1: rank 1 of 1 when it came; the best 3 of 9 may go on"
     )
     assert dict(decision.evidence) == {
         "level": 0, "value": 0.5, "rank": 1, "values": 1, "limit": 3, "awaited": 8,
@@ -189,7 +189,9 @@ def test_it_says_what_a_rung_waits_for() -> None:
     for index in range(2, 8):
         put(engine, engine.observe(index, reports(e1=0.1 * index)), Action.PAUSE)
     decision = put(engine, engine.observe(8, reports(e1=0.25)), Action.PAUSE)
-    assert decision.message == "loss 0.25 at epochs 1: rank 2 of 8; the best 3 may go on"
+    assert decision.message == (  # one has failed
+        "loss 0.25 at epochs 1: rank 2 of 8 when it came; the best 3 of 8 may go on"
+    )
     assert "awaited" not in decision.evidence
     decision = put(engine, engine.launch(), Action.PROMOTE)
     assert decision.message == (

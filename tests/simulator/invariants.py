@@ -159,7 +159,7 @@ class Invariants(Observer):
                 self._check_synchronous_value(decision)
 
     def _check_synchronous_value(self, decision: Decision) -> None:
-        """It says how many the rung passes on, and waits if and only if the rung is open."""
+        """It says how many of how many the rung passes on; it waits if and only if it is open."""
         trial = decision.trial
         after = {**self.records, trial.index: trial}
         instance = self._instance(trial.index)
@@ -167,7 +167,9 @@ class Invariants(Observer):
         rung = rungs[trial.rungs[-1].level]
         assert decision.evidence["limit"] == rung.passes
         assert ("awaited" in decision.evidence) is not rung.complete
-        assert ("waits for" in decision.message) is not rung.complete
+        coming = decision.evidence["values"] + decision.evidence.get("awaited", 0)
+        said = f"when it came; the best {rung.passes} of {coming} may go on"
+        assert decision.message.endswith(said)
 
     # -- brute force -------------------------------------------------------------------------
 

@@ -230,6 +230,7 @@ class Engine:
         )
         message = (
             f"{self._standing(promotion.level, trial.rungs[-1].value, promotion.standing)}; "
+            f"the best {promotion.standing.limit} may go on; "
             f"goes on to {self._resource(promotion.target)}"
         )
         evidence = _evidence(promotion.level, trial.rungs[-1].value, promotion.standing)
@@ -256,11 +257,16 @@ class Engine:
         value = RungValue(level, report.value, sequence, reached)
         standing = self.scheduler.standing(trial, level, report.value)
         judgement = self.scheduler.judge(level, standing)
+        # This stays in the record of a trial that never goes on, when more values have come.
+        message = f"{self._standing(level, report.value, standing)} when it came"
+        if level < self.ladder.top:
+            coming = standing.values + standing.awaited
+            message += f"; the best {standing.limit} of {coming} may go on"
         recorded = replace(trial, rungs=(*trial.rungs, value), state=_STATE_AFTER[judgement.action])
         return _decide(
             judgement.action,
             judgement.reason,
-            self._standing(level, report.value, standing),
+            message,
             recorded,
             _evidence(level, report.value, standing),
         )
@@ -285,14 +291,10 @@ class Engine:
         return f"{self.study.resource.name} {_number(self.ladder[level])}"
 
     def _standing(self, level: int, value: float, standing: Standing) -> str:
-        place = f"rank {standing.rank} of {standing.values}"
-        if standing.awaited:
-            place += f" so far; waits for {standing.awaited} more, then"
-        elif level < self.ladder.top:
-            place += ";"
-        if level < self.ladder.top:
-            place += f" the best {standing.limit} may go on"
-        return f"{self.study.objective.metric} {value:.6g} at {self._resource(level)}: {place}"
+        return (
+            f"{self.study.objective.metric} {value:.6g} at {self._resource(level)}: "
+            f"rank {standing.rank} of {standing.values}"
+        )
 
 
 def _decide(
