@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hyperband.api.study import parse_study
-from hyperband.api.warm_start import check_comparable, find, inherit, translate
+from hyperband.api.warm_start import Misfit, check_comparable, find, inherit, translate
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import EarlierTrial
 from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal, Space
@@ -37,24 +37,41 @@ SPACE = Space(
             {"rate": 0.1, "layers": 1, "dropout": 0.2, "momentum": 0.9},
             {"rate": 0.1, "layers": 1, "data": "v2"},
         ),
-        ({"rate": 0.2, "layers": 1}, None),  # out of bounds
-        ({"rate": "0.1", "layers": 1}, None),  # another type
-        ({"rate": 0.1, "layers": 1, "data": "v1"}, None),  # another constant
-        ({"rate": 0.1}, None),  # which number of layers it was, nobody knows
-        ({"rate": 0.1, "layers": 2}, None),  # nor which dropout
     ],
 )
-def test_a_configuration_of_another_space(
-    earlier: dict[str, Any], here: dict[str, Any] | None
-) -> None:
+def test_a_configuration_of_another_space(earlier: dict[str, Any], here: dict[str, Any]) -> None:
     assert repr(translate(earlier, SPACE)) == repr(here)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "why"),
+    [
+        ({"rate": 0.2, "layers": 1}, "with rate outside of 0.01 … 0.1"),
+        ({"rate": "0.1", "layers": 1}, "with rate outside of 0.01 … 0.1"),  # another type
+        ({"rate": 0.1, "layers": 7}, "with layers outside of 1 … 3"),
+        ({"rate": 0.1, "layers": 1, "data": "v1"}, 'with data outside of "v2"'),
+        ({"rate": 0.1}, "without layers"),  # which number it was, nobody knows
+        ({"rate": 0.1, "layers": 2}, "without dropout"),  # nor which dropout
+        ({"rate": 0.2}, "with rate outside of 0.01 … 0.1"),  # said once
+    ],
+)
+def test_a_configuration_that_is_none_of_this_space(earlier: dict[str, Any], why: str) -> None:
+    misfit = translate(earlier, SPACE)
+    assert isinstance(misfit, Misfit)
+    assert str(misfit) == why
+
+
+def test_values_between_steps_and_long_lists_of_choices_are_named_shortly() -> None:
+    space = Space((Float("d", min=0, max=0.5, step=0.1), Ordinal("o", tuple(range(100)))))
+    assert str(translate({"d": 0.25, "o": 1}, space)) == "with d outside of 0, 0.1 … 0.5"
+    assert str(translate({"d": 0.1, "o": 100}, space)) == "with o outside of 0, 1, 2, 3, 4, …"
 
 
 def test_values_are_told_apart_as_in_yaml() -> None:
     space = Space((Categorical("c", (1, "1", True)), Ordinal("o", (2.0, 4.0))))
     assert repr(translate({"c": True, "o": 4}, space)) == "{'c': True, 'o': 4.0}"
     assert repr(translate({"c": "1", "o": 2}, space)) == "{'c': '1', 'o': 2.0}"
-    assert translate({"c": 1, "o": True}, space) is None
+    assert str(translate({"c": 1, "o": True}, space)) == "with o outside of 2.0, 4.0"
 
 
 def item(index: int, x: float, *values: float) -> Body:
@@ -78,7 +95,28 @@ def test_trials_without_a_value_are_not_counted_and_others_named() -> None:
     )
     assert inherited.values == 3
     assert inherited.message == (
-        "2 of 3 trials with values are taken over; outside of this study's parameters: 1"
+        "2 of 3 trials with values are taken over; left out: 1 with x outside of 0 … 1"
+    )
+    best_only = inherit("old", "4711", found, most=100, learns=False)
+    assert best_only.trials == inherited.trials
+    assert best_only.message == (
+        "2 of 3 trials with values are taken over; the searcher tries the best of them and learns "
+        "nothing from the others; left out: 1 with x outside of 0 … 1"
+    )
+
+
+def test_why_trials_are_left_out_is_counted_by_parameter_and_bounded() -> None:
+    space = Space(tuple(Float(name, min=0.0, max=1.0) for name in "xabcd"))
+    rest = dict.fromkeys("abcd", 0.5)
+    given = [{"x": 0.5}] * 4 + [{"x": 2.0}] * 3 + [{"x": 0.5, "a": 0.5}] * 2 + [{"x": 0, **rest}]
+    given += [{"x": 0.5, **rest, "c": 2.0}, {"x": 0.5, **rest, "d": 2.0}]
+    items = [item(index, 0.0, 0.5) for index in range(len(given))]
+    for body, parameters in zip(items, given, strict=True):
+        body.spec["parameters"] = parameters
+    inherited = inherit("old", "4711", find("old", items, space), most=100)
+    assert inherited.message == (
+        "1 of 12 trials with values are taken over; left out: 4 without a, "
+        "3 with x outside of 0 … 1, 2 without b, 2 for other reasons"
     )
 
 

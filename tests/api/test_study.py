@@ -254,7 +254,7 @@ def test_the_status_fits_the_definition() -> None:
         now=now,
     )
     trial = EarlierTrial("old", {}, ((1.0, 0.5), (3.0, 0.4)))
-    inherited = [Inheritance("old", "1", (trial,), 3, 1), Inheritance("lost", "2", gone=True)]
+    inherited = [Inheritance("old", "1", (trial,), 3), Inheritance("lost", "2", gone=True)]
     status["warmStart"] = warm_start_status(inherited)
     status |= {"observedGeneration": 1, "startTime": now, "completionTime": now}
     assert complete(STATUS, status, "status") == status

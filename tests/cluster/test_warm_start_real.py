@@ -51,7 +51,9 @@ async def test_points_first_and_then_the_best_of_the_study_before(
     assert row["trials"] == 2
     assert row["values"] == sum(len(t["status"]["rungs"]) for t in inside)
     assert row["message"] == (
-        "2 of 3 trials with values are taken over; outside of this study's parameters: 1"
+        "2 of 3 trials with values are taken over; "
+        "the searcher tries the best of them and learns nothing from the others; "
+        "left out: 1 with x outside of 0.35 … 0.8"
     )
 
 

@@ -75,7 +75,11 @@ async def test_values_of_a_finished_study_are_taken_over() -> None:
     old = add_study(world)
     await world.step()
     assert taken(world) == [("old", x) for x in PARAMETERS[:4]]
-    said = "4 of 5 trials with values are taken over; outside of this study's parameters: 1"
+    said = (
+        "4 of 5 trials with values are taken over; "
+        "the searcher tries the best of them and learns nothing from the others; "
+        "left out: 1 with x outside of 0 … 1"
+    )
     shown = world.study["status"]["warmStart"]
     assert (shown["values"], shown["studies"][0]["uid"]) == (8, old["metadata"]["uid"])
     assert shown["studies"][0]["message"] == said
@@ -272,7 +276,17 @@ async def test_a_study_without_values_gives_nothing_and_warns() -> None:
     assert taken(world) == []
     warned = [e for e in world.client.events() if e["reason"] == "WarmStarted"]
     assert [e["type"] for e in warned] == ["Warning"]
-    assert "0 of 5 trials" in warned[0]["message"]
+    said = "0 of 5 trials with values are taken over; left out: 5 without y"
+    assert warned[0]["message"] == f"warm start from old: {said}"
+
+
+@pytest.mark.parametrize("searcher", ["GaussianProcess", "KernelDensity", "Evolution"])
+async def test_a_searcher_that_learns_is_not_said_to_try_the_best_only(searcher: str) -> None:
+    world = warm_world(searcher={"type": searcher})
+    add_study(world)
+    await world.step()
+    said = "4 of 5 trials with values are taken over; left out: 1 with x outside of 0 … 1"
+    assert events(world)["WarmStarted"] == f"warm start from old: {said}"
 
 
 async def test_the_manager_wakes_those_that_wait() -> None:

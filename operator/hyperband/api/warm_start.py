@@ -1,6 +1,7 @@
 """What the trials of an earlier, finished study are to one that starts warm from it. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,13 +9,29 @@ from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_spec import OBJECTIVE, RESOURCE
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import TrialObject
+from hyperband.core.axes import ends
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.parameters import show
 from hyperband.core.records import EarlierTrial
-from hyperband.core.space import Constant, Space, Value
+from hyperband.core.space import Constant, Float, Integer, Parameter, Space, Value
 
 MAX_VALUES: Final = 2_000  # of all earlier studies together; more make suggestions slow, not better
 GONE: Final = "is gone: this study goes on without its values"
+MAX_MISFITS: Final = 3  # that a message names
+MAX_CHOICES: Final = 5  # that a misfit lists
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a configuration is none of this study: the first parameter that does not fit."""
+
+    parameter: str
+    allowed: str | None = None  # what its value would have to be; None: it has none
+
+    def __str__(self) -> str:
+        if self.allowed is None:
+            return f"without {self.parameter}"
+        return f"with {self.parameter} outside of {self.allowed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +42,8 @@ class Inheritance:
         uid: of the study that was found; a later one of the same name is another study.
         trials: those that were taken over, by index.
         with_values: how many of its trials have any value.
-        outside: how many of these are no configurations of this study.
+        misfits: why trials of these are no configurations of this study, one for each.
+        learns: whether this study's searcher learns from the values, or takes the best trial only.
         gone: whether the study has been deleted since this one started.
     """
 
@@ -33,7 +51,8 @@ class Inheritance:
     uid: str
     trials: tuple[EarlierTrial, ...] = ()
     with_values: int = 0
-    outside: int = 0
+    misfits: tuple[Misfit, ...] = ()
+    learns: bool = True
     gone: bool = False
 
     @property
@@ -47,10 +66,20 @@ class Inheritance:
         if self.gone:
             return GONE
         text = f"{len(self.trials)} of {self.with_values} trials with values are taken over"
-        if self.outside:
-            text += f"; outside of this study's parameters: {self.outside}"
-        left_out = self.with_values - self.outside - len(self.trials)
+        if self.trials and not self.learns:
+            text += "; the searcher tries the best of them and learns nothing from the others"
+        if self.misfits:
+            text += f"; left out: {_count(self.misfits)}"
+        left_out = self.with_values - len(self.misfits) - len(self.trials)
         return f"{text}; more than are needed: {left_out}" if left_out else text
+
+
+def _count(misfits: Sequence[Misfit]) -> str:
+    """The most frequent ones, e.g. `14 without wd, 3 with depth outside of 2 … 5`."""
+    frequent = Counter(misfits).most_common(MAX_MISFITS)
+    parts = [f"{count} {misfit}" for misfit, count in frequent]
+    others = len(misfits) - sum(count for _, count in frequent)
+    return ", ".join([*parts, f"{others} for other reasons"] if others else parts)
 
 
 def check_comparable(study: StudyResource, position: int, earlier: Mapping[str, Any]) -> None:
@@ -85,7 +114,7 @@ class Found:
     """One trial of an earlier study that has a value."""
 
     index: int
-    trial: EarlierTrial | None  # None if it is no configuration of this study
+    trial: EarlierTrial | Misfit
 
 
 def find(study: str, items: Iterable[TrialObject], space: Space) -> list[Found]:
@@ -97,13 +126,16 @@ def find(study: str, items: Iterable[TrialObject], space: Space) -> list[Found]:
         values = sorted({(float(each["resource"]), float(each["value"])) for each in rungs})
         if values:
             point = translate(item.spec["parameters"], space)
-            trial = None if point is None else EarlierTrial(study, point, tuple(values))
-            found.append(Found(int(item.spec["index"]), trial))
+            index = int(item.spec["index"])
+            if isinstance(point, Misfit):
+                found.append(Found(index, point))
+            else:
+                found.append(Found(index, EarlierTrial(study, point, tuple(values))))
     return found
 
 
-def translate(parameters: Mapping[str, Any], space: Space) -> dict[str, Value] | None:
-    """A configuration of another space in this one, or None if this one does not hold it.
+def translate(parameters: Mapping[str, Any], space: Space) -> dict[str, Value] | Misfit:
+    """A configuration of another space in this one, or why this one does not hold it.
 
     Names that this space does not have are dropped, and so is what its conditions make inactive;
     constants that the other space did not have are added. Anything else that is missing was not
@@ -115,18 +147,41 @@ def translate(parameters: Mapping[str, Any], space: Space) -> dict[str, Value] |
         # Numbers stand in for what is missing; those that turn out active are not known.
         point = space.complete(known, [0.5] * len(space.parameters))
     except InvalidStudyError:
-        return None
-    return point if point.keys() <= known.keys() else None
+        return next(_outside(known, space))
+    missing = next((name for name in point if name not in known), None)
+    return point if missing is None else Misfit(missing)
 
 
-def inherit(study: str, uid: str, found: Iterable[Found], most: int) -> Inheritance:
+def _outside(known: Mapping[str, Any], space: Space) -> Iterator[Misfit]:
+    for parameter in space.parameters:
+        name = parameter.name
+        try:
+            space.validate_point({name: known[name]} if name in known else {})
+        except InvalidStudyError:
+            yield Misfit(name, _allowed(parameter))
+
+
+def _allowed(parameter: Parameter) -> str:
+    if isinstance(parameter, Float | Integer):
+        low, high = ends(parameter)
+        second = f", {low + parameter.step:g}" if parameter.step else ""
+        return f"{low:g}{second} … {high:g}"
+    values = (parameter.value,) if isinstance(parameter, Constant) else parameter.values
+    listed = ", ".join(show(value) for value in values[:MAX_CHOICES])
+    return f"{listed}, …" if len(values) > MAX_CHOICES else listed
+
+
+def inherit(
+    study: str, uid: str, found: Iterable[Found], most: int, learns: bool = True
+) -> Inheritance:
     """What is taken over of a study: its trials, or the furthest of them if there are too many.
 
     Args:
         most: how many values may be taken over.
+        learns: whether the searcher learns from them.
     """
     trials = sorted(found, key=lambda each: each.index)
-    fitting = [each.trial for each in trials if each.trial is not None]
+    fitting = [each.trial for each in trials if isinstance(each.trial, EarlierTrial)]
     chosen, values = [], 0
     # The sort is stable: of equally far trials, those of the lowest index.
     for position in sorted(range(len(fitting)), key=lambda i: -fitting[i].values[-1][0]):
@@ -139,7 +194,8 @@ def inherit(study: str, uid: str, found: Iterable[Found], most: int) -> Inherita
         uid,
         tuple(fitting[position] for position in sorted(chosen)),
         with_values=len(trials),
-        outside=len(trials) - len(fitting),
+        misfits=tuple(each.trial for each in trials if isinstance(each.trial, Misfit)),
+        learns=learns,
     )
 
 

@@ -26,6 +26,7 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, CustomObject
 from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.store import owns
+from hyperband.core.searchers import SEARCHERS
 from hyperband.core.space import Space
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ class EarlierStudies:
 
     async def _inherit(self, study: StudyResource, name: str, uid: str) -> Inheritance:
         most = MAX_VALUES // len(study.warm_start)
-        return inherit(name, uid, await self._find(study, name, uid), most)
+        learns = SEARCHERS[study.study.searcher].learns
+        return inherit(name, uid, await self._find(study, name, uid), most, learns)
 
     async def _find(self, study: StudyResource, name: str, uid: str) -> list[Found]:
         space: Space = study.study.space

@@ -31,6 +31,7 @@ class Searcher(ABC):
 
     quick = False  # whether a suggestion takes less time than a thread's start
     quasi_random = False  # where the study does not say
+    learns = True  # from the values of trials
 
     def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study

@@ -12,6 +12,7 @@ class Random(Searcher):
     """
 
     quick = True
+    learns = False
 
     def propose(self, index: int) -> Suggestion:
         return Suggestion(self.draw(index), origin="Random")
