@@ -44,8 +44,8 @@ $(VENV)/complete:
 up: env ## Start the kind cluster, or reuse it; prints its kubeconfig's path last
 	@$(PY) -m hack.cluster up
 
-run: env ## Run the operator here, in the foreground, for the current kubeconfig
-	@$(PY) -m hyperband.cli operator
+run: env ## Run the operator here, in the foreground: for all namespaces, or NAMESPACE=my-team
+	@$(PY) -m hyperband.cli operator $(if $(NAMESPACE),-n $(NAMESPACE))
 
 watch: env ## Follow a study: make watch STUDY=digits NAMESPACE=default
 	@test -n "$(STUDY)" || { echo "name the study: make watch STUDY=digits NAMESPACE=default" >&2; exit 2; }

@@ -54,7 +54,7 @@ def main() -> int:
     if exists(name, options.namespace):
         say(f"deleting the study '{name}' of an earlier run")
         kubectl("delete", "hbs", name, "-n", options.namespace, "--wait=true")
-    with operator() as process:
+    with operator(options.namespace) as process:
         say(f"applying {options.sample.relative_to(ROOT)}")
         manifest = options.sample.read_text(encoding="utf-8").replace(IMAGE, image)
         if kubectl("apply", "-n", options.namespace, "-f", "-", stdin=manifest) != 0:
@@ -66,7 +66,8 @@ Look further (export KUBECONFIG={os.environ["KUBECONFIG"]}):
   kubectl describe hbs {name} -n {options.namespace}
   kubectl logs -n {options.namespace} {name}-0-0
   {LOG}   what the operator decided, and why""")
-    print("The operator has ended with the demo; make run starts it again.")
+    again = f"make run NAMESPACE={options.namespace}"
+    print(f"The operator has ended with the demo; {again} starts it again.")
     print(TAKE_DOWN if own else TAKE_DOWN_OTHER.format(name=name, namespace=options.namespace))
     return code
 
@@ -162,13 +163,19 @@ def follow(operator: subprocess.Popen[bytes], name: str, namespace: str) -> int:
 
 
 @contextmanager
-def operator() -> Iterator[subprocess.Popen[bytes]]:
-    """The operator beside us, its log in the cache; ended with us, by its pid."""
+def operator(namespace: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The operator beside us, its log in the cache; ended with us, by its pid.
+
+    It takes up the studies of the demo's namespace only: those of others on a shared cluster would
+    stand still when it ends.
+    """
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    say(f"starting the operator; its log: {LOG}")
+    say(f"starting the operator for namespace {namespace}; its log: {LOG}")
     with LOG.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hyperband.cli", "operator"], stdout=log, stderr=log
+            [sys.executable, "-m", "hyperband.cli", "operator", "-n", namespace],
+            stdout=log,
+            stderr=log,
         )
     try:
         yield process
