@@ -18,7 +18,6 @@ from hyperband.api.trial import (
     AttemptRecord,
     TrialResource,
     parse_trial,
-    restore,
     trial_manifest,
     trial_status,
 )
@@ -160,10 +159,10 @@ def test_types_come_from_the_space() -> None:
             Constant("k", 3.0),
         )
     )
-    values = restore({"c": 1, "f": 1, "k": 3, "o": 1, "z": "kept"}, space)
-    assert repr(values) == "{'f': 1.0, 'o': 1.0, 'c': 1, 'k': 3.0, 'z': 'kept'}"
-    assert restore({"c": False, "o": True}, space) == {"o": True, "c": False}
-    assert restore({"c": "1"}, space) == {"c": "1"}
+    values = space.canonical({"c": 1, "f": 1, "k": 3, "o": 1})
+    assert repr(values) == "{'f': 1.0, 'o': 1.0, 'c': 1, 'k': 3.0}"
+    assert repr(space.canonical({"c": False, "o": True})) == "{'o': True, 'c': False}"
+    assert space.canonical({"c": "1"}) == {"c": "1"}
 
 
 def test_a_value_that_is_not_finite_is_left_out() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hyperband.api import names
 from hyperband.backends.kubernetes.api_errors import (
+    AlreadyExists,
     ApiError,
     Conflict,
     Forbidden,
@@ -19,6 +20,8 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.objects import PODS, TRIALS, Pod
+from hyperband.core.engine import Engine
+from hyperband.core.errors import InvalidStudyError
 from tests.kubernetes.fake_cluster import START, Body, Killed, World, as_, study_body
 
 REPORT = [{"epochs": 1, "loss": 0.5}]
@@ -369,6 +372,75 @@ async def test_an_edited_trial_is_named(edit: Body) -> None:
         await world.step()
     assert world.condition("Ready", "reason") == "TrialUnreadable"
     assert "HyperbandTrial s-0" in world.condition("Ready", "message")
+
+
+SEARCHERS = ["Random", "GaussianProcess", "KernelDensity", "Evolution"]
+PARAMETERS = [
+    {"name": "x", "type": "Float", "min": 0, "max": 1},
+    {"name": "k", "type": "Categorical", "values": ["a", "b"]},
+]
+
+
+@pytest.mark.parametrize("searcher", SEARCHERS)
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("k", "zzz", 'spec.parameters.k: "zzz" is not among its values: use one of "a", "b"'),
+        ("x", 7, "spec.parameters.x: 7 is outside 0 … 1: stay inside"),
+        ("y", 0.5, 'spec.parameters.y: no parameter is named "y": use one of x, k'),
+    ],
+)
+async def test_a_configuration_of_another_space_is_named_whatever_the_searcher(
+    searcher: str, name: str, value: Any, says: str
+) -> None:
+    world = World(study_body(searcher={"type": searcher}, parameters=PARAMETERS))
+    await world.step()
+    trial = world.trials[0]
+    before = dict(trial["spec"]["parameters"])
+    trial["spec"]["parameters"][name] = value
+    world.start()
+    for _ in range(2):
+        await world.step()
+    assert world.condition("Ready", "reason") == "TrialUnreadable"
+    said = f"the record of HyperbandTrial s-0 makes no sense ({says}); undo the edit, or delete"
+    assert world.condition("Ready", "message").startswith(said)
+    assert world.condition("Finished") != "True"
+    trial["spec"]["parameters"] = before
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+
+
+async def test_a_trial_that_is_found_when_it_is_made_is_read_as_carefully() -> None:
+    """Its create got through, and its answer did not."""
+    world = World()
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb, name) == ("after", "create", "s-0"):
+            world.trials[0]["spec"]["parameters"] = {"x": "?"}
+            world.client.fault = lambda *_: None
+            raise AlreadyExists(409, "AlreadyExists")
+
+    world.client.fault = fault
+    await world.step()
+    assert world.condition("Ready", "reason") == "TrialUnreadable"
+    assert "HyperbandTrial s-0" in world.condition("Ready", "message")
+
+
+async def test_only_the_spec_makes_a_study_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a searcher refuses while the study runs is our own mistake: it ends no study."""
+
+    def refuse(*_: Any) -> None:
+        raise InvalidStudyError("spec.initialParameters.x", "is refused")
+
+    world = await started()
+    monkeypatch.setattr(Engine, "observe", refuse)
+    world.set(world.pod("s-0-0"), reports=REPORT)
+    await world.step()
+    assert world.condition("Ready", "reason") == "InternalError"
+    assert world.condition("Finished") != "True"
+    monkeypatch.undo()
+    await world.run()
+    assert world.condition("Succeeded") == "True"
 
 
 async def test_a_forged_trial_does_not_take_another_ones_index() -> None:

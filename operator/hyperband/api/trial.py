@@ -13,7 +13,6 @@ from hyperband.api.study import StudyResource
 from hyperband.core.engine import Engine
 from hyperband.core.records import Fit, Report, RungValue, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder
-from hyperband.core.space import Constant, Float, Integer, Parameter, Space, Value
 
 
 class Metadata(Protocol):
@@ -92,11 +91,13 @@ def parse_trial(item: TrialObject, engine: Engine) -> TrialResource:
         engine: of the trial's study; gives a new trial its target, and values their types.
 
     Raises:
-        KeyError, ValueError: the object is not what its definition lets through.
+        KeyError, ValueError: the object is not what its definition lets through, or a value of its
+            configuration is none that the study's parameters can have.
     """
     spec, status = item.spec, item.status or {}
     suggestion = Suggestion(
-        restore(spec["parameters"], engine.study.space),
+        # With the types and the order of the space: a server gives back 1.0 as 1, and sorts keys.
+        engine.study.space.canonical(spec["parameters"], "spec.parameters"),
         spec["suggestion"]["origin"],
         _floats(spec["suggestion"].get("detail")),
         _fit(spec["suggestion"].get("fit")),
@@ -136,31 +137,6 @@ def _check(trial: Trial, ladder: Ladder) -> None:
     counts = (trial.attempt, trial.failures, trial.disruptions, *(v.sequence for v in trial.rungs))
     if not 0 <= min(counts) <= max(counts) <= MAX_COUNT // 2:  # the next ones must be valid, too
         raise ValueError(f"a count or sequence number of {max(counts)} cannot be")
-
-
-def restore(parameters: Mapping[str, Any], space: Space) -> dict[str, Value]:
-    """A configuration with the types and the order of the space: JSON keeps neither.
-
-    A server gives back 1.0 as 1, and sorts keys. Names that the space does not have are kept.
-    """
-    known = {p.name: p for p in space.parameters}
-    ordered = [name for name in known if name in parameters]
-    ordered += [name for name in parameters if name not in known]
-    return {
-        name: _typed(known[name], parameters[name]) if name in known else parameters[name]
-        for name in ordered
-    }
-
-
-def _typed(parameter: Parameter, value: Any) -> Value:
-    if isinstance(parameter, Float):
-        return float(value)
-    if isinstance(parameter, Integer):
-        return int(value)
-    choices = (parameter.value,) if isinstance(parameter, Constant) else parameter.values
-    same = (c for c in choices if c == value and isinstance(c, bool) == isinstance(value, bool))
-    found: Value = next(same, value)
-    return found
 
 
 def _with_status(trial: Trial, status: Mapping[str, Any]) -> Trial:

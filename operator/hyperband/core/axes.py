@@ -133,12 +133,12 @@ class GridAxis:
 
     def canonical(self, value: Value) -> float | int:
         number, slack = _number(value), 1e-9 * float(self.step)
-        first, last = self._value(0), self._value(self.count - 1)
-        if not first - slack <= number <= last + slack:
-            raise ValueError(f"{show(value)} is outside {first} … {last}: stay inside")
         index = self._index(number)
         nearest = self._value(index)
         if abs(number - nearest) > slack:
+            first, last = self._value(0), self._value(self.count - 1)
+            if not first - slack <= number <= last + slack:
+                raise ValueError(f"{show(value)} is outside {first} … {last}: stay inside")
             other = self._value(index + 1 if number > nearest else index - 1)
             low, high = sorted((nearest, other))
             raise ValueError(

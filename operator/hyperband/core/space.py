@@ -133,10 +133,19 @@ class Space:
         Raises:
             InvalidStudyError: as `validate_point`.
         """
-        self.validate_point(given, field=field)
-        return {
-            name: own.canonical(given[name]) for name, own in self._axes.items() if name in given
-        }
+        values: dict[str, Value] = {}
+        for name, value in given.items():
+            if name not in self._axes:
+                names = ", ".join(self._axes)
+                raise InvalidStudyError(
+                    f"{field}.{name}",
+                    f"no parameter is named {show(name)}: use one of {names}",
+                )
+            try:
+                values[name] = self._axes[name].canonical(value)
+            except ValueError as error:
+                raise InvalidStudyError(f"{field}.{name}", str(error)) from None
+        return {name: values[name] for name in self._axes if name in values}
 
     def validate_point(
         self,
@@ -155,17 +164,7 @@ class Space:
             InvalidStudyError: an unknown name or a value that the parameter cannot have, and
                 unless partial, a missing or an inactive parameter.
         """
-        for name, value in parameters.items():
-            if name not in self._axes:
-                names = ", ".join(self._axes)
-                raise InvalidStudyError(
-                    f"{field}.{name}",
-                    f"no parameter is named {show(name)}: use one of {names}",
-                )
-            try:
-                self._axes[name].canonical(value)
-            except ValueError as error:
-                raise InvalidStudyError(f"{field}.{name}", str(error)) from None
+        self.canonical(parameters, field)
         if not partial:
             self._refuse_partial(parameters, field)
 

@@ -4,7 +4,8 @@ Every write carries the resourceVersion that the decision was made on. Whoever w
 makes it a Conflict, and the study's task then reads everything again and decides again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -56,7 +57,11 @@ class TrialStore:
         self.resources: dict[int, TrialResource] = {}
 
     async def load(self) -> Engine:
-        """Reads all trial objects of the study and rebuilds its engine from them."""
+        """Reads all trial objects of the study and rebuilds its engine from them.
+
+        Raises:
+            UnreadableTrialError: one of them makes no sense.
+        """
         study = self.study
         engine = Engine(study.study)
         selector = f"{names.STUDY_LABEL}={study.name}"
@@ -66,15 +71,9 @@ class TrialStore:
             found += [item for item in page.items if owns(item, study.name, study.uid)]
         self.resources = {}
         for item in sorted(found, key=lambda item: int(item.spec["index"])):
-            try:
+            with _named_if_unreadable(item):
                 resource = parse_trial(item, engine)
                 engine.put(resource.trial)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-                raise UnreadableTrialError(
-                    f"the status of HyperbandTrial {item.metadata.name} makes no sense ({what}); "
-                    "undo the edit, or delete that trial"
-                ) from error
             self.resources[resource.trial.index] = resource
         return engine
 
@@ -91,6 +90,7 @@ class TrialStore:
             Conflict: the trial was changed by somebody else.
             UnknownOutcome: it may have been written, or not.
             ForeignObjectError: its name is taken.
+            UnreadableTrialError: a trial of ours is there already and makes no sense.
         """
         index = decision.trial.index
         if decision.action is Action.START:
@@ -135,7 +135,8 @@ class TrialStore:
                     f"HyperbandTrial {name} exists and belongs to another study; delete it, or "
                     "give this study another name"
                 ) from None
-        return parse_trial(created, engine)
+        with _named_if_unreadable(created):
+            return parse_trial(created, engine)
 
     async def _write(self, resource: TrialResource, attempt: AttemptRecord | None) -> TrialResource:
         if attempt is not None:
@@ -156,6 +157,18 @@ class TrialStore:
             # If it was, its values have sequence numbers that must not be given out again.
             raise UnknownOutcome(f"{resource.name}: {error}") from error
         return replace(resource, resource_version=written.metadata.resource_version)
+
+
+@contextmanager
+def _named_if_unreadable(item: CustomObject) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UnreadableTrialError(
+            f"the record of HyperbandTrial {item.metadata.name} makes no sense ({what}); "
+            "undo the edit, or delete that trial"
+        ) from error
 
 
 def owns(item: CustomObject, study: str, uid: str) -> bool:

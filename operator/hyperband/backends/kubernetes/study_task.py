@@ -161,24 +161,38 @@ class StudyTask:
         if self._finished and self._keeper is None:
             return await self._recorder.flush()
         try:
-            return await self._run_study()
+            study, waiting = await self._read()
         except InvalidStudyError as error:
             finish = Finish(False, "InvalidSpec", str(error))
             blocked = Blocked("InvalidSpec", str(error))
             await self._publish(self._keeper, blocked, finish)
             self._forget()
             return None if self._finished else 0.0
-
-    async def _run_study(self) -> float | None:
+        if waiting is not None:
+            return await self._wait(study, waiting)
         if self._keeper is None:
-            study = parse_study(self._body)
-            waiting = await self._earlier.read(study, self._body.get("status") or {})
-            if waiting is not None:
-                return await self._wait(study, waiting)
             self._keeper = await self._load(study)
+            if self._generation != study.generation:  # changed while its trials were read
+                return 0.0
+        elif study is not self._keeper.study:
+            self._keeper.change(self._earlier.added_to(study))
+        return await self._run_study(self._keeper)
+
+    async def _read(self) -> tuple[StudyResource, Blocked | None]:
+        """The study as it is now, and the earlier studies that it has to wait for, if any.
+
+        Raises:
+            InvalidStudyError: it cannot be run as written.
+        """
         keeper = self._keeper
-        if self._body["metadata"].get("generation", 0) != keeper.study.generation:
-            keeper.change(self._earlier.added_to(parse_study(self._body)))
+        if keeper is not None and keeper.study.generation == self._generation:
+            return keeper.study, None
+        study = parse_study(self._body)
+        if keeper is not None:
+            return study, None
+        return study, await self._earlier.read(study, self._body.get("status") or {})
+
+    async def _run_study(self, keeper: TrialKeeper) -> float | None:
         if not self._start_is_shown():
             due = await self._publish(keeper, None)
             if not self._start_is_shown():
@@ -219,6 +233,11 @@ class StudyTask:
         )
         self._take_in(body)
         return due
+
+    @property
+    def _generation(self) -> int:
+        generation: int = self._body["metadata"].get("generation", 0)
+        return generation
 
     @property
     def _finished(self) -> bool:
