@@ -1,6 +1,8 @@
 """The study's task on a cluster in memory: faults at every call, and what people do."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -19,6 +21,7 @@ from hyperband.backends.kubernetes.api_errors import (
     error_from,
 )
 from hyperband.backends.kubernetes.attempts import is_over
+from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import PODS, TRIALS, Pod
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
@@ -408,6 +411,36 @@ async def test_a_configuration_of_another_space_is_named_whatever_the_searcher(
     trial["spec"]["parameters"] = before
     await world.run()
     assert world.condition("Succeeded") == "True"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda world: world.trials[0]["status"].update(rungs=5),
+        lambda world: world.trials[0]["spec"].update(parameters={"x": "?"}),
+        lambda world: world.study["spec"].update(resource={}),  # of another version of the API
+    ],
+    ids=["status", "configuration", "study"],
+)
+async def test_pods_of_a_deleted_study_are_ended_whatever_its_records_say(
+    change: Callable[[World], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await started()
+    change(world)
+    world.start()  # a new operator
+    await world.step()
+    manager = Manager()
+    manager.start(world.cluster)
+    manager.study_seen(as_(world.study, dict))
+    await asyncio.sleep(0)
+    caplog.clear()
+    metadata = world.study["metadata"]
+    manager.study_gone(metadata["namespace"], metadata["name"], metadata["uid"])
+    await asyncio.gather(*manager._endings)
+    pods = world.client.bodies(PODS)
+    assert len(pods) == 2
+    assert all("deletionTimestamp" in pod["metadata"] for pod in pods)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_a_trial_that_is_found_when_it_is_made_is_read_as_carefully() -> None:

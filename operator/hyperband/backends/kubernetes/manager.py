@@ -13,7 +13,6 @@ from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.informer import Change
 from hyperband.backends.kubernetes.objects import STUDIES, Object, Pod
 from hyperband.backends.kubernetes.study_task import StudyTask
-from hyperband.core.errors import InvalidStudyError
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +156,6 @@ async def _end_study(task: StudyTask, run: asyncio.Task[None]) -> None:
         try:
             await task.end_pods()
             log.info("%s: deleted, its pods are ended", task)
-            return
-        except InvalidStudyError:  # it never came to having pods
             return
         except KubernetesError as error:
             log.warning("%s: ending its pods: %s", task, error)

@@ -64,11 +64,7 @@ class TrialStore:
         """
         study = self.study
         engine = Engine(study.study)
-        selector = f"{names.STUDY_LABEL}={study.name}"
-        found = []
-        pages = self._client.pages(TRIALS, CustomObject, study.namespace, label_selector=selector)
-        async for page in pages:
-            found += [item for item in page.items if owns(item, study.name, study.uid)]
+        found = await list_trials(self._client, study.namespace, study.name, study.uid)
         self.resources = {}
         for item in sorted(found, key=lambda item: int(item.spec["index"])):
             with _named_if_unreadable(item):
@@ -169,6 +165,15 @@ def _named_if_unreadable(item: CustomObject) -> Iterator[None]:
             f"the record of HyperbandTrial {item.metadata.name} makes no sense ({what}); "
             "undo the edit, or delete that trial"
         ) from error
+
+
+async def list_trials(client: Client, namespace: str, study: str, uid: str) -> list[CustomObject]:
+    """The trial objects of a study, as they are, in no order."""
+    selector = f"{names.STUDY_LABEL}={study}"
+    found: list[CustomObject] = []
+    async for page in client.pages(TRIALS, CustomObject, namespace, label_selector=selector):
+        found += [item for item in page.items if owns(item, study, uid)]
+    return found
 
 
 def owns(item: CustomObject, study: str, uid: str) -> bool:

@@ -1,6 +1,8 @@
 """A study's pods on the server: made, found and ended, and never anybody else's."""
 
+import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hyperband.api import names
@@ -32,16 +34,42 @@ class Found:
     in_sight: bool = False
 
 
-class StudyPods:
-    """The pods of one study's trials, by the uid of the trial object that controls them."""
+class TrialPods:
+    """The pods of trials, by the uid of the trial object that controls them."""
 
-    def __init__(self, cluster: Cluster, study: StudyResource) -> None:
-        self._cluster, self._study = cluster, study
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
 
     def of(self, trial_uid: str) -> list[Pod]:
         """The pods of a trial that are in sight, in no order: by owner and name, not by labels."""
         pods = self._cluster.pods.by_index(trial_uid)
         return [pod for pod in pods if attempt_number(pod) is not None]
+
+    async def delete(self, pod: Pod, why: str) -> None:
+        """Ends a pod, with its grace period; one that is ending or over is left alone."""
+        metadata = pod.metadata
+        if is_ending(pod) or is_over(pod):
+            return
+        log.info("%s/%s: deleting the pod: %s", metadata.namespace, metadata.name, why)
+        try:
+            await self._cluster.client.delete(
+                PODS, metadata.namespace, metadata.name, uid=metadata.uid
+            )
+        except (NotFound, Conflict):  # gone, or another pod of that name: not ours to end
+            log.debug("pod %s is gone", metadata.name)
+
+    async def delete_all(self, trial_uids: Iterable[str], why: str) -> None:
+        """Ends all pods of these trials."""
+        pods = [pod for uid in trial_uids for pod in self.of(uid)]
+        await asyncio.gather(*(self.delete(pod, why) for pod in pods))
+
+
+class StudyPods(TrialPods):
+    """The pods of one study's trials: also made, and asked for at the server."""
+
+    def __init__(self, cluster: Cluster, study: StudyResource) -> None:
+        super().__init__(cluster)
+        self._study = study
 
     async def create(self, trial: Trial, trial_uid: str, ladder: Ladder) -> Pod:
         """Makes the pod of the trial's current attempt, or gives the one that is there.
@@ -115,19 +143,6 @@ class StudyPods:
                 f"pod {pod.metadata.name} exists and is not owned by its trial; {mend}"
             )
         return pod
-
-    async def delete(self, pod: Pod, why: str) -> None:
-        """Ends a pod, with its grace period; one that is ending or over is left alone."""
-        metadata = pod.metadata
-        if is_ending(pod) or is_over(pod):
-            return
-        log.info("%s/%s: deleting the pod: %s", metadata.namespace, metadata.name, why)
-        try:
-            await self._cluster.client.delete(
-                PODS, metadata.namespace, metadata.name, uid=metadata.uid
-            )
-        except (NotFound, Conflict):  # gone, or another pod of that name: not ours to end
-            log.debug("pod %s is gone", metadata.name)
 
 
 def owner_uid(pod: Pod) -> str | None:

@@ -26,7 +26,8 @@ from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.publisher import Publisher
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
-from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError
+from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError, list_trials
+from hyperband.backends.kubernetes.study_pods import TrialPods
 from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
@@ -87,7 +88,7 @@ class StudyTask:
 
     def trial_gone(self, uid: str) -> None:
         """Somebody has deleted a trial object."""
-        if self._keeper is not None and self._keeper.knows(uid):
+        if self._keeper is not None and uid in self._keeper.uids:
             self._orphaned.add(uid)
             self._forget()
         self._wake.set()
@@ -265,10 +266,16 @@ class StudyTask:
         return self._earlier.status is None or "warmStart" in (self._body.get("status") or {})
 
     async def end_pods(self) -> None:
-        """Ends the pods of a deleted study at once; the garbage collector would take minutes."""
-        if self._keeper is None:
-            self._keeper = await self._load(parse_study(self._body))
-        await self._keeper.end_all()
+        """Ends the pods of a deleted study at once; the garbage collector would take minutes.
+
+        Whether the study and its trials make sense does not matter: pods are known by their owners.
+        """
+        if self._keeper is not None:
+            uids = list(self._keeper.uids)
+        else:
+            trials = await list_trials(self._cluster.client, self.namespace, self.name, self.uid)
+            uids = [trial.metadata.uid for trial in trials]
+        await TrialPods(self._cluster).delete_all(uids, "the study was deleted")
 
     async def _load(self, study: StudyResource) -> TrialKeeper:
         study = self._earlier.added_to(study)

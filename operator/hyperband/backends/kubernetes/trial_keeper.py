@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports
@@ -94,9 +94,10 @@ class TrialKeeper:
         self._dirty.update(trial.index for trial in self.engine.active)
         self._dirty.update(self._lingering, self._gone)
 
-    def knows(self, uid: str) -> bool:
-        """Whether a trial object of this uid is ours."""
-        return any(resource.uid == uid for resource in self._store.resources.values())
+    @property
+    def uids(self) -> Iterator[str]:
+        """Of the study's trial objects."""
+        return (resource.uid for resource in self._store.resources.values())
 
     def change(self, study: StudyResource) -> None:
         """Takes in a changed spec."""
@@ -165,15 +166,6 @@ class TrialKeeper:
             await self._commit(decision)
             await self._look(decision.trial.index)
         return None if self._dirty or self._slots_lingering() else finish
-
-    async def end_all(self) -> None:
-        """Deletes every living pod that a trial of the study owns."""
-        pods = [
-            pod
-            for resource in self._store.resources.values()
-            for pod in alive(self._pods.of(resource.uid))
-        ]
-        await asyncio.gather(*(self._pods.delete(pod, "the study was deleted") for pod in pods))
 
     def close(self) -> None:
         """Nothing more will be launched."""
