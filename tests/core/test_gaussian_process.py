@@ -1,8 +1,10 @@
 """The Gaussian process searcher: deterministic, robust, and better than random search."""
 
 import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from hyperband.core.records import (
     TrialState,
 )
 from hyperband.core.rungs import Ladder
+from hyperband.core.searchers import gaussian_process
 from hyperband.core.searchers.gaussian_process import START, GaussianProcess, fitted_to
 from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal, Scale, Space, Value
 from tests.core.trials import trial
@@ -173,6 +176,34 @@ def test_a_fit_can_be_made_elsewhere() -> None:
     engine.fitted(pickle.loads(pickle.dumps(job))())
     assert engine.fitting() is None
     assert engine.launch() == inline.launch()
+
+
+def fail_to_fit(*_: Any, **__: Any) -> None:
+    raise np.linalg.LinAlgError("not finite")
+
+
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_a_fit_that_fails_leaves_the_parameters_as_they_were(
+    monkeypatch: pytest.MonkeyPatch, fitted_before: bool
+) -> None:
+    engine = Engine(study())
+    searcher = engine.searcher
+    assert isinstance(searcher, GaussianProcess)
+    if fitted_before:
+        play(engine, 30, bowl_and_rate)
+        start = searcher._kept[max(searcher._kept)]
+    else:
+        start = searcher._model.start
+    monkeypatch.setattr(gaussian_process, "fit", fail_to_fit)
+    known = set(searcher._kept)
+    with pytest.warns(UserWarning, match="LinAlgError: not finite"):
+        play(engine, len(engine.trials) + 20, bowl_and_rate)
+    fits = [t.suggestion.fit for t in engine.trials.values() if t.suggestion.fit]
+    assert len(set(searcher._kept) - known) >= 2
+    assert all(f.hyperparameters == tuple(start) for f in fits if f.values not in known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert Engine(study(), engine.trials.values()).launch() == engine.launch()
 
 
 def test_a_suggestion_says_why() -> None:

@@ -1,6 +1,7 @@
 """Studies with a surrogate: fits are made elsewhere, and hold up nothing but new trials."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import PODS
 from hyperband.core.records import Fit, Study, Suggestion, Trial
 from hyperband.core.rungs import Ladder
-from hyperband.core.searchers import SEARCHERS
+from hyperband.core.searchers import SEARCHERS, gaussian_process
 from hyperband.core.searchers.base import Searcher
 from tests.kubernetes.fake_cluster import NAMESPACE, Body, Killed, World, as_, study_body
 
@@ -217,6 +218,25 @@ async def test_a_fit_that_fails_is_said_and_tried_again() -> None:
     world.workers.held = False
     await world.run()
     assert world.condition("Succeeded") == "True"
+
+
+async def test_a_model_that_can_never_be_fitted_holds_up_no_study(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fit(*_: Any, **__: Any) -> None:
+        raise FloatingPointError("overflow")
+
+    monkeypatch.setattr(gaussian_process, "fit", fit)
+    world = World(study_body(searcher={"type": "GaussianProcess"}, maxTrials=16))
+    with caplog.at_level(logging.WARNING):
+        await world.run()
+    assert world.condition("Succeeded") == "True"
+    made = [s["fit"]["values"] for s in suggestions(world) if s["origin"] == "GaussianProcess"]
+    assert len(made) >= 5
+    said = [r.getMessage() for r in caplog.records if "could not be fitted" in r.getMessage()]
+    assert len(said) == world.workers.begun, "once for each fit"
+    assert all("FloatingPointError: overflow" in text for text in said)
+    assert not [r for r in caplog.records if "unexpected" in r.getMessage()]
 
 
 async def test_only_suggestions_of_a_surrogate_are_made_in_a_thread() -> None:

@@ -138,6 +138,7 @@ class Fit:
     values: int  # how many recorded values it was fitted to: the first ones by sequence number
     hyperparameters: tuple[float, ...]  # in the order and on the scale of the surrogate's own
     failures: int = 0  # how many trials had failed when it was made; not recorded
+    error: str = ""  # why it could not be made and is its own start; not recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What to do with free slots, decided without holding up the event loop."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -8,6 +9,8 @@ from hyperband.backends.kubernetes.workers import Workers
 from hyperband.core.decisions import Decision
 from hyperband.core.engine import Engine
 from hyperband.core.records import Fit
+
+log = logging.getLogger(__name__)
 
 
 class Launcher:
@@ -49,9 +52,17 @@ class Launcher:
 
     def _take_in(self, engine: Engine) -> None:
         if self._fit is not None and self._fit.done():
-            fit, self._fit = self._fit, None
-            if not fit.cancelled():
-                engine.fitted(fit.result())
+            ended, self._fit = self._fit, None
+            if ended.cancelled():
+                return
+            fit = ended.result()
+            if fit.error:
+                log.warning(
+                    "%s: its model could not be fitted to %d values, and goes on with what it had "
+                    "before:\n%s",
+                    *(engine.study.name, fit.values, fit.error),
+                )
+            engine.fitted(fit)
 
     def _ended(self, fit: asyncio.Future[Fit]) -> None:
         if not fit.cancelled():

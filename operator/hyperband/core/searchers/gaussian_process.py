@@ -5,6 +5,8 @@ evaluations fantasized, expected improvement at the highest level that has at le
 Without rungs (mode None) this is asynchronous Bayesian optimization on full runs.
 """
 
+import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -132,7 +134,9 @@ class GaussianProcess(Searcher):
         if count is None or level is None:
             return Suggestion(draw_new(self, self._tried, index), "Random")
         if (job := self.fitting()) is not None:
-            self.fitted(job())
+            self.fitted(made := job())
+            if made.error:
+                warnings.warn(f"not fitted to {count} values:\n{made.error}", stacklevel=2)
         fit = self._fresh_for(count)
         theta = self._kept[count] if fit is None else np.array(fit.hyperparameters)
         data, targets = self._data(len(self._history.observations))
@@ -221,16 +225,20 @@ def fitted_to(recorded: int) -> int:
 def make_fit(model: Model, data: Data, failed: Data, failures: int, start: Array | None) -> Fit:
     """Fits the model, from the last fit's parameters if there are any.
 
+    Whatever goes wrong would go wrong again, as nothing but the data counts: then the fit is the
+    start, which is what a restart comes to, too, and its `error` says why.
+
     Args:
         data, failed: what it is fitted to, of the failed evaluations the newest ones.
         failures: how many there are of these in all.
     """
-    chosen = data.rows(thinned(data, MOST_FITTED)).with_more(failed)
-    if start is None:
-        theta = fit(model, chosen, model.start, iterations=50)
-    else:
-        theta = fit(model, chosen, start, iterations=15)
-    return Fit(len(data), tuple(theta.tolist()), failures)
+    begin, iterations = (model.start, 50) if start is None else (start, 15)
+    try:
+        chosen = data.rows(thinned(data, MOST_FITTED)).with_more(failed)
+        theta, error = fit(model, chosen, begin, iterations), ""
+    except Exception:
+        theta, error = begin, traceback.format_exc()
+    return Fit(len(data), tuple(theta.tolist()), failures, error)
 
 
 def _moments(posterior: Posterior, place: Array, level: int) -> tuple[float, float]:
