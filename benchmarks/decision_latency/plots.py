@@ -20,7 +20,7 @@ def draw(results: Mapping[Measurement, Summary], path: Path) -> Path:
         import matplotlib
     except ImportError as error:
         raise MissingDataError(
-            "matplotlib is not installed: pip install 'hyperband-operator[benchmarks]'"
+            "matplotlib is not installed: pip install '.[benchmarks]' in this repository"
         ) from error
     from matplotlib.figure import Figure
 

@@ -67,7 +67,7 @@ def draw(given: Comparison, folder: Path, name: str) -> list[Path]:
         import matplotlib
     except ImportError as error:
         raise MissingDataError(
-            "matplotlib is not installed: pip install 'hyperband-operator[benchmarks]'"
+            "matplotlib is not installed: pip install '.[benchmarks]' in this repository"
         ) from error
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "hyperband"  # the same results draw the same file
