@@ -85,7 +85,8 @@ def simulate(
             load_benchmark(benchmark)
         runs = sorted(_run_all(todo, jobs or os.cpu_count() or 1), key=lambda run: run["seed"])
     except (InvalidStudyError, BenchmarkError, BadOptionError) as error:
-        typer.echo(f"hyperband simulate: {error}", err=True)
+        option = f"--benchmark {benchmark}: " if isinstance(error, BenchmarkError) else ""
+        typer.echo(f"hyperband simulate: {option}{error}", err=True)
         raise typer.Exit(1) from error
     if out:
         objective = {"metric": given.objective.metric, "goal": given.objective.goal.value}
