@@ -51,6 +51,10 @@ class Short(Even):
     def curve(self, parameters, seed):
         return {k: v for k, v in super().curve(parameters, seed).items() if k != "seconds"}
 
+class Diverging(Even):
+    def curve(self, parameters, seed):
+        return super().curve(parameters, seed) | {"metrics": {"loss": [np.nan] * 9}}
+
 class Listed(Even):
     def curve(self, parameters, seed):
         return super().curve(parameters, seed) | {"metrics": [0.1] * 9}
@@ -93,6 +97,7 @@ def test_the_contract_of_the_result(folder: Path) -> None:
     assert [(run["seed"], run["workers"]) for run in content["runs"]] == [(4, 3), (5, 3)]
     for run in content["runs"]:
         assert run["trials"] == 12
+        assert run["noResult"] is None
         assert run["finish"] == "Exhausted"
         seconds, values = zip(*run["incumbent"], strict=True)
         assert list(seconds) == sorted(seconds)
@@ -103,6 +108,16 @@ def test_the_contract_of_the_result(folder: Path) -> None:
         assert run["suggestions"]["count"] == 12 < run["decisions"]["count"]
         for costs in (run["decisions"], run["suggestions"]):
             assert 0 < costs["p50"] <= costs["p99"] <= costs["seconds"]
+
+
+def test_a_run_without_a_result_says_why(folder: Path) -> None:
+    words = ("small.yaml", "--benchmark", "bench_module:Diverging", "--seeds", "4-5", "--jobs", "1")
+    done = simulate(*words)
+    assert done.exit_code == 0, done.output
+    why = "none of 12 trials has a result: loss was nan at epochs 1; not repeated\n"
+    assert done.output.endswith(f"seed 4: {why}seed 5: {why}")
+    short = results(folder, "--benchmark", "bench_module:even", "--seconds", "5")["runs"]
+    assert short[0]["noResult"] == "attempt 0 runs up to epochs 1"
 
 
 def test_options_override_the_study(folder: Path) -> None:
@@ -161,7 +176,7 @@ def test_a_warm_start_is_said_to_be_left_out(folder: Path) -> None:
         (
             ["small.yaml", "--benchmark", "bench_module:odd"],
             "--benchmark bench_module:odd: module bench_module has no odd: name its factory; "
-            "it has Even, Fragile, Listed, Short, broken, even, none\n",
+            "it has Diverging, Even, Fragile, Listed, Short, broken, even, none\n",
         ),
         (["small.yaml", "--benchmark", "empty_module:odd"], "no function that needs no arguments"),
         (["small.yaml", "--benchmark", "bench_module:constant"], "constant is int, not a function"),

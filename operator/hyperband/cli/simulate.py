@@ -93,6 +93,10 @@ def simulate(
         content = {"study": given.name, "objective": objective, "benchmark": benchmark}
         out.write_text(json.dumps({**content, "runs": runs}) + "\n", encoding="utf-8")
     Console().print(table(given, runs))
+    for run in runs:
+        if run["noResult"] is not None:
+            none = f"none of {run['trials']} trials has a result"
+            typer.echo(f"seed {run['seed']}: {none}: {run['noResult']}")
 
 
 def _read(path: Path) -> Study:
