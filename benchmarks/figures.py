@@ -20,7 +20,7 @@ def figure(width: float, height: float) -> "Figure":
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingDataError(
-            "matplotlib is not installed: pip install 'hyperband-operator[benchmarks]'"
+            "matplotlib is not installed: pip install '.[benchmarks]' in this repository"
         ) from error
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "hyperband"

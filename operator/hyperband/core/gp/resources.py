@@ -83,6 +83,9 @@ class ExponentialDecay(ResourceModel):
 
     after Swersky et al. 2014 (arXiv 1406.3896) with the mean and the parameter δ of Tiao et al.
     2020 (arXiv 2003.10865): how much of a configuration's effect is still to come at t = 0.
+    γ is not theirs: it stands for their γ - δμ, which the paper and Syne Tune's code work out where
+    they need it. Theirs can have either sign; here it is positive, so M can only fall with the
+    resource, as losses do.
     θ = (ln σ, ln ν, μ, ln γ, ln α, ln E[λ], logit δ).
     """
 
