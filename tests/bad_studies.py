@@ -301,27 +301,30 @@ REFUSED_BY_SERVER: Final = (
     # -- initialParameters, warmStart
     BadStudy(
         "initial value of no parameter",
-        {"spec.initialParameters": [{"layers": 2}, {"depth": 2}]},
-        ("spec.initialParameters", 'no parameters are named [["depth"]]', "use the names"),
+        {"spec.initialParameters": [{"layers": 2}, {"depth": 2, "width": 8}]},
+        ("spec.initialParameters[1]", "no parameters are named depth, width: use the names"),
         field="spec.initialParameters[1].depth",
     ),
     BadStudy(
         "initial value that is a list",
         {"spec.initialParameters": [{"batch": [32, 64]}]},
-        ("spec.initialParameters", '["batch"]', "a list, an object or null"),
+        ("spec.initialParameters[0]", "batch has a value that is a list, an object or null"),
         field="spec.initialParameters[0].batch",
     ),
     BadStudy(
         "initial value out of bounds",
-        {"spec.initialParameters": [{"rate": 0.5}]},
-        ("spec.initialParameters", '["rate"]', "within its bounds"),
-        field="spec.initialParameters[0].rate",
+        {"spec.initialParameters": [{"rate": 0.01}, {"rate": 0.5}]},
+        ("spec.initialParameters[1].rate", "0.5 is outside 1e-05 … 0.1: stay inside"),
     ),
     BadStudy(
         "initial value of another type",
         {"spec.initialParameters": [{"batch": "32", "layers": True, "epsilon": 1}]},
-        ("spec.initialParameters", '["layers", "batch", "epsilon"]', "quotes make a string"),
-        field="spec.initialParameters[0].batch",
+        (
+            "spec.initialParameters[0].batch",
+            '"32" is not among its values: use one of 32, 64, 128 (quotes make a string)',
+            "[0].layers: true is not a number: give one",
+            "[0].epsilon: 1 is not among its values: use one of 1e-08",
+        ),
     ),
     BadStudy(
         "initial values without names",
