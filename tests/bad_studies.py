@@ -298,6 +298,12 @@ REFUSED_BY_SERVER: Final = (
         ("when of dropout {", "never has", "of the same type"),
         field=f"{_P}[4].when.layers",
     ),
+    BadStudy(
+        "half a layer as a condition",
+        {f"{_P}.4.when": {"layers": [2.5]}},
+        ("when of dropout {", "never has", "of the same type"),
+        field=f"{_P}[4].when.layers",
+    ),
     # -- initialParameters, warmStart
     BadStudy(
         "initial value of no parameter",
@@ -325,6 +331,11 @@ REFUSED_BY_SERVER: Final = (
             "[0].layers: true is not a number: give one",
             "[0].epsilon: 1 is not among its values: use one of 1e-08",
         ),
+    ),
+    BadStudy(
+        "half a layer to begin with",
+        {"spec.initialParameters": [{"layers": 2.0}, {"layers": 2.5}]},
+        ("spec.initialParameters[1].layers", "2.5 is not a whole number"),
     ),
     BadStudy(
         "initial values without names",

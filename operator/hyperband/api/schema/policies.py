@@ -10,6 +10,7 @@ from typing import Any, Final
 from hyperband.api import names
 from hyperband.api.schema.build import cel_text
 from hyperband.api.schema.definitions import Manifest
+from hyperband.api.schema.parameters import LARGEST_INTEGER
 
 OPERATOR_NAMESPACE: Final = "hyperband-system"
 
@@ -83,11 +84,17 @@ _NUMBER: Final = "(type(v) == int || type(v) == double)"
 _INSIDE: Final = (
     "((!has(p.min) || double(v) >= double(p.min)) && (!has(p.max) || double(v) <= double(p.max)))"
 )
+# Whether the number v has no fraction; out of these bounds int() is an error.
+_WHOLE: Final = (
+    f"(type(v) == int || (v >= -{LARGEST_INTEGER}.0 && v <= {LARGEST_INTEGER}.0 && "
+    "double(int(v)) == v))"
+)
 MAX_CHECKED: Final = 2_000  # points of initialParameters times parameters
 # Whether parameter p cannot be v, and why; the wording is that of hyperband.core.axes.
 _IMPOSSIBLE: Final = (
     "(has(p.values) && !(v in p.values)) || (has(p.value) && v != p.value) || "
-    f"(p.type in ['Float', 'Integer'] && !({_NUMBER} && {_INSIDE}))"
+    f"(p.type in ['Float', 'Integer'] && !({_NUMBER} && {_INSIDE} && "
+    f"(p.type == 'Float' || {_WHOLE})))"
 )
 _SHOWN: Final = """(type(v) == string ? '"%s"' : '%s').format([v])"""
 _PROBLEM: Final = (
@@ -99,6 +106,7 @@ _PROBLEM: Final = (
     "'is not among its values: use one of %s (quotes make a string)'.format("
     f"[(has(p.values) ? p.values : [p.value]).map(v, {_SHOWN}).join(', ')]) : "
     f"!{_NUMBER} ? 'is not a number: give one' : "
+    f"{_INSIDE} ? 'is not a whole number: round it' : "
     "'is outside %s … %s: stay inside'.format([p.?min.orValue('-∞'), p.?max.orValue('∞')])"
 )
 _SUFFIX: Final = "p.name.upperAscii().replace('.', '_').replace('-', '_').replace('/', '_')"
@@ -138,7 +146,7 @@ _STUDY_VARIABLES: Final = {
     "q.name in p.when && ("
     "(has(q.values) && !p.when[q.name].all(v, v in q.values)) || "
     "(has(q.value) && !p.when[q.name].all(v, v == q.value)) || "
-    f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && "
+    f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && {_WHOLE} && "
     "(!has(q.min) || double(v) >= double(q.min)) && "
     "(!has(q.max) || double(v) <= double(q.max))))))).map(p, '%s %s'.format([p.name, p.when]))",
     # Checked where that stays within the cost limit of a request; the operator checks all points.
