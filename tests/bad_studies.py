@@ -308,7 +308,12 @@ REFUSED_BY_SERVER: Final = (
     BadStudy(
         "initial value of no parameter",
         {"spec.initialParameters": [{"layers": 2}, {"depth": 2, "width": 8}]},
-        ("spec.initialParameters[1]", "no parameters are named depth, width: use the names"),
+        (
+            "spec.initialParameters[1]: no parameters are named ",  # in any order
+            "depth",
+            "width",
+            ": use the names in spec.parameters",
+        ),
         field="spec.initialParameters[1].depth",
     ),
     BadStudy(
@@ -351,6 +356,20 @@ REFUSED_BY_SERVER: Final = (
         "a warm start from itself",
         {"spec.warmStart": {"fromStudies": ["other", "bad"]}},
         ("spec.warmStart.fromStudies", "bad is this study itself", "name other studies"),
+    ),
+    BadStudy(
+        "a warm start from a path",
+        {"spec.warmStart": {"fromStudies": ["old", "../../default/x"]}},
+        (
+            "spec.warmStart.fromStudies[1]",
+            "../../default/x cannot be the name of a study",
+            "write lower-case letters",
+        ),
+    ),
+    BadStudy(
+        "a warm start from a query",
+        {"spec.warmStart": {"fromStudies": ["a b,c=d"]}},
+        ("spec.warmStart.fromStudies[0]", "a b,c=d cannot be the name of a study"),
     ),
     BadStudy(
         "a warm start twice from one study",

@@ -1,5 +1,6 @@
 """A HyperbandStudy object as records: read once, checked completely."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +9,7 @@ from typing import Any, Final
 from hyperband.api import names
 from hyperband.api.parameters import parse_points, parse_space
 from hyperband.api.schema.check import complete
-from hyperband.api.schema.searcher import OPTION_OF
+from hyperband.api.schema.searcher import NO_STUDY_NAME, OPTION_OF
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import MAX_LEVELS
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
@@ -157,6 +158,11 @@ def _options(searcher: Mapping[str, Any]) -> SearcherOptions:
 
 def _warm_start(given: Mapping[str, Any], own_name: str) -> tuple[str, ...]:
     earlier: tuple[str, ...] = tuple(given.get("fromStudies", ()))
+    for position, name in enumerate(earlier):
+        if not re.fullmatch(names.NAME_PATTERN, name):
+            raise InvalidStudyError(
+                f"spec.warmStart.fromStudies[{position}]", f"{name} {NO_STUDY_NAME}"
+            )
     if own_name in earlier:
         raise InvalidStudyError(
             f"spec.warmStart.fromStudies[{earlier.index(own_name)}]",

@@ -6,6 +6,7 @@ from typing import Final
 from hyperband.api import names
 from hyperband.api.schema.build import (
     Schema,
+    cel_text,
     choice,
     immutable,
     integer,
@@ -23,6 +24,11 @@ from hyperband.core.searchers import SEARCHERS
 
 MAX_INITIAL: Final = 1_000
 SAMPLING: Final = ("Independent", "QuasiRandom")
+
+NO_STUDY_NAME: Final = (
+    "cannot be the name of a study: write lower-case letters, digits, dashes and dots, with a "
+    "letter or digit at either end"
+)
 
 # Settings, and the one type of searcher that each is for.
 OPTION_OF: Final[Mapping[str, str]] = {
@@ -155,6 +161,14 @@ WARM_START: Final = record(
                 "Name of a HyperbandStudy.",
                 minLength=1,
                 maxLength=names.MAX_STUDY_NAME,
+                rules=[
+                    # A rule and no pattern: the server says nothing but the pattern itself.
+                    rule(
+                        f"self.matches({cel_text(names.NAME_PATTERN)})",
+                        f"%s {NO_STUDY_NAME}",
+                        "self",
+                    )
+                ],
             ),
             unique=True,
             minItems=1,
