@@ -73,6 +73,11 @@ REFUSED_BY_SERVER: Final = (
         ("spec.hyperband.eta", "Invalid value: 1", "greater than or equal to 2"),
     ),
     BadStudy(
+        "eta beyond all reason",
+        {"spec.hyperband.eta": 1e15},
+        ("spec.hyperband.eta", "Invalid value: 1e+15", "less than or equal to 1000"),
+    ),
+    BadStudy(
         "unknown mode",
         {"spec.hyperband.mode": "ASHA"},
         ("spec.hyperband.mode", '"ASHA"', '"Promotion", "Stopping", "Synchronous", "None"'),
