@@ -234,6 +234,18 @@ def test_what_the_server_cannot_know_is_said_by_the_operator(bad: BadStudy) -> N
 def test_a_missing_field_is_explained() -> None:
     with pytest.raises(InvalidStudyError, match="maxTrials: is missing: give it"):
         parse_study(changed(MINIMAL, {"spec.maxTrials": REMOVED}))
+    with pytest.raises(InvalidStudyError) as caught:
+        parse_study(changed(MINIMAL, {"spec.objective": {}}))
+    assert str(caught.value) == (
+        "spec.objective.metric: is missing: give it (Name of the metric, exactly as the training "
+        "reports it, e.g. val_loss)"
+    )
+
+
+def test_a_pattern_is_explained() -> None:
+    with pytest.raises(InvalidStudyError) as caught:
+        parse_study(changed(MINIMAL, {"spec.parameters.0.name": "learning rate"}))
+    assert str(caught.value).endswith("then letters, digits, and any of `_ . / -`)")
 
 
 def test_a_misspelt_field_is_guessed() -> None:
