@@ -51,8 +51,10 @@ class ResourceModel(ABC):
         """
         self.levels = levels
         logs = np.log(levels)
-        # The resource axis: 0 at the lowest level, 1 at r_max, logarithmic, as rungs are.
-        self.axis = (logs - logs[0]) / (logs[-1] - logs[0]) if len(levels) > 1 else logs * 0.0
+        span = logs[-1] - logs[0]
+        # The resource axis: 0 at the lowest level, 1 at r_max, logarithmic, as rungs are; also
+        # where levels are so close that floats do not tell their logarithms apart.
+        self.axis = (logs - logs[0]) / span if span > 0 else np.linspace(0.0, 1.0, len(levels))
 
     @property
     @abstractmethod
