@@ -16,13 +16,13 @@ from tests.studies import changed, good_study
 
 
 def documented() -> dict[str, str | None]:
-    """The options in the tables of docs/searchers.md, by name: each one's section, if any."""
+    """The options in the tables of docs/searchers.md, by name: the searcher in whose section each is, if any."""
     found: dict[str, str | None] = {}
     section: str | None = None
     inside = False
     for line in (REPOSITORY / "docs/searchers.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
-            section = line[3:]
+            section = line[3:] if line[3:] in SEARCHERS else None
         inside = line.startswith("|") and (inside or line.startswith("| option |"))
         name = re.match(r"\| `(\w+)` \|", line)
         if inside and name:

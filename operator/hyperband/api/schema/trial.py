@@ -53,7 +53,7 @@ TRIAL_SPEC: Final = record(
                     "modelAge (how many of them came after its fit), pending (running trials). "
                     "KernelDensity: level; good, bad, failed (how many observations there); "
                     "logRatio (of the two densities). Evolution: parent (its trial; negative if of "
-                    "an earlier study), parentLoss, parentLevel; population and tournament (their "
+                    "an earlier study), parentValue, parentLevel; population and tournament (their "
                     "sizes); parameter (the first one that changed, from 0); mutations (how many). "
                     "Otherwise empty.",
                     number("A number."),
