@@ -16,7 +16,7 @@ from tests.studies import changed, good_study
 
 
 def documented() -> dict[str, str | None]:
-    """The options in the tables of docs/searchers.md, by name: the searcher in whose section each is, if any."""
+    """The options in the tables of docs/searchers.md: the searcher in whose section each is."""
     found: dict[str, str | None] = {}
     section: str | None = None
     inside = False
