@@ -22,8 +22,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch load demo test test-unit test-cluster test-methods verify generate bench bench-search \
-  bench-latency down clean
+.PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods verify generate bench \
+  bench-search bench-latency down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -50,6 +50,10 @@ run: env ## Run the operator here, in the foreground: for all namespaces, or NAM
 watch: env ## Follow a study: make watch STUDY=digits NAMESPACE=default
 	@test -n "$(STUDY)" || { echo "name the study: make watch STUDY=digits NAMESPACE=default" >&2; exit 2; }
 	@$(PY) -m hyperband.cli watch $(STUDY) $(if $(NAMESPACE),-n $(NAMESPACE))
+
+simulate: env ## Try a study on simulated workers: make simulate STUDY=FILE ARGS='--seeds 0-9'
+	@test -n "$(STUDY)" || { echo "name the file: make simulate STUDY=study.yaml ARGS='--seeds 0-9'" >&2; exit 2; }
+	@$(PY) -m hyperband.cli simulate "$(STUDY)" $(ARGS)
 
 load: env ## Load an image of your own into the kind cluster's nodes: make load IMAGE=trainer:1
 	@test -n "$(IMAGE)" || { echo "name the image: make load IMAGE=trainer:1" >&2; exit 2; }

@@ -102,3 +102,8 @@ def __getattr__(name: str) -> Callable[[], LCBench]:
     if not re.fullmatch(r"task_\d+", name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return lambda: task(name.removeprefix("task_"))
+
+
+def __dir__() -> list[str]:
+    """What there is to name as a factory."""
+    return [f"task_{name}" for name in references()]

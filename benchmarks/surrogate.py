@@ -71,7 +71,7 @@ def onnx_model(benchmark: str) -> Model:
         import onnxruntime
     except ImportError as error:
         raise MissingDataError(
-            "onnxruntime is not installed: pip install 'hyperband-operator[benchmarks]'"
+            "onnxruntime is not installed: pip install '.[benchmarks]' in this repository"
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -73,6 +73,11 @@ REFUSED_BY_SERVER: Final = (
         ("spec.hyperband.eta", "Invalid value: 1", "greater than or equal to 2"),
     ),
     BadStudy(
+        "eta beyond all reason",
+        {"spec.hyperband.eta": 1e15},
+        ("spec.hyperband.eta", "Invalid value: 1e+15", "less than or equal to 1000"),
+    ),
+    BadStudy(
         "unknown mode",
         {"spec.hyperband.mode": "ASHA"},
         ("spec.hyperband.mode", '"ASHA"', '"Promotion", "Stopping", "Synchronous", "None"'),
@@ -298,30 +303,49 @@ REFUSED_BY_SERVER: Final = (
         ("when of dropout {", "never has", "of the same type"),
         field=f"{_P}[4].when.layers",
     ),
+    BadStudy(
+        "half a layer as a condition",
+        {f"{_P}.4.when": {"layers": [2.5]}},
+        ("when of dropout {", "never has", "of the same type"),
+        field=f"{_P}[4].when.layers",
+    ),
     # -- initialParameters, warmStart
     BadStudy(
         "initial value of no parameter",
-        {"spec.initialParameters": [{"layers": 2}, {"depth": 2}]},
-        ("spec.initialParameters", 'no parameters are named [["depth"]]', "use the names"),
+        {"spec.initialParameters": [{"layers": 2}, {"depth": 2, "width": 8}]},
+        (
+            "spec.initialParameters[1]: no parameters are named ",  # in any order
+            "depth",
+            "width",
+            ": use the names in spec.parameters",
+        ),
         field="spec.initialParameters[1].depth",
     ),
     BadStudy(
         "initial value that is a list",
         {"spec.initialParameters": [{"batch": [32, 64]}]},
-        ("spec.initialParameters", '["batch"]', "a list, an object or null"),
+        ("spec.initialParameters[0]", "batch has a value that is a list, an object or null"),
         field="spec.initialParameters[0].batch",
     ),
     BadStudy(
         "initial value out of bounds",
-        {"spec.initialParameters": [{"rate": 0.5}]},
-        ("spec.initialParameters", '["rate"]', "within its bounds"),
-        field="spec.initialParameters[0].rate",
+        {"spec.initialParameters": [{"rate": 0.01}, {"rate": 0.5}]},
+        ("spec.initialParameters[1].rate", "0.5 is outside 1e-05 … 0.1: stay inside"),
     ),
     BadStudy(
         "initial value of another type",
         {"spec.initialParameters": [{"batch": "32", "layers": True, "epsilon": 1}]},
-        ("spec.initialParameters", '["layers", "batch", "epsilon"]', "quotes make a string"),
-        field="spec.initialParameters[0].batch",
+        (
+            "spec.initialParameters[0].batch",
+            '"32" is not among its values: use one of 32, 64, 128 (quotes make a string)',
+            "[0].layers: true is not a number: give one",
+            "[0].epsilon: 1 is not among its values: use one of 1e-08",
+        ),
+    ),
+    BadStudy(
+        "half a layer to begin with",
+        {"spec.initialParameters": [{"layers": 2.0}, {"layers": 2.5}]},
+        ("spec.initialParameters[1].layers", "2.5 is not a whole number"),
     ),
     BadStudy(
         "initial values without names",
@@ -337,6 +361,20 @@ REFUSED_BY_SERVER: Final = (
         "a warm start from itself",
         {"spec.warmStart": {"fromStudies": ["other", "bad"]}},
         ("spec.warmStart.fromStudies", "bad is this study itself", "name other studies"),
+    ),
+    BadStudy(
+        "a warm start from a path",
+        {"spec.warmStart": {"fromStudies": ["old", "../../default/x"]}},
+        (
+            "spec.warmStart.fromStudies[1]",
+            "../../default/x cannot be the name of a study",
+            "write lower-case letters",
+        ),
+    ),
+    BadStudy(
+        "a warm start from a query",
+        {"spec.warmStart": {"fromStudies": ["a b,c=d"]}},
+        ("spec.warmStart.fromStudies[0]", "a b,c=d cannot be the name of a study"),
     ),
     BadStudy(
         "a warm start twice from one study",

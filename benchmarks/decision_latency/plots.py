@@ -7,7 +7,7 @@ from benchmarks.decision_latency import targets
 from benchmarks.decision_latency.measurements import Measurement
 from benchmarks.decision_latency.samples import Summary
 from benchmarks.decision_latency.tables import methods
-from benchmarks.surrogate import MissingDataError
+from benchmarks.figures import figure, save
 
 
 def draw(results: Mapping[Measurement, Summary], path: Path) -> Path:
@@ -16,18 +16,8 @@ def draw(results: Mapping[Measurement, Summary], path: Path) -> Path:
     Raises:
         MissingDataError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingDataError(
-            "matplotlib is not installed: pip install 'hyperband-operator[benchmarks]'"
-        ) from error
-    from matplotlib.figure import Figure
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "hyperband"  # the same results draw the same file
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    axes = figure.subplots()
+    drawn = figure(8, 5.5)
+    axes = drawn.subplots()
     for number, name in enumerate(methods(results)):
         own = sorted((m.observations, s) for m, s in results.items() if m.method == name)
         sizes, rows = zip(*own, strict=True)
@@ -42,6 +32,5 @@ def draw(results: Mapping[Measurement, Summary], path: Path) -> Path:
     axes.set_xlabel("observations at rungs")
     axes.set_ylabel("CPU time of a suggestion, ms: mean, p50 to p99")
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", fontsize="small", ncols=4)
-    figure.savefig(path, metadata={"Date": None})
-    return path
+    drawn.legend(loc="outside lower center", fontsize="small", ncols=4)
+    return save(drawn, path)

@@ -41,7 +41,7 @@ class Ours(Method):
         return None if self.searcher in SEARCHERS else f"searcher {self.searcher}"
 
 
-_VERSIONS = {"Evolution": "2", "GaussianProcess": "2"}  # of our searchers; the others' is 1
+_VERSIONS = {"Evolution": "3", "GaussianProcess": "3"}  # of our searchers; the others' is 1
 
 
 def _ours(name: str, mode: str, searcher: str, every_bracket: bool = False) -> Ours:

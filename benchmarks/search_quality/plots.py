@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.figures import figure, save
 from benchmarks.search_quality.comparison import Column, Comparison
 from benchmarks.search_quality.scores import TIMES
-from benchmarks.surrogate import MissingDataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,14 +63,6 @@ def draw(given: Comparison, folder: Path, name: str) -> list[Path]:
     Raises:
         MissingDataError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingDataError(
-            "matplotlib is not installed: pip install 'hyperband-operator[benchmarks]'"
-        ) from error
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "hyperband"  # the same results draw the same file
     paths = []
     for group, names in PICTURES.items():
         columns = [c for method in names for c in given.columns if c.method == method]
@@ -82,31 +74,27 @@ def draw(given: Comparison, folder: Path, name: str) -> list[Path]:
 
 
 def _mean(given: Comparison, columns: Sequence[Column], path: Path) -> Path:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
+    drawn = figure(8, 5)
+    axes = drawn.subplots()
     _lines(axes, given, columns, None)
     axes.set_xlabel("time, fraction of the budget")
     axes.set_ylabel("normalized regret, mean ± s.e.")
     axes.legend(fontsize="small", ncols=2)
-    return _save(figure, path)
+    return save(drawn, path)
 
 
 def _each(given: Comparison, columns: Sequence[Column], path: Path) -> Path:
-    from matplotlib.figure import Figure
-
     rows = -(-len(given.tasks) // ROW)
-    figure = Figure(figsize=(3.2 * ROW, 2.4 * rows + 0.8), layout="constrained")
-    grid: Any = figure.subplots(rows, ROW, squeeze=False, sharex=True)
+    drawn = figure(3.2 * ROW, 2.4 * rows + 0.8)
+    grid: Any = drawn.subplots(rows, ROW, squeeze=False, sharex=True)
     for axes in grid.flat[len(given.tasks) :]:
         axes.set_axis_off()
     for axes, task in zip(grid.flat, given.tasks, strict=False):
         _lines(axes, given, columns, task)
         axes.set_title(task, fontsize="small")
     handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
-    return _save(figure, path)
+    drawn.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
+    return save(drawn, path)
 
 
 def _lines(axes: "Axes", given: Comparison, columns: Sequence[Column], task: str | None) -> None:
@@ -128,8 +116,3 @@ def _lines(axes: "Axes", given: Comparison, columns: Sequence[Column], task: str
 
 def _base(column: Column) -> str:
     return column.method.removeprefix("peer-")
-
-
-def _save(figure: Any, path: Path) -> Path:
-    figure.savefig(path, metadata={"Date": None})
-    return path

@@ -134,6 +134,22 @@ def test_a_study_without_rungs_may_span_any_range() -> None:
     parse_study(changed(MINIMAL, wide | {"spec.hyperband": {"mode": "None"}}))
 
 
+@pytest.mark.parametrize("mode", ["Promotion", "Stopping", "Synchronous"])
+@pytest.mark.parametrize("sizes", ["Floor", "Paper"])
+def test_the_largest_eta_works_with_as_many_rungs_as_there_may_be(mode: str, sizes: str) -> None:
+    """Brackets then start with up to 1e297 trials."""
+    hyperband = {"eta": 1000, "mode": mode, "sizes": sizes, "brackets": 100}
+    resource = {"type": "Float", "min": 1e-150, "max": 9e146}
+    spec = {"spec.hyperband": hyperband, "spec.resource": resource, "spec.parallelism": 5}
+    engine = Engine(parse_study(changed(MINIMAL, spec)).study)
+    assert len(engine.ladder) == 100
+    while decision := engine.launch():
+        engine.put(decision.trial)
+    assert len(list(engine.active)) == 5
+    with pytest.raises(InvalidStudyError, match=r"eta: 1001 is above 1000: give at most 1000"):
+        parse_study(changed(MINIMAL, {"spec.hyperband.eta": 1001}))
+
+
 def test_the_table_of_rungs_is_bounded_by_brackets_and_rungs() -> None:
     """Synchronous Hyperband opens a bracket again and again; the table sums over its instances."""
     hyperband = {"mode": "Synchronous", "brackets": 2}
@@ -218,6 +234,18 @@ def test_what_the_server_cannot_know_is_said_by_the_operator(bad: BadStudy) -> N
 def test_a_missing_field_is_explained() -> None:
     with pytest.raises(InvalidStudyError, match="maxTrials: is missing: give it"):
         parse_study(changed(MINIMAL, {"spec.maxTrials": REMOVED}))
+    with pytest.raises(InvalidStudyError) as caught:
+        parse_study(changed(MINIMAL, {"spec.objective": {}}))
+    assert str(caught.value) == (
+        "spec.objective.metric: is missing: give it (Name of the metric, exactly as the training "
+        "reports it, e.g. val_loss)"
+    )
+
+
+def test_a_pattern_is_explained() -> None:
+    with pytest.raises(InvalidStudyError) as caught:
+        parse_study(changed(MINIMAL, {"spec.parameters.0.name": "learning rate"}))
+    assert str(caught.value).endswith("then letters, digits, and any of `_ . / -`)")
 
 
 def test_a_misspelt_field_is_guessed() -> None:

@@ -85,6 +85,8 @@ def test_factories_have_a_name_for_each_task(monkeypatch: pytest.MonkeyPatch) ->
         lcbench.task_1()
     with pytest.raises(AttributeError, match="has no attribute 'job_7593'"):
         _ = lcbench.job_7593
+    assert {"task_7593", "task_189908"} <= set(dir(lcbench))
+    assert all(callable(getattr(lcbench, name)) for name in dir(lcbench))
 
 
 def test_missing_data_say_where_to_get_them(

@@ -51,6 +51,17 @@ class Short(Even):
     def curve(self, parameters, seed):
         return {k: v for k, v in super().curve(parameters, seed).items() if k != "seconds"}
 
+class Diverging(Even):
+    def curve(self, parameters, seed):
+        return super().curve(parameters, seed) | {"metrics": {"loss": [np.nan] * 9}}
+
+class Listed(Even):
+    def curve(self, parameters, seed):
+        return super().curve(parameters, seed) | {"metrics": [0.1] * 9}
+
+def with_a_size(size):
+    return Even()
+
 constant = 3
 """
 
@@ -60,11 +71,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a study and a module of benchmarks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("bench_module", "bad_module"):
+    for name in ("bench_module", "bad_module", "empty_module"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "small.yaml").write_text(STUDY, encoding="utf-8")
     (tmp_path / "bench_module.py").write_text(BENCHMARK, encoding="utf-8")
     (tmp_path / "bad_module.py").write_text("import no_such_thing\n", encoding="utf-8")
+    (tmp_path / "empty_module.py").write_text("", encoding="utf-8")
     return tmp_path
 
 
@@ -85,6 +97,7 @@ def test_the_contract_of_the_result(folder: Path) -> None:
     assert [(run["seed"], run["workers"]) for run in content["runs"]] == [(4, 3), (5, 3)]
     for run in content["runs"]:
         assert run["trials"] == 12
+        assert run["noResult"] is None
         assert run["finish"] == "Exhausted"
         seconds, values = zip(*run["incumbent"], strict=True)
         assert list(seconds) == sorted(seconds)
@@ -95,6 +108,16 @@ def test_the_contract_of_the_result(folder: Path) -> None:
         assert run["suggestions"]["count"] == 12 < run["decisions"]["count"]
         for costs in (run["decisions"], run["suggestions"]):
             assert 0 < costs["p50"] <= costs["p99"] <= costs["seconds"]
+
+
+def test_a_run_without_a_result_says_why(folder: Path) -> None:
+    words = ("small.yaml", "--benchmark", "bench_module:Diverging", "--seeds", "4-5", "--jobs", "1")
+    done = simulate(*words)
+    assert done.exit_code == 0, done.output
+    why = "none of 12 trials has a result: loss was nan at epochs 1; not repeated\n"
+    assert done.output.endswith(f"seed 4: {why}seed 5: {why}")
+    short = results(folder, "--benchmark", "bench_module:even", "--seconds", "5")["runs"]
+    assert short[0]["noResult"] == "attempt 0 runs up to epochs 1"
 
 
 def test_options_override_the_study(folder: Path) -> None:
@@ -147,12 +170,24 @@ def test_a_warm_start_is_said_to_be_left_out(folder: Path) -> None:
         (["small.yaml", "--out", "."], "is a folder: name a file"),
         (["small.yaml", "--benchmark", "even"], "even: is not of the form package.module:factory"),
         (["small.yaml", "--benchmark", "nowhere:even"], "there is no module nowhere on the import"),
+        (["small.yaml", "--benchmark", "bad.py:x"], "bad.py is a file: name its module, as"),
+        (["small.yaml", "--benchmark", "./a/bad.py:x"], "as an import does: a.bad:x"),
         (["small.yaml", "--benchmark", "bad_module:x"], "failed: No module named 'no_such_thing'"),
-        (["small.yaml", "--benchmark", "bench_module:odd"], "module bench_module has no odd"),
+        (
+            ["small.yaml", "--benchmark", "bench_module:odd"],
+            "--benchmark bench_module:odd: module bench_module has no odd: name its factory; "
+            "it has Diverging, Even, Fragile, Listed, Short, broken, even, none\n",
+        ),
+        (["small.yaml", "--benchmark", "empty_module:odd"], "no function that needs no arguments"),
         (["small.yaml", "--benchmark", "bench_module:constant"], "constant is int, not a function"),
         (["small.yaml", "--benchmark", "bench_module:broken"], "broken() failed: OSError: no data"),
         (["small.yaml", "--benchmark", "bench_module:none"], "NoneType, which has no method curve"),
         (["small.yaml", "--benchmark", "bench_module:Fragile"], "failed: KeyError: 'ratio'"),
+        (
+            ["small.yaml", "--benchmark", "bench_module:Listed"],
+            '--benchmark bench_module:Listed: curve({"rate": ',
+        ),
+        (["small.yaml", "--benchmark", "bench_module:Listed"], "}, 0): metrics is [0.1, 0.1, "),
         (["small.yaml", "--benchmark", "bench_module:Short"], "keys resource, seconds, metrics"),
     ],
 )

@@ -75,6 +75,22 @@ def test_a_large_study_stays_within_the_cost_budget(api: Any) -> None:
     create_dry(api, large_study(namespace=NAMESPACE))
 
 
+@pytest.mark.parametrize(("parameters", "points"), [(200, 10), (1, 1_000)])
+def test_points_to_begin_with_stay_within_the_cost_budget(
+    api: Any, parameters: int, points: int
+) -> None:
+    """As many as the policy looks at, all good but the last value of the last one."""
+    names_ = [f"layers_{i}" for i in range(parameters)]
+    integers = [{"name": each, "type": "Integer", "min": 1, "max": 9} for each in names_]
+    given: list[dict[str, float]] = [dict.fromkeys(names_, 5) for _ in range(points)]
+    changes = {"spec.parameters": integers, "spec.initialParameters": given}
+    body = changed(good_study("points", NAMESPACE), changes)
+    create_dry(api, body)
+    given[-1] = {**given[-1], names_[-1]: 5.5}
+    message = refusal(lambda: create_dry(api, changed(body, {"spec.initialParameters": given})))
+    assert f"[{points - 1}].{names_[-1]}: 5.5 is not a whole number: round it" in message
+
+
 def test_empty_fields_of_a_template_are_no_errors(api: Any) -> None:
     pod = "spec.trialTemplate.spec"
     empty = {f"{pod}.initContainers": None, f"{pod}.containers.0.env": None}

@@ -66,7 +66,7 @@ def by_hand(
 def test_a_density_is_the_mean_of_products_of_kernels(count: int) -> None:
     observations, candidates = drawn(MIXED, count), drawn(MIXED, 40, seed=1)
     estimate = density(MIXED, observations)
-    found = estimate.log(estimate.coding.points(candidates, widths=False))
+    found = estimate.log(estimate.coding.points(candidates))
     expected = [math.log(by_hand(estimate, observations, each)) for each in candidates]
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
@@ -87,7 +87,7 @@ def test_a_density_sums_up_to_one_whatever_is_active() -> None:
     with_b = [{"x": 0.0, "c": "b", "kind": kind} for kind in (1, 2, 3)]
     total = 0.0
     for configurations, width in ((with_a, 1 / 400), (with_b, 1.0)):
-        points = estimate.coding.points(configurations, widths=False)
+        points = estimate.coding.points(configurations)
         for x in middles:
             places = points.places.copy()
             places[:, 0] = x
@@ -99,7 +99,7 @@ def test_a_density_sums_up_to_one_whatever_is_active() -> None:
 def test_the_kernel_of_equal_weights_is_that_of_aitchison_and_aitken() -> None:
     space = Space((Categorical("c", ("a", "b", "c", "d")),))
     estimate = density(space, [{"c": "a"}, {"c": "a"}, {"c": "a"}, {"c": "b"}])
-    points = estimate.coding.points([{"c": value} for value in "abcd"], widths=False)
+    points = estimate.coding.points([{"c": value} for value in "abcd"])
     shares = np.array([0.75, 0.25, 0.0, 0.0])
     width = float(estimate.bandwidths[0]) * 3 / 4
     expected = shares * (1 - width) + (1 - shares) * width / 3
@@ -162,6 +162,6 @@ def test_wide_and_far_apart_is_no_trouble() -> None:
     space = Space(tuple(Float(f"x{i}", 0, 1) for i in range(60)))
     low: list[dict[str, Value]] = [{f"x{i}": 0.001 * k for i in range(60)} for k in range(3)]
     estimate = density(space, low)
-    far = estimate.coding.points([{f"x{i}": 1.0 for i in range(60)}], widths=False)
+    far = estimate.coding.points([{f"x{i}": 1.0 for i in range(60)}])
     assert np.all(np.isfinite(estimate.log(far)))
     assert estimate.log(far)[0] < -1e5

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hyperband.core.records import EarlierTrial, SearcherOptions, Study, TrialState
+from hyperband.core.records import EarlierTrial, Goal, Objective, SearcherOptions, Study, TrialState
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers import make_searcher
 from hyperband.core.searchers.evolution import Evolution
@@ -47,7 +47,7 @@ def test_the_first_configurations_are_from_the_prior() -> None:
     assert suggestion.origin == "Evolution"
     assert suggestion.detail == {
         "parent": 2,
-        "parentLoss": 0.1,
+        "parentValue": 0.1,
         "parentLevel": 0,
         "population": 3,
         "tournament": 3,
@@ -84,8 +84,15 @@ def test_a_value_at_a_higher_level_is_a_new_evaluation() -> None:
     searcher.record(None, trial(6, TrialState.PAUSED, (0, 0.8, 7), parameters=x(0.5)))
     suggestion = searcher.suggest(7)
     # It lives on, and is the best, as it has come further than the others.
-    assert (suggestion.detail["parent"], suggestion.detail["parentLoss"]) == (0, 0.9)
+    assert (suggestion.detail["parent"], suggestion.detail["parentValue"]) == (0, 0.9)
     assert suggestion.detail["parentLevel"] == 1
+
+
+def test_a_parent_is_shown_with_the_sign_of_the_metric() -> None:
+    given = replace(STUDY, objective=Objective("accuracy", Goal.MAXIMIZE))
+    assert told(given, 0.3, 0.8, 0.5).suggest(6).detail["parentValue"] == 0.8
+    warm = replace(given, earlier=(EarlierTrial("old", x(0.9), ((1, 0.95),)),))
+    assert told(warm).suggest(6).detail["parentValue"] == 0.95
 
 
 def test_a_bracket_that_starts_higher_is_no_merit() -> None:

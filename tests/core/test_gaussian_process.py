@@ -206,6 +206,27 @@ def test_a_fit_that_fails_leaves_the_parameters_as_they_were(
         assert Engine(study(), engine.trials.values()).launch() == engine.launch()
 
 
+def test_no_fit_is_made_for_given_configurations() -> None:
+    points = tuple({"x": k / 20} for k in range(12))
+    engine = Engine(study(Space((Float("x", 0, 1),)), initial=points))
+    play(engine, 12, bowl)
+    report = Report(9.0, 0.5)
+    answer = engine.observe(next(engine.active).index, [report])
+    assert answer is not None
+    engine.put(answer.trial)
+    assert engine.fitting() is not None
+    given = replace(engine.study, initial=(*points, {"x": 0.9}))
+    assert Engine(given, list(engine.trials.values())).fitting() is None
+
+
+def test_a_space_of_one_likely_configuration_is_not_modelled() -> None:
+    one = Space((Categorical("a", (1,)), Categorical("b", (1, 2), weights=(0, 1))))
+    engine = Engine(study(one))
+    play(engine, 20, lambda p, r: 1 / r)
+    assert engine.searcher.fitting() is None
+    assert {t.suggestion.origin for t in engine.trials.values()} == {"Random"}
+
+
 def test_a_suggestion_says_why() -> None:
     engine = Engine(study())
     play(engine, 40, bowl_and_rate)

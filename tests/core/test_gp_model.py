@@ -89,6 +89,13 @@ def test_resource_tables_are_covariances_on_any_ladder(name: str, levels: list[f
         assert (tables.n > 0).all()
 
 
+def test_the_resource_axis_goes_from_0_to_1_even_where_logarithms_are_equal() -> None:
+    for levels in ([1.0, 3.0, 9.0], [2.0**53 - 2, 2.0**53 - 1]):
+        axis = ExponentialDecay(np.array(levels)).axis
+        assert axis == pytest.approx(np.linspace(0, 1, len(levels)))
+    assert ExponentialDecay(np.array([27.0])).axis.tolist() == [0.0]
+
+
 def test_exponential_decay_is_the_mean_over_its_rates() -> None:
     """B and C by Monte Carlo over λ ~ Gamma(α, β)."""
     resource = ExponentialDecay(LEVELS)

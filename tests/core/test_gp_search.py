@@ -12,7 +12,7 @@ from hyperband.core.gp.kernels import Array, Layout
 from hyperband.core.gp.model import Levels, Model, all_at
 from hyperband.core.gp.posterior import Factor, Posterior
 from hyperband.core.gp.resources import ExponentialDecay
-from hyperband.core.gp.search import CANDIDATES, AcquisitionSearch
+from hyperband.core.gp.search import CANDIDATES, EXCHANGES, AcquisitionSearch
 from hyperband.core.space import Categorical, Float, Integer, Ordinal, Space, Value
 from tests.core.spaces import SPACES
 
@@ -131,6 +131,20 @@ def test_what_an_exchange_makes_active_may_have_any_value() -> None:
     search, random = AcquisitionSearch(Cube(space)), np.random.default_rng(0)
     found = [space.decode(search._neighbours(plain, random)[1])["size"] for _ in range(300)]
     assert [found.count(name) / 300 for name in names] == pytest.approx([1 / 3] * 3, abs=0.1)
+
+
+def test_exchanges_of_many_categoricals_are_a_sample() -> None:
+    """All at once would be quadratic in the number of axes: gigabytes here."""
+    space = Space(tuple(Categorical(f"c{i}", tuple(range(100))) for i in range(60)))
+    cube, random = Cube(space), np.random.default_rng(0)
+    place = cube.place(random.random((1, 60)))
+    found = AcquisitionSearch(cube)._neighbours(place, random)
+    assert len(found) == 1 + EXCHANGES
+    np.testing.assert_array_equal(found[:1], place)
+    differences = np.abs(found[1:] - place).sum(axis=1)
+    np.testing.assert_array_equal(differences, 2.0)  # of one value for another
+    changed = {int(np.flatnonzero(row - place[0])[0]) // 100 for row in found[1:]}
+    assert len(changed) > 40
 
 
 @pytest.mark.parametrize("corner", list(product((0.0, 1.0), repeat=2)))

@@ -197,6 +197,12 @@ def test_a_given_point_that_cannot_be(
         POINTS.complete(point, [0.5] * 5)
 
 
+def test_a_fraction_is_no_integer() -> None:
+    space = Space((Integer("units", 1, 8),))
+    with pytest.raises(InvalidStudyError, match=r"p\.units: 2\.5 is not a whole number: use 2 or"):
+        space.validate_point({"units": 2.5}, field="p")
+
+
 def test_a_full_point_has_exactly_the_active_parameters() -> None:
     full: dict[str, Value] = {"layers": 1, "activation": True, "rate": 0.1, "x": 2}
     POINTS.validate_point(full, partial=False)

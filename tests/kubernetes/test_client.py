@@ -41,7 +41,7 @@ async def client(api: FakeApi, naps: Naps) -> AsyncIterator[Client]:
         (("ns",), "/api/v1/namespaces/ns/pods"),
         (("ns", "a"), "/api/v1/namespaces/ns/pods/a"),
         (("ns", "a", "status"), "/api/v1/namespaces/ns/pods/a/status"),
-        (("ns", "../a"), "/api/v1/namespaces/ns/pods/..%2Fa"),
+        (("ns", "a?b c"), "/api/v1/namespaces/ns/pods/a%3Fb%20c"),
     ],
 )
 def test_path(arguments: tuple[str, ...], path: str) -> None:
@@ -55,7 +55,16 @@ def test_path_of_groups_and_of_kinds_without_namespaces() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "arguments"),
-    [(PODS, (None, "a")), (PODS, ("ns", "")), (PODS, ("ns", None, "status")), (REVIEWS, ("ns",))],
+    [
+        (PODS, (None, "a")),
+        (PODS, ("ns", "")),
+        (PODS, ("ns", None, "status")),
+        (REVIEWS, ("ns",)),
+        (PODS, ("ns", "../../default/pods/a")),
+        (PODS, ("ns", "..")),
+        (PODS, (".", "a")),
+        (PODS, ("ns", "a%2Fb")),
+    ],
 )
 def test_path_never_means_more_than_was_said(kind: Kind, arguments: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError):

@@ -133,7 +133,44 @@ async def test_two_studies_that_wait_for_one_another_are_told_so() -> None:
     add_study(world, finished=False, warmStart={"fromStudies": ["s"]})
     await world.step()
     said = world.condition("Ready", "message")
-    assert "old is waiting for this study in turn: delete one of them" in said
+    assert said == (
+        "s -> old -> s is a circle, in which each waits for the next: delete one of them"
+    )
+
+
+async def test_a_circle_of_more_studies_is_named_as_long_as_there_is_one() -> None:
+    world = warm_world("a", "x", "b")
+    add_study(world, "x", finished=False)
+    add_study(world, "a", finished=False, warmStart={"fromStudies": ["x", "b"]})
+    add_study(world, "b", finished=False, warmStart={"fromStudies": ["done", "c"]})
+    await world.step()
+    assert world.condition("Ready", "message") == "waits until a and x and b are finished"
+    add_study(world, "done", warmStart={"fromStudies": ["s"]})  # waits for nobody any more
+    add_study(world, "c", finished=False, warmStart={"fromStudies": ["s"]})
+    for name, woken in (("other", False), ("c", True)):
+        world.task._wake.clear()
+        world.task.other_study_changed(name)
+        assert world.task._wake.is_set() is woken
+    await world.step()
+    said = world.condition("Ready", "message")
+    assert said.startswith("waits until a and x are finished; s -> b -> c -> s is a circle, in")
+    del world.client.objects[STUDIES.plural, "c"]
+    world.task._wake.clear()
+    world.task.other_study_changed("c")
+    assert world.task._wake.is_set()
+    await world.step()
+    assert world.condition("Ready", "message") == "waits until a and x and b are finished"
+
+
+async def test_a_long_way_is_followed_for_a_bounded_number_of_requests() -> None:
+    world = warm_world("s-0")
+    for i in range(150):
+        body = study_body(warmStart={"fromStudies": [f"s-{i + 1}"]})
+        body["metadata"]["name"] = f"s-{i}"
+        world.client.add(STUDIES, body)
+    await world.step()
+    assert world.condition("Ready", "message") == "waits until s-0 is finished"
+    assert sum(call[:2] == ("get", STUDIES.plural) for call in world.client.calls) <= 110
 
 
 async def test_a_study_that_cannot_be_compared_fails_this_one_at_once() -> None:

@@ -147,20 +147,67 @@ def test_training_ends_with_the_first_report_at_r_max() -> None:
     assert [r.resource for r in short.reports] == [1.0, 5.0]
 
 
+class Foreign:
+    """An array of another library that is not to be had as numbers."""
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("it lies on a GPU")
+
+    def __repr__(self) -> str:
+        return "Foreign"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"resource": [1.0, 5.0]}, "differ in shape"),
-        ({"metrics": {"loss": [1.0]}}, "differ in shape"),
-        ({"metrics": {"accuracy": [3.0, 2.0, 1.0]}}, r"no metric 'loss'.*\['accuracy'\]"),
-        ({"resource": [1.0, 1.0, 10.0]}, "not strictly ascending"),
-        ({"resource": [1.0, 5.0, 8.0]}, "below the study's r_max 9"),
-        ({"resource": [], "seconds": [], "metrics": {"loss": []}}, "below the study's r_max 9"),
-        ({"seconds": [0.0, 2.0, 1.0]}, "not cumulative"),
-        ({"seconds": [-1.0, 2.0, 3.0]}, "not cumulative"),
-        ({"seconds": [0.0, np.nan, 3.0]}, "not cumulative"),
+        ({"resource": [1.0, 5.0]}, "seconds has 3 rows, and resource has 2: give"),
+        ({"metrics": {"loss": [1.0]}}, r"metrics\['loss'\] has 1 rows, and resource has 3: give"),
+        ({"metrics": GOOD["metrics"] | {"f1": []}}, r"metrics\['f1'\] has 0 rows"),
+        (
+            {"metrics": {"accuracy": [3.0, 2.0, 1.0], "f1": [1.0, 2.0, 3.0]}},
+            r"no 'loss', which spec.objective.metric names: .* \('accuracy', 'f1'\)",
+        ),
+        ({"metrics": {}}, r"no 'loss', .*: set that to one that there is \(none\)"),
+        ({"metrics": [0.1, 0.1, 0.1]}, r"metrics is \[0.1, .*: give a dict of .*{'loss': …}"),
+        ({"metrics": {"loss": [3.0, "two", 1.0]}}, r"metrics\['loss'\]\[1\] is 'two': give a list"),
+        ({"metrics": {"loss": [[3.0], [2.0], [1.0]]}}, r"\['loss'\] is of shape \(3, 1\): give a"),
+        ({"metrics": {"loss": [3.0, [2.0], 1.0]}}, r"\['loss'\]\[1\] is \[2.0\]: give a list"),
+        ({"metrics": {"loss": {"a": 1.0}}}, r"metrics\['loss'\] is {'a': 1.0}: give a list"),
+        ({"resource": 9}, "resource is 9: give a list or an array, with one number for each"),
+        ({"resource": [1.0, 10**400, 10.0]}, r"resource\[1\] is 10+.*0: give a list"),
+        ({"seconds": "soon"}, "seconds is 'soon': give a list"),
+        ({"seconds": [0.0, 1.0, "soon"]}, r"seconds\[2\] is 'soon': give a list"),
+        ({"seconds": Foreign()}, "seconds is Foreign: give a list"),
+        ({"resource": [1.0, 1.0, 10.0]}, r"resource\[1\] is 1, after 1: sort the reports"),
+        ({"resource": [1.0, np.nan, 10.0]}, r"resource\[1\] is nan, after 1: sort"),
+        (
+            {"resource": [1.0, 5.0, 8.0]},
+            "resource ends at 8, below spec.resource.max 9: set that to what",
+        ),
+        (
+            {"resource": [], "seconds": [], "metrics": {"loss": []}},
+            "resource is empty: give .* up to spec.resource.max 9",
+        ),
+        ({"seconds": [0.0, 2.0, 1.0]}, r"seconds\[2\] is 1, after 2: give those since the start"),
+        ({"seconds": [-1.0, 2.0, 3.0]}, r"seconds\[0\] is -1, after 0: give"),
+        ({"seconds": [0.0, np.nan, 3.0]}, r"seconds\[1\] is nan, after 0: give"),
     ],
 )
 def test_impossible_curves_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BenchmarkError, match=message):
         training(GOOD | changes, OBJECTIVE, RESOURCE)
+
+
+@pytest.mark.parametrize("answer", [None, [], {"resource": [], "seconds": []}])
+def test_an_answer_that_is_no_curve_is_refused(answer: Any) -> None:
+    with pytest.raises(BenchmarkError, match="not a dict with the keys resource, seconds, metrics"):
+        training(answer, OBJECTIVE, RESOURCE)
+
+
+def test_a_refused_curve_names_its_call() -> None:
+    class Short(Even):
+        def curve(self, parameters: dict[str, Value], seed: int) -> Curve:
+            return super().curve(parameters, seed) | {"resource": [1.0]}  # type: ignore[return-value]
+
+    with pytest.raises(BenchmarkError, match=r'curve\({"x": 0\.\d+}, 3\): seconds has 12 rows'):
+        Simulation(STUDY, Short()).run()

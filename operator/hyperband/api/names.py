@@ -38,6 +38,9 @@ ENV_POD_NAMESPACE = "HYPERBAND_POD_NAMESPACE"
 ENV_RESOURCE_NAME = "HYPERBAND_RESOURCE_NAME"
 ENV_METRIC = "HYPERBAND_METRIC"
 
+# What Kubernetes takes as a name: parts of lower-case letters, digits and dashes between dots.
+_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+NAME_PATTERN = rf"^{_PART}(\.{_PART})*$"
 MAX_STUDY_NAME = 40  # a pod's name and a label value must fit in 63 characters
 
 

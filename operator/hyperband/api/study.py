@@ -1,14 +1,21 @@
 """A HyperbandStudy object as records: read once, checked completely."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from hyperband.api import names
 from hyperband.api.parameters import parse_points, parse_space
 from hyperband.api.schema.check import complete
-from hyperband.api.schema.searcher import OPTION_OF
+from hyperband.api.schema.searcher import (
+    LARGE_TOURNAMENT,
+    NO_FRACTION,
+    NO_STUDY_NAME,
+    OPTIONS,
+    of_another,
+)
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import MAX_LEVELS
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
@@ -25,17 +32,6 @@ from hyperband.core.records import (
 )
 from hyperband.core.rungs import Ladder
 from hyperband.core.seeds import seed_from
-
-# What spec.searcher may set beside type and seed: the field, its name in SearcherOptions, and what
-# its value is there. A field that is left out has the default of SearcherOptions.
-_OPTIONS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
-    "sampling": ("quasi_random", lambda given: given == "QuasiRandom"),
-    "resourceModel": ("resource_model", str),
-    "goodFraction": ("good_fraction", float),
-    "randomFraction": ("random_fraction", float),
-    "population": ("population", int),
-    "tournament": ("tournament", int),
-}
 
 
 class ReportingMode(StrEnum):
@@ -131,32 +127,30 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
 
 
 def _options(searcher: Mapping[str, Any]) -> SearcherOptions:
-    for option, kind in OPTION_OF.items():
-        if option in searcher and searcher["type"] != kind:
-            raise InvalidStudyError(
-                f"spec.searcher.{option}",
-                f"is a setting of {kind}, not of {searcher['type']}: leave it out, or take that "
-                "searcher",
-            )
+    given = {name: option for name, option in OPTIONS.items() if name in searcher}
+    for name, option in given.items():
+        if option.searcher not in (None, searcher["type"]):
+            problem = of_another(str(option.searcher)) % searcher["type"]
+            raise InvalidStudyError(f"spec.searcher.{name}", problem)
     good = searcher.get("goodFraction")
     if good is not None and not 0 < good < 1:
-        raise InvalidStudyError(
-            "spec.searcher.goodFraction",
-            f"{show(good)} leaves none good, or none bad: give a fraction between 0 and 1",
-        )
+        raise InvalidStudyError("spec.searcher.goodFraction", NO_FRACTION % show(good))
     population, tournament = searcher.get("population"), searcher.get("tournament")
     if population is not None and tournament is not None and tournament > population:
-        raise InvalidStudyError(
-            "spec.searcher.tournament",
-            f"{tournament} is more than the population of {population}: lower it, or raise "
-            "population",
-        )
-    given = {name: read(searcher[f]) for f, (name, read) in _OPTIONS.items() if f in searcher}
-    return SearcherOptions(**given)
+        problem = LARGE_TOURNAMENT % (tournament, population)
+        raise InvalidStudyError("spec.searcher.tournament", problem)
+    return SearcherOptions(
+        **{option.attribute: option.read(searcher[name]) for name, option in given.items()}
+    )
 
 
 def _warm_start(given: Mapping[str, Any], own_name: str) -> tuple[str, ...]:
     earlier: tuple[str, ...] = tuple(given.get("fromStudies", ()))
+    for position, name in enumerate(earlier):
+        if not re.fullmatch(names.NAME_PATTERN, name):
+            raise InvalidStudyError(
+                f"spec.warmStart.fromStudies[{position}]", f"{name} {NO_STUDY_NAME}"
+            )
     if own_name in earlier:
         raise InvalidStudyError(
             f"spec.warmStart.fromStudies[{earlier.index(own_name)}]",

@@ -1,12 +1,14 @@
 """`--benchmark package.module:factory`: finds it, and says what is wrong with it."""
 
 import importlib
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
+from types import ModuleType
 
 from hyperband.backends.simulator.curves import Benchmark, BenchmarkError, Curve
-from hyperband.core.parameters import show
 from hyperband.core.space import Value
 
 
@@ -20,56 +22,74 @@ def load_benchmark(reference: str) -> Benchmark:
     """
     name, colon, attribute = reference.partition(":")
     if not (name and colon and attribute):
-        raise _refuse(reference, "is not of the form package.module:factory")
+        raise BenchmarkError("is not of the form package.module:factory")
+    if name.endswith(".py") or "/" in name:
+        dotted = name.removesuffix(".py").strip("./").replace("/", ".")
+        mend = f"name its module, as an import does: {dotted}:{attribute}"
+        raise BenchmarkError(f"{name} is a file: {mend}")
+    module = _import(name)
+    factory = getattr(module, attribute, None)
+    if factory is None:
+        there = ", ".join(_factories(module)) or "no function that needs no arguments"
+        has = shorten(there, 500, placeholder=" …")
+        raise BenchmarkError(f"module {name} has no {attribute}: name its factory; it has {has}")
+    if not callable(factory):
+        raise BenchmarkError(
+            f"{attribute} is {type(factory).__name__}, not a function: name one that returns"
+            " the benchmark"
+        )
+    try:
+        made = factory()
+    except Exception as error:
+        raise BenchmarkError(f"{attribute}() failed: {_told(error)}") from error
+    if not callable(getattr(made, "curve", None)):
+        missing = "which has no method curve(parameters, seed): return one that has"
+        raise BenchmarkError(f"{attribute}() returned {type(made).__name__}, {missing}")
+    return _Guarded(made)
+
+
+def _import(name: str) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.append(folder)
     try:
-        module = importlib.import_module(name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            where = f"on the import path or in {folder}"
-            raise _refuse(reference, f"there is no module {error.name} {where}") from error
-        raise _refuse(reference, f"importing {name} failed: {error}") from error
+            where = f"on the import path or in {folder}: start in its folder, or set PYTHONPATH"
+            raise BenchmarkError(f"there is no module {error.name} {where}") from error
+        raise BenchmarkError(f"importing {name} failed: {error}") from error
     except Exception as error:
-        raise _refuse(reference, f"importing {name} failed: {_told(error)}") from error
-    factory = getattr(module, attribute, None)
-    if factory is None:
-        raise _refuse(reference, f"module {name} has no {attribute}: name its factory")
-    if not callable(factory):
-        raise _refuse(reference, f"{attribute} is {type(factory).__name__}, not a function")
+        raise BenchmarkError(f"importing {name} failed: {_told(error)}") from error
+
+
+def _factories(module: ModuleType) -> list[str]:
+    """The names of what a module defines that can be called without arguments."""
+    public = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
+    own = {n: v for n, v in public.items() if getattr(v, "__module__", "") == module.__name__}
+    return [name for name, value in own.items() if callable(value) and _needs_nothing(value)]
+
+
+def _needs_nothing(function: Callable[..., object]) -> bool:
     try:
-        made = factory()
-    except Exception as error:
-        raise _refuse(reference, f"{attribute}() failed: {_told(error)}") from error
-    if not callable(getattr(made, "curve", None)):
-        missing = "which has no method curve(parameters, seed): return one that has"
-        raise _refuse(reference, f"{attribute}() returned {type(made).__name__}, {missing}")
-    return _Checked(made, reference)
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):  # it needs arguments; it has no signature
+        return False
+    return True
 
 
-class _Checked:
-    """A benchmark whose failures say for which parameters it failed."""
+class _Guarded:
+    """A benchmark whose failures are those of a benchmark, not of ours."""
 
-    def __init__(self, inner: Benchmark, reference: str) -> None:
-        self._inner, self._reference = inner, reference
+    def __init__(self, inner: Benchmark) -> None:
+        self._inner = inner
 
     def curve(self, parameters: dict[str, Value], seed: int) -> Curve:
         try:
-            curve = self._inner.curve(dict(parameters), seed)
+            return self._inner.curve(parameters, seed)
         except Exception as error:
-            asked = f"curve({show(parameters)}, {seed})"
-            raise _refuse(self._reference, f"{asked} failed: {_told(error)}") from error
-        keys = ("resource", "seconds", "metrics")
-        if not isinstance(curve, Mapping) or any(key not in curve for key in keys):
-            problem = f"curve(…) must return a dict with the keys {', '.join(keys)}"
-            raise _refuse(self._reference, problem)
-        return curve
+            raise BenchmarkError(f"failed: {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _refuse(reference: str, problem: str) -> BenchmarkError:
-    return BenchmarkError(f"--benchmark {reference}: {problem}")

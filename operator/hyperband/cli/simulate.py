@@ -85,13 +85,18 @@ def simulate(
             load_benchmark(benchmark)
         runs = sorted(_run_all(todo, jobs or os.cpu_count() or 1), key=lambda run: run["seed"])
     except (InvalidStudyError, BenchmarkError, BadOptionError) as error:
-        typer.echo(f"hyperband simulate: {error}", err=True)
+        option = f"--benchmark {benchmark}: " if isinstance(error, BenchmarkError) else ""
+        typer.echo(f"hyperband simulate: {option}{error}", err=True)
         raise typer.Exit(1) from error
     if out:
         objective = {"metric": given.objective.metric, "goal": given.objective.goal.value}
         content = {"study": given.name, "objective": objective, "benchmark": benchmark}
         out.write_text(json.dumps({**content, "runs": runs}) + "\n", encoding="utf-8")
     Console().print(table(given, runs))
+    for run in runs:
+        if run["noResult"] is not None:
+            none = f"none of {run['trials']} trials has a result"
+            typer.echo(f"seed {run['seed']}: {none}: {run['noResult']}")
 
 
 def _read(path: Path) -> Study:

@@ -141,10 +141,10 @@ class GridAxis:
                 raise ValueError(f"{show(value)} is outside {first} … {last}: stay inside")
             other = self._value(index + 1 if number > nearest else index - 1)
             low, high = sorted((nearest, other))
-            raise ValueError(
-                f"{show(value)} is not {first} plus a multiple of {self._show_step()}:"
-                f" use {low} or {high}"
-            )
+            wanted = f"{first} plus a multiple of {self._show_step()}"
+            if self.integer and self.step == 1:
+                wanted = "a whole number"
+            raise ValueError(f"{show(value)} is not {wanted}: use {low} or {high}")
         return nearest
 
     def edges(self) -> tuple[float, ...]:

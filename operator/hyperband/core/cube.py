@@ -5,6 +5,7 @@ of their cells, one value of each categorical, inactive parameters at their fixe
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ _FINEST = 10_000
 class Continuous:
     """One axis on which every number is a value."""
 
+    varies = True
+
     def place(self, uniforms: Array) -> Array:
         return uniforms[:, None]
 
@@ -36,6 +39,11 @@ class Cells:
     inner: Array  # (cells - 1,) where one cell ends and the next begins
     middles: Array  # (cells,)
 
+    @property
+    def varies(self) -> bool:
+        """Whether there is more than one value."""
+        return len(self.middles) > 1
+
     def place(self, uniforms: Array) -> Array:
         return self.middles[np.searchsorted(self.inner, uniforms, side="right")][:, None]
 
@@ -49,7 +57,12 @@ class OneHot:
 
     inner: Array  # (values - 1,) of the CDF
     likely: npt.NDArray[np.bool_]  # (values,) those that have any weight
-    places: Array  # (values, values) one row a value
+    places: Array  # (values, values) one row a value; shared, never changed
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is more than one likely value."""
+        return int(self.likely.sum()) > 1
 
     def place(self, uniforms: Array) -> Array:
         return self.places[np.searchsorted(self.inner, uniforms, side="right")]
@@ -62,6 +75,8 @@ class OneHot:
 @dataclass(frozen=True, slots=True)
 class Nothing:
     """A constant has no axis."""
+
+    varies = False
 
     def place(self, uniforms: Array) -> Array:
         return np.zeros((len(uniforms), 0))
@@ -164,8 +179,13 @@ def _block(own: Axis) -> Block:
         return _cells(own.ends)
     if isinstance(own, OneHotAxis):
         likely = np.array(own.weights) > 0
-        return OneHot(np.array(own.ends[1:-1]), likely, np.eye(own.width))
+        return OneHot(np.array(own.ends[1:-1]), likely, _hot(own.width))
     return Nothing()
+
+
+@cache
+def _hot(width: int) -> Array:
+    return np.eye(width)
 
 
 def _cells(edges: tuple[float, ...]) -> Cells:

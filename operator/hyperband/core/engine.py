@@ -110,7 +110,9 @@ class Engine:
 
         It can be pickled; `fitted` takes its result in. Without that, `launch` makes it itself.
         """
-        return self.searcher.fitting() if self.starts(lingering) else None
+        if self.searcher.given(self._next_index) or not self.starts(lingering):
+            return None
+        return self.searcher.fitting()
 
     def fitted(self, fit: Fit) -> None:
         """Takes in what a fitting has come to."""

@@ -55,9 +55,12 @@ def _with_default(description: str, more: Schema) -> str:
     return f"{description} Default: {more['default']}."
 
 
-def text(description: str, **more: Any) -> Schema:
+def text(description: str, *, rules: Sequence[Schema] = (), **more: Any) -> Schema:
     """A string."""
-    return {"description": _with_default(description, more), "type": "string", **more}
+    node = {"description": _with_default(description, more), "type": "string", **more}
+    if rules:
+        node["x-kubernetes-validations"] = list(rules)
+    return node
 
 
 def choice(description: str, values: Sequence[str], **more: Any) -> Schema:

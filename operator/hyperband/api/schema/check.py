@@ -88,8 +88,14 @@ def _object(schema: Schema, value: Mapping[str, Any], path: str) -> dict[str, An
     return result
 
 
+def _first_sentence(schema: Schema) -> str:
+    """Of the description, without its period; one of an abbreviation or by itself ends none."""
+    description = str(schema.get("description", ""))
+    return re.split(r"(?<!e\.g)(?<!i\.e)(?<!\s)\. ", description, maxsplit=1)[0].rstrip(".")
+
+
 def _missing(schema: Schema) -> str:
-    sentence = str(schema.get("description", "")).split(". ")[0].rstrip(".")
+    sentence = _first_sentence(schema)
     return f"is missing: give it ({sentence})" if sentence else "is missing: give it"
 
 
@@ -136,5 +142,7 @@ def _text(schema: Schema, value: str, path: str) -> None:
         )
     pattern = schema.get("pattern")
     if pattern is not None and not re.search(pattern, value):
-        mend = str(schema["description"]).split(". ")[0].rstrip(".")
-        raise InvalidStudyError(path, f"{show(value)} does not match {pattern}: write a {mend}")
+        raise InvalidStudyError(
+            path,
+            f"{show(value)} does not match {pattern}: write what does ({_first_sentence(schema)})",
+        )

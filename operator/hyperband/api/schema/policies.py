@@ -10,24 +10,29 @@ from typing import Any, Final
 from hyperband.api import names
 from hyperband.api.schema.build import cel_text
 from hyperband.api.schema.definitions import Manifest
+from hyperband.api.schema.parameters import LARGEST_INTEGER
 
 OPERATOR_NAMESPACE: Final = "hyperband-system"
 
 
-def make_check(expression: str, message: str, *values: str) -> Manifest:
-    """One validation; `message` has one %s for each of `values`."""
+def make_check(expression: str, message: str, *values: str, plain: str = "") -> Manifest:
+    """One validation; `message` has one %s for each of `values`.
+
+    `plain` is what is said where that becomes longer than the server allows (5 KiB); default: the
+    message with dots for the values.
+    """
     if not values:
         return {"expression": expression, "message": message.replace("%%", "%")}
     return {
         "expression": expression,
-        "message": message.replace("%s", "…"),
+        "message": plain or message.replace("%s", "…"),
         "messageExpression": f"{cel_text(message)}.format([{', '.join(values)}])",
     }
 
 
-def _none(variable: str, message: str, *values: str) -> Manifest:
+def _none(variable: str, message: str, *values: str, plain: str = "") -> Manifest:
     """A validation that a variable, the list of offenders, is empty."""
-    return make_check(f"variables.{variable}.size() == 0", message, *values)
+    return make_check(f"variables.{variable}.size() == 0", message, *values, plain=plain)
 
 
 def make_policy(
@@ -75,7 +80,35 @@ def _own_resource(plural: str) -> Manifest:
 
 _PLAIN: Final = "(type(v) == string || type(v) == bool || type(v) == int || type(v) == double)"
 _NUMBER: Final = "(type(v) == int || type(v) == double)"
+# Whether v lies within the bounds of the number p, each of which may be left out.
+_INSIDE: Final = (
+    "((!has(p.min) || double(v) >= double(p.min)) && (!has(p.max) || double(v) <= double(p.max)))"
+)
+# Whether the number v has no fraction; out of these bounds int() is an error.
+_WHOLE: Final = (
+    f"(type(v) == int || (v >= -{LARGEST_INTEGER}.0 && v <= {LARGEST_INTEGER}.0 && "
+    "double(int(v)) == v))"
+)
 MAX_CHECKED: Final = 2_000  # points of initialParameters times parameters
+# Whether parameter p cannot be v, and why; the wording is that of hyperband.core.axes.
+_IMPOSSIBLE: Final = (
+    "(has(p.values) && !(v in p.values)) || (has(p.value) && v != p.value) || "
+    f"(p.type in ['Float', 'Integer'] && !({_NUMBER} && {_INSIDE} && "
+    f"(p.type == 'Float' || {_WHOLE})))"
+)
+_SHOWN: Final = """(type(v) == string ? '"%s"' : '%s').format([v])"""
+_PROBLEM: Final = (
+    # Long lists would make the message longer than the server allows.
+    "has(p.values) && p.values.size() > 20 ? "
+    "'is not among its %s values: use one of them (quotes make a string)'"
+    ".format([p.values.size()]) : "
+    "has(p.values) || has(p.value) ? "
+    "'is not among its values: use one of %s (quotes make a string)'.format("
+    f"[(has(p.values) ? p.values : [p.value]).map(v, {_SHOWN}).join(', ')]) : "
+    f"!{_NUMBER} ? 'is not a number: give one' : "
+    f"{_INSIDE} ? 'is not a whole number: round it' : "
+    "'is outside %s … %s: stay inside'.format([p.?min.orValue('-∞'), p.?max.orValue('∞')])"
+)
 _SUFFIX: Final = "p.name.upperAscii().replace('.', '_').replace('-', '_').replace('/', '_')"
 
 _STUDY_VARIABLES: Final = {
@@ -113,23 +146,17 @@ _STUDY_VARIABLES: Final = {
     "q.name in p.when && ("
     "(has(q.values) && !p.when[q.name].all(v, v in q.values)) || "
     "(has(q.value) && !p.when[q.name].all(v, v == q.value)) || "
-    f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && "
+    f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && {_WHOLE} && "
     "(!has(q.min) || double(v) >= double(q.min)) && "
     "(!has(q.max) || double(v) <= double(q.max))))))).map(p, '%s %s'.format([p.name, p.when]))",
     # Checked where that stays within the cost limit of a request; the operator checks all points.
     "initial": "object.spec.?initialParameters.orValue([])",
     "initialChecked": "variables.initial.size() * variables.parameters.size() <= "
     f"{MAX_CHECKED} ? variables.initial : []",
-    "initialUnknown": "variables.initialChecked.map(i, i.filter(k, !(k in variables.names)))"
-    ".filter(n, n.size() > 0)",
+    "initialUnknown": "variables.initialChecked.filter(i, !i.all(k, k in variables.names))",
     "initialNotPlain": f"variables.initialChecked.filter(i, !i.all(k, [i[k]].all(v, {_PLAIN})))",
-    "initialImpossible": "variables.parameters.filter(p, variables.initialChecked.exists(i, "
-    "p.name in i && ("
-    "(has(p.values) && !(i[p.name] in p.values)) || "
-    "(has(p.value) && i[p.name] != p.value) || "
-    "(p.type in ['Float', 'Integer'] && ![i[p.name]].all(v, "
-    f"{_NUMBER} && (!has(p.min) || double(v) >= double(p.min)) && "
-    "(!has(p.max) || double(v) <= double(p.max))))))).map(p, p.name)",
+    "initialImpossible": "variables.initialChecked.filter(i, variables.parameters.exists(p, "
+    f"p.name in i && [i[p.name]].exists(v, {_IMPOSSIBLE})))",
     "ownEnvironment": "variables.containers.filter(c, "
     "type(c.?env.orValue(null)) == list && "
     "c.env.exists(e, has(e.name) && e.name.startsWith('HYPERBAND_'))).map(c, c.name)",
@@ -138,6 +165,12 @@ _STUDY_VARIABLES: Final = {
     "type(c.?volumeMounts.orValue(null)) == list && c.volumeMounts.exists(m, has(m.mountPath) && "
     "m.mountPath == object.spec.checkpoint.mountPath)).map(c, c.name)",
 }
+
+
+def _position(variable: str) -> str:
+    """Where the first offender of a variable stands among the initial points, in CEL."""
+    return f"variables.initial.indexOf(variables.{variable}[0])"
+
 
 _STUDY_CHECKS: Final = (
     make_check(
@@ -237,20 +270,28 @@ _STUDY_CHECKS: Final = (
     ),
     _none(
         "initialUnknown",
-        "spec.initialParameters: no parameters are named %s: use the names in spec.parameters",
-        "variables.initialUnknown",
+        "spec.initialParameters[%s]: no parameters are named %s: use the names in spec.parameters",
+        _position("initialUnknown"),
+        "variables.initialUnknown[0].filter(k, !(k in variables.names)).join(', ')",
     ),
     _none(
         "initialNotPlain",
-        "spec.initialParameters: %s has a value that is a list, an object or null: use strings, "
-        "numbers or booleans",
-        "variables.initialNotPlain[0].map(k, k)",
+        "spec.initialParameters[%s]: %s has a value that is a list, an object or null: use "
+        "strings, numbers or booleans",
+        _position("initialNotPlain"),
+        "[variables.initialNotPlain[0]].map(i, "
+        f"i.filter(k, ![i[k]].all(v, {_PLAIN})).join(', '))[0]",
     ),
     _none(
         "initialImpossible",
-        "spec.initialParameters: a value of %s is not one that the parameter can have: use values "
+        "%s",
+        f"[[variables.initialImpossible[0], {_position('initialImpossible')}]].map(i, "
+        "variables.parameters.filter(p, p.name in i[0] && "
+        f"[i[0][p.name]].exists(v, {_IMPOSSIBLE})).map(p, [i[0][p.name]].map(v, "
+        "'spec.initialParameters[%s].%s: %s %s'.format("
+        f"[i[1], p.name, {_SHOWN}, {_PROBLEM}]))[0]).join('; '))[0]",
+        plain="spec.initialParameters: a value is not one that its parameter can have: use values "
         "within its bounds, or among its values, of the same type (quotes make a string)",
-        "variables.initialImpossible",
     ),
     _none(
         "ownEnvironment",

@@ -20,6 +20,8 @@ from hyperband.core.schedulers import SCHEDULERS
 
 MAX_TRIALS: Final = 100_000
 MAX_PARALLELISM: Final = 10_000
+# Brackets start with up to about eta^(MAX_LEVELS - 1) trials, which a float still holds.
+MAX_ETA: Final = 1_000
 
 OBJECTIVE: Final = record(
     "The metric that the study optimizes. Does not change once the study exists.",
@@ -97,9 +99,10 @@ HYPERBAND: Final = record(
     {
         "eta": number(
             "The reduction factor: how much further apart each rung is, and the inverse of the "
-            "fraction that goes on. At least 2. 3 is what the authors use; 4 stops more.",
+            "fraction that goes on. From 2 to 1,000. 3 is what the authors use; 4 stops more.",
             default=3,
             minimum=2,
+            maximum=MAX_ETA,
         ),
         "mode": choice(
             "Promotion (default): a trial's pod ends at each rung and gives its GPUs back; the "

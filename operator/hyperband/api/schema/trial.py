@@ -46,7 +46,16 @@ TRIAL_SPEC: Final = record(
                     maxLength=63,
                 ),
                 "detail": table(
-                    "What the searcher knew, by name.",
+                    "What the searcher knew, by name; docs/searchers.md says more. "
+                    "GaussianProcess: level (the rung, from 0, at which it expects to improve), "
+                    "and there the mean and deviation predicted, the expected improvement, and the "
+                    "incumbent (the best mean of what was tried); values (known to the model), "
+                    "modelAge (how many of them came after its fit), pending (running trials). "
+                    "KernelDensity: level; good, bad, failed (how many observations there); "
+                    "logRatio (of the two densities). Evolution: parent (its trial; negative if of "
+                    "an earlier study), parentValue, parentLevel; population and tournament (their "
+                    "sizes); parameter (the first one that changed, from 0); mutations (how many). "
+                    "Otherwise empty.",
                     number("A number."),
                     maxProperties=64,
                 ),

@@ -5,9 +5,10 @@ operator does, has the same values. Their uids are in the status before the firs
 """
 
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from hyperband.api import names
 from hyperband.api.status import WAITING, Blocked, is_finished
@@ -31,6 +32,8 @@ from hyperband.core.space import Space
 
 log = logging.getLogger(__name__)
 
+MAX_FOLLOWED: Final = 100  # studies that are looked at for a circle of waiting
+
 
 class EarlierStudies:
     """What one study has from those before it."""
@@ -38,6 +41,11 @@ class EarlierStudies:
     def __init__(self, client: Client, recorder: Recorder) -> None:
         self._client, self._recorder = client, recorder
         self._inherited: tuple[Inheritance, ...] | None = None
+        self._followed: Collection[str] = ()  # names of studies
+
+    def depends_on(self, name: str) -> bool:
+        """Whether `read` has met that study among those that this one waits for, near or far."""
+        return name in self._followed
 
     @property
     def status(self) -> dict[str, Any] | None:
@@ -65,7 +73,7 @@ class EarlierStudies:
         before = {row["name"]: row for row in status.get("warmStart", {}).get("studies", ())}
         objects = [await self._get(study.namespace, name) for name in study.warm_start]
         if not before:
-            blocked = self._check(study, objects)
+            blocked = await self._check(study, objects)
             if blocked is not None:
                 return blocked
         inherited = []
@@ -79,30 +87,55 @@ class EarlierStudies:
         self._inherited = tuple(inherited)
         return None
 
-    def _check(self, study: StudyResource, objects: list[dict[str, Any] | None]) -> Blocked | None:
+    async def _check(
+        self, study: StudyResource, objects: list[dict[str, Any] | None]
+    ) -> Blocked | None:
         """Whether all are there, comparable and finished."""
         missing: list[str] = []
-        unfinished: list[str] = []
-        circular: list[str] = []
+        unfinished: dict[str, dict[str, Any]] = {}
         for position, (name, body) in enumerate(zip(study.warm_start, objects, strict=True)):
             if body is None:
                 missing.append(name)
                 continue
             check_comparable(study, position, body)
             if not is_finished(body.get("status") or {}):
-                theirs = (body["spec"].get("warmStart") or {}).get("fromStudies", ())
-                (circular if study.name in theirs else unfinished).append(name)
+                unfinished[name] = body
+        circle = await self._circle(study, unfinished)
+        waiting = [name for name in unfinished if name not in circle]
         parts = []
-        if unfinished:
-            parts.append(f"waits until {_list(unfinished)} finished")
+        if waiting:
+            parts.append(f"waits until {_list(waiting)} finished")
         if missing:
             parts.append(
                 f"there is no study {' or '.join(missing)} in this namespace: apply it, or create "
                 "this one anew with other names in spec.warmStart.fromStudies"
             )
-        if circular:
-            parts.append(f"{_list(circular)} waiting for this study in turn: delete one of them")
+        if circle:
+            parts.append(
+                f"{' -> '.join(circle)} is a circle, in which each waits for the next: delete one "
+                "of them"
+            )
         return Blocked(WAITING, "; ".join(parts)) if parts else None
+
+    async def _circle(
+        self, study: StudyResource, unfinished: Mapping[str, dict[str, Any]]
+    ) -> list[str]:
+        """The shortest way from this study over unfinished ones back to it, or nothing."""
+        ways = {name: [study.name, name] for name in unfinished}
+        self._followed = ways  # from now on: what changes while they are read is not missed
+        circle: list[str] = []
+        left = deque(unfinished.items())
+        while left and not circle:
+            name, body = left.popleft()
+            for further in (body["spec"].get("warmStart") or {}).get("fromStudies", ()):
+                if further == study.name:
+                    circle = [*ways[name], further]
+                elif further not in ways and len(ways) < MAX_FOLLOWED:
+                    ways[further] = [*ways[name], further]
+                    other = await self._get(study.namespace, further)
+                    if other is not None and not is_finished(other.get("status") or {}):
+                        left.append((further, other))
+        return circle
 
     async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The study, or None if there is none, or not for long any more."""

@@ -34,7 +34,9 @@ class Kind:
 
         Raises:
             ValueError: a single object of a namespaced kind without its namespace, a namespace
-                for a kind without any, or an empty name, which would mean the whole collection.
+                for a kind without any, an empty name, which would mean the whole collection, or a
+                name or namespace that the server, which decodes the path before it cuts it into
+                segments, would take for more than one.
         """
         if name == "" or (name is None and subresource is not None):
             raise ValueError(f"{self.plural}: a name is needed")
@@ -42,6 +44,9 @@ class Kind:
             raise ValueError(f"{self.plural} live in no namespace, {namespace!r} was given")
         if name is not None and self.namespaced and not namespace:
             raise ValueError(f"{self.plural} {name!r}: a namespace is needed")
+        for segment in (namespace, name):
+            if segment in (".", "..") or (segment and set(segment) & {"/", "%"}):
+                raise ValueError(f"{self.plural}: {segment!r} cannot be a part of a path")
         root = f"apis/{self.group}/{self.version}" if self.group else f"api/{self.version}"
         scope = f"namespaces/{quote(namespace, safe='')}" if namespace else ""
         parts = [root, scope, self.plural, quote(name or "", safe=""), subresource or ""]

@@ -96,7 +96,8 @@ class StudyTask:
     def other_study_changed(self, name: str) -> None:
         """Another study of the namespace is there, is finished or is gone."""
         warm_start = self._body["spec"].get("warmStart") or {}
-        if self._keeper is None and name in warm_start.get("fromStudies", ()):
+        named = name in warm_start.get("fromStudies", ())
+        if self._keeper is None and (named or self._earlier.depends_on(name)):
             self._wake.set()
 
     # -- its life -----------------------------------------------------------------------------

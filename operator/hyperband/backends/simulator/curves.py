@@ -4,6 +4,7 @@ A benchmark is any object with a `curve` method; `Training` is what the simulato
 answer. `AnalyticCurves` needs no data and fits every study.
 """
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict
@@ -15,8 +16,12 @@ from hyperband.core.records import Goal, Objective, Report, Resource
 from hyperband.core.seeds import generator
 from hyperband.core.space import Space, Value
 
+_show = reprlib.repr  # cuts what is long
+
 Column = npt.NDArray[np.float64]
 Numbers = Sequence[float] | npt.NDArray[Any]
+
+_ROWS = "give a list or an array, with one number for each report"
 
 
 class Curve(TypedDict):
@@ -62,9 +67,16 @@ def training(curve: Curve, objective: Objective, resource: Resource) -> Training
     Raises:
         BenchmarkError: the curve cannot be that of a training run up to r_max.
     """
-    resources = np.asarray(curve["resource"], dtype=float)
-    seconds = np.asarray(curve["seconds"], dtype=float)
-    metrics = {name: np.asarray(c, dtype=float) for name, c in curve["metrics"].items()}
+    keys = ("resource", "seconds", "metrics")
+    if not isinstance(curve, Mapping) or any(key not in curve for key in keys):
+        wanted = f"a dict with the keys {', '.join(keys)}"
+        raise BenchmarkError(f"{_show(curve)} is not {wanted}: return one")
+    if not isinstance(curve["metrics"], Mapping):
+        wanted = f"give a dict of columns by name, {{{objective.metric!r}: …}}"
+        raise BenchmarkError(f"metrics is {_show(curve['metrics'])}: {wanted}")
+    resources = _column("resource", curve["resource"])
+    seconds = _column("seconds", curve["seconds"])
+    metrics = {n: _column(f"metrics[{n!r}]", c) for n, c in curve["metrics"].items()}
     _check(resources, seconds, metrics, objective.metric, resource.max)
     rows = int(np.searchsorted(resources, resource.max)) + 1
     columns = {name: column[:rows].tolist() for name, column in metrics.items()}
@@ -75,25 +87,62 @@ def training(curve: Curve, objective: Objective, resource: Resource) -> Training
     return Training(tuple(reports), tuple(np.diff(seconds[:rows], prepend=0.0).tolist()))
 
 
+def _column(name: str, given: Numbers) -> Column:
+    """What a benchmark gave as a column, in numbers; a stranger may have given anything."""
+    try:
+        column = np.asarray(given, dtype=float)
+    except Exception as error:  # whatever the array of another library raises
+        what = f"{name} is {_show(given)}"
+        if isinstance(given, list | tuple):
+            bad = (i for i, value in enumerate(given) if not _is_number(value))
+            what = next((f"{name}[{i}] is {_show(given[i])}" for i in bad), what)
+        raise BenchmarkError(f"{what}: {_ROWS}") from error
+    if column.ndim == 0:
+        raise BenchmarkError(f"{name} is {_show(given)}: {_ROWS}")
+    if column.ndim > 1:
+        raise BenchmarkError(f"{name} is of shape {column.shape}: {_ROWS}")
+    return column
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
 def _check(
     resources: Column, seconds: Column, metrics: Mapping[str, Column], metric: str, r_max: float
 ) -> None:
     if metric not in metrics:
+        has = ", ".join(map(repr, metrics)) or "none"
         raise BenchmarkError(
-            f"no metric {metric!r}, which the study's objective names; use one of {list(metrics)}"
+            f"metrics has no {metric!r}, which spec.objective.metric names: set that to one that"
+            f" there is ({has}), or return it too"
         )
-    shapes = {column.shape for column in (resources, seconds, *metrics.values())}
-    if shapes != {(len(resources),)}:
-        raise BenchmarkError(f"columns differ in shape: {shapes}; give one number for each report")
-    if not np.all(np.diff(resources) > 0):
-        raise BenchmarkError("resource is not strictly ascending")
-    if not np.any(resources >= r_max):
+    others = {"seconds": seconds} | {f"metrics[{name!r}]": c for name, c in metrics.items()}
+    for name, column in others.items():
+        if len(column) != len(resources):
+            counts = f"{name} has {len(column)} rows, and resource has {len(resources)}"
+            raise BenchmarkError(f"{counts}: {_ROWS}")
+    if not len(resources):
+        raise BenchmarkError(f"resource is empty: {_ROWS}, up to spec.resource.max {r_max:g}")
+    if (row := _first(~(np.diff(resources) > 0))) is not None:
+        values = f"resource[{row + 1}] is {resources[row + 1]:g}, after {resources[row]:g}"
+        raise BenchmarkError(f"{values}: sort the reports, and give one for each resource")
+    if not resources[-1] >= r_max:
         raise BenchmarkError(
-            f"resource ends at {resources[-1:]}, below the study's r_max {r_max:g};"
-            " set spec.resource.max to what the benchmark has"
+            f"resource ends at {resources[-1]:g}, below spec.resource.max {r_max:g}:"
+            " set that to what the benchmark has"
         )
-    if not np.all(np.diff(seconds, prepend=0.0) >= 0):
-        raise BenchmarkError("seconds are not cumulative: from 0, each at least the one before")
+    if (row := _first(~(np.diff(seconds, prepend=0.0) >= 0))) is not None:
+        values = f"seconds[{row}] is {seconds[row]:g}, after {seconds[row - 1] if row else 0:g}"
+        raise BenchmarkError(f"{values}: give those since the start of training, cumulative")
+
+
+def _first(bad: npt.NDArray[np.bool_]) -> int | None:
+    return int(np.argmax(bad)) if np.any(bad) else None
 
 
 class AnalyticCurves:

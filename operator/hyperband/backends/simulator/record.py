@@ -27,6 +27,7 @@ class RunRecord(TypedDict):
     seconds: float  # simulated
     finish: str | None  # the reason of its end, null if its time was up
     incumbent: list[list[float]]  # [simulated seconds, best objective reported so far]
+    noResult: str | None  # if it is empty, what the first trial says
     trials: int
     completed: int  # trained in full
     resourceUnits: float  # trained, repetitions included
@@ -47,6 +48,7 @@ def run_record(study: Study, result: Result) -> RunRecord:
         "seconds": result.seconds,
         "finish": result.finish.reason if result.finish else None,
         "incumbent": [[seconds, value] for seconds, value in result.incumbent],
+        "noResult": None if result.incumbent else result.trials[0].message,
         "trials": len(result.trials),
         "completed": states.count(TrialState.COMPLETED),
         "resourceUnits": result.resource_units,

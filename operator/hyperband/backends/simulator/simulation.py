@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from hyperband.backends.simulator.curves import Benchmark, Training, training
+from hyperband.backends.simulator.curves import Benchmark, BenchmarkError, Training, training
 from hyperband.backends.simulator.faults import Faults
 from hyperband.backends.simulator.workers import Attempt, Clock, Workers
 from hyperband.core.decisions import Decision, Finish
 from hyperband.core.engine import Engine
+from hyperband.core.parameters import show
 from hyperband.core.records import Study, Trial
 from hyperband.core.seeds import uniform
 
@@ -91,7 +92,11 @@ class Simulation:
         self._trainings: dict[int, Training] = {}
 
     def run(self, until: float = math.inf) -> Result:
-        """Runs the study to its end, or to a time in simulated seconds."""
+        """Runs the study to its end, or to a time in simulated seconds.
+
+        Raises:
+            BenchmarkError: a curve cannot be; it names the call.
+        """
         self._operate(())
         events = 0
         while self.finish is None and self.clock.next() <= until:
@@ -121,9 +126,13 @@ class Simulation:
 
     def _training(self, index: int) -> Training:
         if index not in self._trainings:
-            study = self.study
-            curve = self.benchmark.curve(dict(self.records[index].parameters), study.seed)
-            self._trainings[index] = training(curve, study.objective, study.resource)
+            study, parameters = self.study, dict(self.records[index].parameters)
+            asked = f"curve({show(parameters)}, {study.seed})"
+            try:
+                curve = self.benchmark.curve(parameters, study.seed)
+                self._trainings[index] = training(curve, study.objective, study.resource)
+            except BenchmarkError as error:
+                raise BenchmarkError(f"{asked}: {error}") from error
         return self._trainings[index]
 
     # -- the operator ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ tells which place is better (Ament et al. 2023, arXiv 2310.20708).
 """
 
 import numpy as np
-from scipy.special import erfcx, log_ndtr, logsumexp, ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
 from hyperband.core.gp.kernels import Array
 from hyperband.core.gp.model import Levels
@@ -40,7 +40,10 @@ def _sums(prediction: Prediction, threshold: Array) -> tuple[Array, Array]:
     """z (m, f), and the logarithm (m,) of the sum of EI over the fantasies."""
     deviation = prediction.deviation[:, None]
     z = (threshold[None, :] - prediction.mean) / deviation
-    total: Array = logsumexp(_log_h(z), axis=1) + np.log(prediction.deviation)
+    logs = _log_h(z)
+    largest = logs.max(axis=1, keepdims=True)
+    total: Array = np.log(np.exp(logs - largest).sum(axis=1)) + largest[:, 0]
+    total += np.log(prediction.deviation)
     return z, total
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from hyperband.core.gp.kernels import Array, matern, squared_distances
@@ -80,8 +79,8 @@ class Factor:
         """L⁻¹·y for y (n, …), or L⁻ᵀ·y with trans = 1."""
         if not len(self):
             return y.copy()
-        solved: Array = solve_triangular(self.lower, y, lower=True, trans=trans, check_finite=False)
-        return solved
+        solved, _ = dtrtrs(self.lower, y, lower=1, trans=trans)
+        return np.reshape(solved, y.shape)
 
 
 def _cholesky(matrix: Array) -> Array:
@@ -128,7 +127,7 @@ class Posterior:
             return self
         n, factor = len(self.factor), self.factor.append(x, k)
         rest = (y - self.kernel.tables.m[k])[:, None] - factor.lower[n:, :n] @ self._white
-        more = solve_triangular(factor.lower[n:, n:], rest, lower=True, check_finite=False)
+        more, _ = dtrtrs(np.asfortranarray(factor.lower[n:, n:]), rest, lower=1)
         return Posterior(factor, np.concatenate([self._white, more]))
 
     def fantasize(self, x: Array, k: Levels, normals: Array) -> "Posterior":

@@ -51,8 +51,10 @@ class ResourceModel(ABC):
         """
         self.levels = levels
         logs = np.log(levels)
-        # The resource axis: 0 at the lowest level, 1 at r_max, logarithmic, as rungs are.
-        self.axis = (logs - logs[0]) / (logs[-1] - logs[0]) if len(levels) > 1 else logs * 0.0
+        span = logs[-1] - logs[0]
+        # The resource axis: 0 at the lowest level, 1 at r_max, logarithmic, as rungs are; also
+        # where levels are so close that floats do not tell their logarithms apart.
+        self.axis = (logs - logs[0]) / span if span > 0 else np.linspace(0.0, 1.0, len(levels))
 
     @property
     @abstractmethod
@@ -83,6 +85,9 @@ class ExponentialDecay(ResourceModel):
 
     after Swersky et al. 2014 (arXiv 1406.3896) with the mean and the parameter δ of Tiao et al.
     2020 (arXiv 2003.10865): how much of a configuration's effect is still to come at t = 0.
+    γ is not theirs: it stands for their γ - δμ, which the paper and Syne Tune's code work out where
+    they need it. Theirs can have either sign; here it is positive, so M can only fall with the
+    resource, as losses do.
     θ = (ln σ, ln ν, μ, ln γ, ln α, ln E[λ], logit δ).
     """
 

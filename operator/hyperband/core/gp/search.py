@@ -5,7 +5,7 @@ and all that has few values are refined by exchanging one parameter at a time. A
 is canonical: some configuration encodes to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.optimize import Bounds, minimize
@@ -34,8 +34,7 @@ class AcquisitionSearch:
         self.cube = cube
         count = len(cube.blocks)
         self._grid = qmc.Sobol(max(count, 1), scramble=False).random(CANDIDATES)[:, :count]
-        widths = [own.stop - own.start for own in cube.slices]
-        self.free = [i for i, width in enumerate(widths) if width]
+        self.free = [i for i, block in enumerate(cube.blocks) if block.varies]
         self._smooth = np.zeros(cube.space.dimension, dtype=np.bool_)
         for own, block in zip(cube.slices, cube.blocks, strict=True):
             self._smooth[own] = not isinstance(block, OneHot)
@@ -154,33 +153,32 @@ class AcquisitionSearch:
         return np.concatenate(seen)
 
     def _neighbours(self, place: Array, random: np.random.Generator) -> Array:
-        """Places that differ from one (1, d) in one discrete parameter."""
-        cube, rows = self.cube, []
-        active = cube.active(place)[0]
-        for i in self._discrete:
-            if not active[i]:
-                continue
-            own, block = cube.slices[i], cube.blocks[i]
-            if isinstance(block, OneHot):
-                options = block.places[block.likely]
-            else:
-                assert isinstance(block, Cells)
-                at = int(np.searchsorted(block.inner, place[0, own.start], side="right"))
-                near = np.arange(max(0, at - 2), min(len(block.middles), at + 3))
-                options = block.middles[near][:, None]
-            options = options[np.any(options != place[0, own], axis=1)]
-            more = np.repeat(place, len(options), axis=0)
-            more[:, own] = options
-            rows.append(more)
-        places = np.concatenate([place, *rows])
+        """A place (1, d), and at most `EXCHANGES` that differ from it in one discrete parameter."""
+        cube, active = self.cube, self.cube.active(place)[0]
+        changes = [change for i in self._discrete if active[i] for change in self._others(i, place)]
+        if len(changes) > EXCHANGES:
+            changes = [changes[row] for row in random.permutation(len(changes))[:EXCHANGES]]
+        places = np.repeat(place, 1 + len(changes), axis=0)
+        for row, (i, value) in enumerate(changes, 1):
+            places[row, cube.slices[i]] = value
         if cube.conditional:  # what becomes active needs a value
             fresh = cube.draw(random.random((len(places), len(cube.blocks))))
             for i in self.free:
                 if not active[i]:
                     places[:, cube.slices[i]] = fresh[:, cube.slices[i]]
-        if len(places) > EXCHANGES:
-            places = places[random.permutation(len(places))[:EXCHANGES]]
         return cube.snap(places)
+
+    def _others(self, i: int, place: Array) -> Iterator[tuple[int, Array]]:
+        """Other values of a discrete parameter, of numbers and ordinals the next ones around."""
+        own, block = self.cube.slices[i], self.cube.blocks[i]
+        if isinstance(block, OneHot):
+            chosen = int(np.argmax(place[0, own]))
+            yield from ((i, block.places[v]) for v in np.flatnonzero(block.likely) if v != chosen)
+        else:
+            assert isinstance(block, Cells)
+            at = int(np.searchsorted(block.inner, place[0, own.start], side="right"))
+            near = block.middles[max(0, at - 2) : at + 3, None]
+            yield from ((i, middle) for middle in near if middle != place[0, own])
 
 
 def _largest(values: Array, count: int) -> Indices:

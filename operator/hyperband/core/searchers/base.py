@@ -49,10 +49,14 @@ class Searcher(ABC):
 
     def suggest(self, index: int) -> Suggestion:
         """The configuration of the trial with this index."""
-        if index < len(self._given):
+        if self.given(index):
             origin, point = self._given[index]
             return Suggestion(self.study.space.complete(point, self.uniforms(index)), origin)
         return self.propose(index)
+
+    def given(self, index: int) -> bool:
+        """Whether the configuration is known before any trial: no model is needed for it."""
+        return index < len(self._given)
 
     @abstractmethod
     def propose(self, index: int) -> Suggestion:

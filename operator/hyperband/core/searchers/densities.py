@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from hyperband.core.cube import Cube
 from hyperband.core.parameters import Categorical, Constant, Value
 from hyperband.core.space import Space
 
@@ -50,7 +51,9 @@ class Coding:
 
     def __init__(self, space: Space) -> None:
         self.space = space
+        self._cube = Cube(space)
         tuned = [p for p in space.parameters if not isinstance(p, Constant)]
+        self._tuned = [not isinstance(p, Constant) for p in space.parameters]
         categorical = [p for p in tuned if isinstance(p, Categorical)]
         self.names = [p.name for p in tuned]
         self.is_number = np.array([not isinstance(p, Categorical) for p in tuned], dtype=np.bool_)
@@ -68,20 +71,23 @@ class Coding:
         """P."""
         return len(self.names)
 
-    def points(self, configurations: Sequence[Mapping[str, Value]], widths: bool = True) -> Points:
-        """The configurations, (n,); without widths they can be candidates only."""
+    def points(self, configurations: Sequence[Mapping[str, Value]]) -> Points:
+        """Configurations (n,) as observations."""
         active = [[name in each for name in self.names] for each in configurations]
         numbers = [name for name, number in zip(self.names, self.is_number, strict=True) if number]
-        cells = [
-            [self._width(name, each) for name in numbers] if widths else [0.0] * len(numbers)
-            for each in configurations
-        ]
+        cells = [[self._width(name, each) for name in numbers] for each in configurations]
         rows = len(configurations)
         return Points(
             self.space.encode_many(configurations),
             np.array(active, dtype=np.float64).reshape(rows, self.size),
             np.array(cells, dtype=np.float64).reshape(rows, len(numbers)),
         )
+
+    def candidates(self, drawn: Array) -> Points:
+        """The configurations nearest to places (m, D), as candidates: their cells do not count."""
+        places = self._cube.snap(drawn)
+        active = self._cube.active(places)[:, self._tuned].astype(np.float64)
+        return Points(places, active, np.zeros((len(places), len(self.numbers))))
 
     def _width(self, name: str, configuration: Mapping[str, Value]) -> float:
         if name not in configuration:

@@ -90,7 +90,7 @@ class Evolution(Searcher):
             if count >= enough and child not in self._tried:
                 detail = {
                     "parent": parent.trial,
-                    "parentLoss": parent.loss,
+                    "parentValue": self.study.objective.loss(parent.loss),  # its own inverse
                     "parentLevel": parent.level,
                     "population": len(population),
                     "tournament": size,

@@ -83,15 +83,15 @@ class KernelDensity(Searcher):
         random = seeds.generator(self.study.seed, index, "candidates")
         space, first = self.study.space, None
         for _ in range(ROUNDS):
-            drawn = [space.decode(x) for x in better.draw(CANDIDATES, WIDENING, random)]
-            points = self._coding.points(drawn, widths=False)
+            drawn = better.draw(CANDIDATES, WIDENING, random)
+            points = self._coding.candidates(drawn)
             ratios = better.log(points) - worse.log(points)
-            order = np.argsort(-ratios, kind="stable").tolist()
-            first = first or (drawn[order[0]], ratios[order[0]])
-            new = next((k for k in order if drawn[k] not in self._tried), None)
-            if new is not None:
-                detail["logRatio"] = float(ratios[new])
-                return Suggestion(drawn[new], "KernelDensity", detail)
+            for k in np.argsort(-ratios, kind="stable").tolist():
+                candidate = space.decode(drawn[k])
+                first = first or (candidate, ratios[k])
+                if candidate not in self._tried:
+                    detail["logRatio"] = float(ratios[k])
+                    return Suggestion(candidate, "KernelDensity", detail)
         drawn_new = draw_new(self, self._tried, index)
         if drawn_new not in self._tried:
             return Suggestion(drawn_new, "Random")
