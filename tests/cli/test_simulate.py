@@ -117,7 +117,7 @@ def test_a_run_without_a_result_says_why(folder: Path) -> None:
     why = "none of 12 trials has a result: loss was nan at epochs 1; not repeated\n"
     assert done.output.endswith(f"seed 4: {why}seed 5: {why}")
     short = results(folder, "--benchmark", "bench_module:even", "--seconds", "5")["runs"]
-    assert short[0]["noResult"] == "attempt 0 runs up to epochs 1"
+    assert short[0]["noResult"] == "attempt 0 runs up to epochs 1 (Random)"
 
 
 def test_options_override_the_study(folder: Path) -> None:
