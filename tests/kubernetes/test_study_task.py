@@ -699,6 +699,22 @@ async def test_a_template_that_could_not_be_tried_waits(error: ApiError) -> None
     check(world)
 
 
+async def test_a_template_that_is_wrong_in_itself_fails_the_study() -> None:
+    world = World()
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if verb == "dry-run":
+            raise ApiError(422, "Invalid", "spec.containers[0].image: Required value")
+
+    world.client.fault = fault
+    await world.step()
+    assert world.condition("Failed", "reason") == "InvalidSpec"
+    assert "spec.trialTemplate: spec.containers[0].image: Required" in world.condition(
+        "Failed", "message"
+    )
+    assert not world.trials
+
+
 def test_the_faults_are_what_a_client_raises() -> None:
     assert issubclass(Conflict, ApiError)
     assert not issubclass(Killed, Exception)

@@ -164,21 +164,22 @@ class StudyTask:
             return await self._recorder.flush()
         try:
             study, waiting = await self._read()
+            if waiting is not None:
+                return await self._wait(study, waiting)
+            keeper = self._keeper = await self._kept(study)
+            if self._generation != study.generation:  # changed while its trials were read
+                return 0.0
+            blocked = None
+            if not self._admitted and not keeper.engine.trials:
+                blocked = await self._blocked(study, keeper.engine)
+                self._admitted = blocked is None
         except InvalidStudyError as error:
             finish = Finish(False, "InvalidSpec", str(error))
             blocked = Blocked("InvalidSpec", str(error))
             await self._publish(self._keeper, blocked, finish)
             self._forget()
             return None if self._finished else 0.0
-        if waiting is not None:
-            return await self._wait(study, waiting)
-        if self._keeper is None:
-            self._keeper = await self._load(study)
-            if self._generation != study.generation:  # changed while its trials were read
-                return 0.0
-        elif study is not self._keeper.study:
-            self._keeper.change(self._earlier.added_to(study))
-        return await self._run_study(self._keeper)
+        return await self._run_study(keeper, blocked)
 
     async def _read(self) -> tuple[StudyResource, Blocked | None]:
         """The study as it is now, and the earlier studies that it has to wait for, if any.
@@ -194,15 +195,20 @@ class StudyTask:
             return study, None
         return study, await self._earlier.read(study, self._body.get("status") or {})
 
-    async def _run_study(self, keeper: TrialKeeper) -> float | None:
+    async def _kept(self, study: StudyResource) -> TrialKeeper:
+        """Its trials, read if they were not, and told of what has changed in the study."""
+        keeper = self._keeper
+        if keeper is None:
+            return await self._load(study)
+        if study is not keeper.study:
+            keeper.change(self._earlier.added_to(study))
+        return keeper
+
+    async def _run_study(self, keeper: TrialKeeper, blocked: Blocked | None) -> float | None:
         if not self._start_is_shown():
             due = await self._publish(keeper, None)
             if not self._start_is_shown():
                 return due
-        blocked = None
-        if not self._admitted and not keeper.engine.trials:
-            blocked = await self._blocked(keeper.study, keeper.engine)
-            self._admitted = blocked is None
         await keeper.settle()
         if blocked is None:
             await keeper.launch()
