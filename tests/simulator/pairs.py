@@ -28,7 +28,8 @@ from tests.simulator.test_invariants import check
 def sources() -> str:
     """A hash of what decides and what checks."""
     files = [
-        *(REPOSITORY / "operator/hyperband").rglob("*.py"),
+        *(REPOSITORY / "operator/hyperband/core").rglob("*.py"),
+        *(REPOSITORY / "operator/hyperband/backends/simulator").rglob("*.py"),
         *(REPOSITORY / "tests/simulator").glob("*.py"),
     ]
     digest = hashlib.blake2b(digest_size=8)
