@@ -681,8 +681,8 @@ async def test_a_pod_that_does_not_end_is_named() -> None:
     assert world.client.alive() == 1, "its slot is not free"
 
 
-@pytest.mark.parametrize("error", [ServerError(503, "", "busy"), TooManyRequests(429, "", "busy")])
-async def test_a_template_that_could_not_be_tried_waits(error: ApiError) -> None:
+def refused(error: ApiError) -> World:
+    """A study whose template the server answers with this when it is tried."""
     world = World()
 
     def fault(moment: str, verb: str, plural: str, name: str) -> None:
@@ -690,6 +690,12 @@ async def test_a_template_that_could_not_be_tried_waits(error: ApiError) -> None
             raise error
 
     world.client.fault = fault
+    return world
+
+
+@pytest.mark.parametrize("error", [ServerError(503, "", "busy"), TooManyRequests(429, "", "busy")])
+async def test_a_template_that_could_not_be_tried_waits(error: ApiError) -> None:
+    world = refused(error)
     for _ in range(3):
         await world.step()
     assert world.condition("Ready", "reason") == "TemplateUnchecked"
@@ -700,13 +706,7 @@ async def test_a_template_that_could_not_be_tried_waits(error: ApiError) -> None
 
 
 async def test_a_template_that_is_wrong_in_itself_fails_the_study() -> None:
-    world = World()
-
-    def fault(moment: str, verb: str, plural: str, name: str) -> None:
-        if verb == "dry-run":
-            raise ApiError(422, "Invalid", "spec.containers[0].image: Required value")
-
-    world.client.fault = fault
+    world = refused(ApiError(422, "Invalid", "spec.containers[0].image: Required value"))
     await world.step()
     assert world.condition("Failed", "reason") == "InvalidSpec"
     assert "spec.trialTemplate: spec.containers[0].image: Required" in world.condition(

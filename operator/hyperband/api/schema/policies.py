@@ -80,10 +80,15 @@ def _own_resource(plural: str) -> Manifest:
 
 _PLAIN: Final = "(type(v) == string || type(v) == bool || type(v) == int || type(v) == double)"
 _NUMBER: Final = "(type(v) == int || type(v) == double)"
-# Whether v lies within the bounds of the number p, each of which may be left out.
-_INSIDE: Final = (
-    "((!has(p.min) || double(v) >= double(p.min)) && (!has(p.max) || double(v) <= double(p.max)))"
-)
+
+
+def _inside(p: str) -> str:
+    """Whether v lies within the bounds of the number p, each of which may be left out, in CEL."""
+    above = f"(!has({p}.min) || double(v) >= double({p}.min))"
+    below = f"(!has({p}.max) || double(v) <= double({p}.max))"
+    return f"({above} && {below})"
+
+
 # Whether the number v has no fraction; out of these bounds int() is an error.
 _WHOLE: Final = (
     f"(type(v) == int || (v >= -{LARGEST_INTEGER}.0 && v <= {LARGEST_INTEGER}.0 && "
@@ -93,7 +98,7 @@ MAX_CHECKED: Final = 2_000  # points of initialParameters times parameters
 # Whether parameter p cannot be v, and why; the wording is that of hyperband.core.axes.
 _IMPOSSIBLE: Final = (
     "(has(p.values) && !(v in p.values)) || (has(p.value) && v != p.value) || "
-    f"(p.type in ['Float', 'Integer'] && !({_NUMBER} && {_INSIDE} && "
+    f"(p.type in ['Float', 'Integer'] && !({_NUMBER} && {_inside('p')} && "
     f"(p.type == 'Float' || {_WHOLE})))"
 )
 _SHOWN: Final = """(type(v) == string ? '"%s"' : '%s').format([v])"""
@@ -106,7 +111,7 @@ _PROBLEM: Final = (
     "'is not among its values: use one of %s (quotes make a string)'.format("
     f"[(has(p.values) ? p.values : [p.value]).map(v, {_SHOWN}).join(', ')]) : "
     f"!{_NUMBER} ? 'is not a number: give one' : "
-    f"{_INSIDE} ? 'is not a whole number: round it' : "
+    f"{_inside('p')} ? 'is not a whole number: round it' : "
     "'is outside %s … %s: stay inside'.format([p.?min.orValue('-∞'), p.?max.orValue('∞')])"
 )
 _SUFFIX: Final = "p.name.upperAscii().replace('.', '_').replace('-', '_').replace('/', '_')"
@@ -147,8 +152,7 @@ _STUDY_VARIABLES: Final = {
     "(has(q.values) && !p.when[q.name].all(v, v in q.values)) || "
     "(has(q.value) && !p.when[q.name].all(v, v == q.value)) || "
     f"(q.type == 'Integer' && !p.when[q.name].all(v, {_NUMBER} && {_WHOLE} && "
-    "(!has(q.min) || double(v) >= double(q.min)) && "
-    "(!has(q.max) || double(v) <= double(q.max))))))).map(p, '%s %s'.format([p.name, p.when]))",
+    f"{_inside('q')}))))).map(p, '%s %s'.format([p.name, p.when]))",
     # Checked where that stays within the cost limit of a request; the operator checks all points.
     "initial": "object.spec.?initialParameters.orValue([])",
     "initialChecked": "variables.initial.size() * variables.parameters.size() <= "

@@ -39,11 +39,17 @@ class Kernel:
     def cross(self, u: Array, k: Levels, v: Array, j: Levels) -> Array:
         """Covariances between warped places u (n, d) at levels k and v (m, d) at j: (n, m)."""
         value, _ = matern(squared_distances(u, v, self.weights))
+        b, c = self.between(k, j)
+        value *= b
+        value += c
+        return value
+
+    def between(self, k: Levels, j: Levels) -> tuple[Array, Array]:
+        """B and C between levels k (n,) and j (m,): (n, m), or (n, 1) where all of j are one."""
         if len(j) and (j == j[0]).all():  # as candidates are: one column stands for all
             j = j[:1]
-        value *= self.tables.b[np.ix_(k, j)]
-        value += self.tables.c[np.ix_(k, j)]
-        return value
+        at = np.ix_(k, j)
+        return self.tables.b[at], self.tables.c[at]
 
     def variance(self, k: Levels) -> Array:
         """Variances at levels k, without noise: k's shape."""

@@ -168,8 +168,8 @@ class Posterior:
         kernel, factor = self.kernel, self.factor
         u = kernel.warping(x)
         value, slope = matern(squared_distances(factor.u, u, kernel.weights))
-        b = kernel.tables.b[np.ix_(factor.k, k)]
-        half = factor.solve(value * b + kernel.tables.c[np.ix_(factor.k, k)])
+        b, c = kernel.between(factor.k, k)
+        half = factor.solve(value * b + c)
         solved = factor.solve(half, trans=1)
         return Gradients(self, x, u, slope * b, solved, self._predict(half, k))
 
