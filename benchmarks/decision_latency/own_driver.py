@@ -5,6 +5,7 @@ import pstats
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -14,31 +15,18 @@ from benchmarks.decision_latency.samples import Samples
 from benchmarks.decision_latency.shares import profile_record
 from benchmarks.decision_latency.tasks import task, value
 from benchmarks.player import Cost, Player, suggestions, timed
-from benchmarks.search_quality.methods import ETA
 from benchmarks.search_quality.runs import serve
 from hyperband.core.decisions import Decision
 from hyperband.core.engine import Engine
 from hyperband.core.records import Fit, SearcherOptions, Study, Trial
 
-ENDLESS = 10**9  # trials
-
 
 def study(job: Mapping[str, Any], method: str) -> Study:
     """The study of a job, with a method's searcher; one slot is free while the others pend."""
     given, (searcher, model) = task(job["task"]), OURS[method]
-    return Study(
-        name="decision-latency",
-        objective=given.objective,
-        resource=given.resource,
-        space=given.space,
-        max_trials=ENDLESS,
-        seed=job["seed"],
-        parallelism=job["pending"] + 1,
-        eta=ETA,
-        mode="Promotion",
-        searcher=searcher,
-        options=SearcherOptions(resource_model=model) if model else SearcherOptions(),
-    )
+    how = (job["seed"], job["pending"] + 1, "Promotion", searcher)
+    options = SearcherOptions(resource_model=model) if model else SearcherOptions()
+    return replace(given.study("decision-latency", *how), options=options)
 
 
 class Profiled(Player):

@@ -8,14 +8,16 @@ from itertools import chain
 import numpy as np
 
 from benchmarks import lcbench, nb301
+from benchmarks.search_quality.methods import ETA
 from benchmarks.spaces import Parameters, parameters
 from benchmarks.surrogate import data
 from hyperband.api.parameters import parse_space
 from hyperband.backends.simulator.curves import Benchmark
-from hyperband.core.records import Goal, Objective, Resource
+from hyperband.core.records import Goal, Objective, Resource, Study
 from hyperband.core.seeds import generator
 from hyperband.core.space import Space, Value
 
+ENDLESS = 10**9  # trials
 RANDOM_CONFIGURATIONS = 2_000  # of NAS-Bench-301, whose files state no best value
 CLIMBS = 5  # from the best of them, one choice at a time
 
@@ -30,6 +32,21 @@ class Task:
     objective: Objective
     resource: Resource
     benchmark: Benchmark
+
+    def study(self, name: str, seed: int, parallelism: int, mode: str, searcher: str) -> Study:
+        """A study of the task that time alone ends."""
+        return Study(
+            name=name,
+            objective=self.objective,
+            resource=self.resource,
+            space=self.space,
+            max_trials=ENDLESS,
+            seed=seed,
+            parallelism=parallelism,
+            eta=ETA,
+            mode=mode,
+            searcher=searcher,
+        )
 
 
 @dataclass(frozen=True, slots=True)

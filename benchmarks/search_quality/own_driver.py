@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.search_quality.benchmark import problem
@@ -12,27 +13,15 @@ from hyperband.backends.simulator.simulation import Simulation
 from hyperband.core.records import Study
 from hyperband.core.rungs import geometric_levels
 
-ENDLESS = 10**9  # trials: time alone ends a run
-
 
 def study(job: Mapping[str, Any]) -> Study:
     """The study of a job."""
     given, chosen = problem(job["task"]), method(job["method"])
     if not isinstance(chosen, Ours):
         raise TypeError(f"{chosen.name} is a method of the peer")
-    return Study(
-        name="search-quality",
-        objective=given.objective,
-        resource=given.resource,
-        space=given.space,
-        max_trials=ENDLESS,
-        seed=job["seed"],
-        parallelism=job["workers"],
-        eta=ETA,
-        mode=chosen.mode,
-        brackets=chosen.brackets(len(geometric_levels(given.resource, ETA))),
-        searcher=chosen.searcher,
-    )
+    how = (job["seed"], job["workers"], chosen.mode, chosen.searcher)
+    levels = geometric_levels(given.resource, ETA)
+    return replace(given.study("search-quality", *how), brackets=chosen.brackets(len(levels)))
 
 
 def run(job: Mapping[str, Any]) -> dict[str, Any]:
