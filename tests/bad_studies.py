@@ -154,6 +154,38 @@ REFUSED_BY_SERVER: Final = (
         {"spec.failurePolicy.retries": -1},
         ("spec.failurePolicy.retries", "Invalid value: -1", "greater than or equal to 0"),
     ),
+    # -- how it ends
+    BadStudy("no budget", {"spec.budget": {}}, ("spec.budget", "at least 1 properties")),
+    BadStudy(
+        "budget of nothing",
+        {"spec.budget": {"gpuHours": 0}},
+        ("spec.budget.gpuHours", "Invalid value: 0", "greater than 0"),
+    ),
+    BadStudy(
+        "duration without a unit",
+        {"spec.budget": {"duration": "90"}},
+        ("spec.budget.duration", '"90"', "should match"),
+    ),
+    BadStudy(
+        "duration as a number",
+        {"spec.ttlAfterFinished": 3600},
+        ("spec.ttlAfterFinished", "integer", "must be of type string"),
+    ),
+    BadStudy(
+        "duration with its units exchanged",
+        {"spec.retention": {"pods": "5m1h"}},
+        ("spec.retention.pods", '"5m1h"', "should match"),
+    ),
+    BadStudy(
+        "target without a goal",
+        {"spec.earlyStopping": [{"metric": "accuracy", "value": 0.9}]},
+        ("spec.earlyStopping[0].goal", "Required value"),
+    ),
+    BadStudy(
+        "unknown way to end",
+        {"spec.onBudget": "Kill"},
+        ("spec.onBudget", '"Kill"', '"Finish", "Stop"'),
+    ),
     # -- parameters: what the rules of the definition see
     BadStudy("no parameters", {_P: []}, (_P, "should have at least 1 items"), field=_P),
     BadStudy(
@@ -534,11 +566,18 @@ REFUSED_CHANGES: Final = (
         ("spec.warmStart cannot change", "create a new study"),
     ),
     BadStudy("GPUs", {"spec.gpuResources": ["amd.com/gpu"]}, ("spec.gpuResources", "a new study")),
+    BadStudy("resume", {"spec.resume": False}, ("spec.resume cannot change", "a new study")),
 )
 
 ALLOWED_CHANGES: Final[Mapping[str, Any]] = {
     "spec.parallelism": 4,
     "spec.maxTrials": 100,
     "spec.suspend": True,
+    "spec.stop": True,
+    "spec.budget": {"gpuHours": 0.5, "duration": "1h30m", "resourceUnits": 100},
+    "spec.onBudget": "Stop",
+    "spec.earlyStopping": [{"metric": "accuracy", "goal": "Maximize", "value": 0.99}],
+    "spec.retention": {"pods": "0s", "logs": "Discard"},
+    "spec.ttlAfterFinished": "30d",
     "spec.failurePolicy": {"maxFailedTrials": 0, "retries": 0},
 }

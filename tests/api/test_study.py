@@ -8,7 +8,7 @@ import pytest
 from hyperband.api.environment import training_environment
 from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_status import STATUS
-from hyperband.api.status import Account, conditions, progress
+from hyperband.api.status import conditions, progress
 from hyperband.api.study import ReportingMode, parse_study
 from hyperband.api.warm_start import Inheritance, warm_start_status
 from hyperband.core.engine import Engine
@@ -22,6 +22,7 @@ from hyperband.core.records import (
     Resource,
     SearcherOptions,
     Sizes,
+    Spent,
     TrialState,
 )
 from hyperband.core.seeds import seed_from
@@ -161,7 +162,7 @@ def test_the_table_of_rungs_is_bounded_by_brackets_and_rungs() -> None:
         decision = engine.observe(trial.index, [Report(engine.ladder[trial.target], trial.index)])
         assert decision is not None
         engine.put(decision.trial)
-    assert progress(engine, Account())["brackets"] == [
+    assert progress(engine, Spent())["brackets"] == [
         {
             "bracket": 2,
             "rungs": [
@@ -270,7 +271,7 @@ def test_the_status_fits_the_definition() -> None:
         assert decision is not None
         engine.put(decision.trial)
     now = "2026-01-01T00:00:00Z"
-    status = progress(engine, Account(gpu_seconds=7.0, resource_units=4.0))
+    status = progress(engine, Spent(gpu_seconds=7.0, resource_units=4.0))
     status["conditions"] = conditions(
         blocked=None,
         suspended=False,
@@ -285,5 +286,7 @@ def test_the_status_fits_the_definition() -> None:
     inherited = [Inheritance("old", "1", (trial,), 3), Inheritance("lost", "2", gone=True)]
     status["warmStart"] = warm_start_status(inherited)
     status |= {"observedGeneration": 1, "startTime": now, "completionTime": now}
+    status |= {"suspendedSeconds": 7.5}
+    status["budgetReached"] = {"message": "spent", "budget": {"gpuHours": 1}, "time": now}
     assert complete(STATUS, status, "status") == status
     assert set(status) == set(STATUS["properties"])

@@ -3,8 +3,8 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(0, 1e6)
 counts = st.integers(0, 1000)
 texts = st.text(max_size=40)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 times = st.datetimes(timezones=st.just(UTC)) | st.none()
 
 
@@ -192,10 +193,15 @@ def test_attempts_are_bounded_but_all_counted() -> None:
     trial = ENGINE.new_trial(0, 3, Suggestion({}, "Random"))
     resource = TrialResource(trial, "digits-0", "u", "1", LADDER)
     for number in range(30):
-        resource = resource.with_attempt(AttemptRecord(number, f"pod-{number}", gpu_seconds=2.0))
+        begun = AttemptRecord(number, f"pod-{number}", start_time=START)
+        resource = resource.with_attempt(begun)
+        assert resource.open_attempt == begun
+        resource = resource.with_attempt(replace(begun, end_time=START, gpu_seconds=2.0))
+        assert resource.open_attempt is None
     assert [a.number for a in resource.attempts] == list(range(30 - MAX_ATTEMPTS, 30))
     assert resource.gpu_seconds == 60.0
     assert resource.with_attempt(AttemptRecord(29, "pod-29", gpu_seconds=2.0)) is resource
+    assert resource.with_attempt(AttemptRecord(28, "pod-28", gpu_seconds=2.0)) is resource
 
 
 def test_a_trial_belongs_to_its_study() -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hyperband.api import names
-from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, NotFound
+from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, Invalid, NotFound
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.cache import Cache, Change
 from hyperband.backends.kubernetes.client import Page, PageMetadata
@@ -139,8 +139,20 @@ class FakeClient:
         self._call("after", "status", kind, name)
         return answer
 
-    async def patch(self, kind: Kind, *_: Any, **__: Any) -> Any:
-        return {}  # of an event
+    async def patch(self, kind: Kind, namespace: str, name: str, change: Body, type_: Any) -> Any:
+        if kind is not PODS:
+            return {}  # of an event
+        self._call("before", "patch", kind, name)
+        known = self.objects.get((kind.plural, name))
+        if known is None:
+            raise NotFound(404)
+        if change["metadata"]["uid"] != known["metadata"]["uid"]:
+            raise Invalid(422, "Invalid", "metadata.uid: field is immutable")
+        known["metadata"].setdefault("annotations", {}).update(change["metadata"]["annotations"])
+        known["spec"].update(change["spec"])
+        answer = as_(self.touch(known), type_)
+        self._call("after", "patch", kind, name)
+        return answer
 
     async def delete(
         self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
@@ -258,6 +270,8 @@ class World:
             status = pod.setdefault("status", {})
             if "deletionTimestamp" in pod["metadata"]:
                 self.remove(pod)
+            elif overdue(pod):
+                self.expire(pod)
             elif not status:
                 self.set(pod, phase="Running")
             elif status["phase"] == "Running":
@@ -282,7 +296,8 @@ class World:
         if phase is not None:
             state: Body = {"running": {"startedAt": START.isoformat()}}
             if phase in ("Succeeded", "Failed"):
-                state = {"terminated": {"exitCode": int(phase == "Failed")}}
+                ended = (START + timedelta(seconds=self.seconds)).isoformat()
+                state = {"terminated": {"exitCode": int(phase == "Failed"), "finishedAt": ended}}
             pod["status"] = {
                 "phase": phase,
                 "startTime": START.isoformat(),
@@ -293,6 +308,12 @@ class World:
             pod["metadata"].setdefault("annotations", {})[names.METRICS_ANNOTATION] = text
         if deleting:
             pod["metadata"]["deletionTimestamp"] = START.isoformat()
+        self.show(self.client.touch(pod))
+
+    def expire(self, pod: Body) -> None:
+        """The kubelet ends a pod whose deadline is over."""
+        self.set(pod, phase="Failed")
+        pod["status"]["reason"] = "DeadlineExceeded"
         self.show(self.client.touch(pod))
 
     def show(self, pod: Body) -> None:
@@ -337,6 +358,12 @@ class World:
 def _labels(body: Body) -> Mapping[str, str]:
     labels: Mapping[str, str] = body["metadata"].get("labels", {})
     return labels
+
+
+def overdue(pod: Body) -> bool:
+    """Whether a pod that runs has been given a deadline that is over by now."""
+    running = pod.get("status", {}).get("phase") == "Running"
+    return running and pod["spec"].get("activeDeadlineSeconds") == 1
 
 
 def as_(body: Body, type_: Any) -> Any:

@@ -22,7 +22,7 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.objects import PODS
 from hyperband.core.schedulers import SCHEDULERS
-from tests.kubernetes.fake_cluster import Body, Killed, World, study_body
+from tests.kubernetes.fake_cluster import Body, Killed, World, overdue, study_body
 
 STUDIES, CHUNK = 300, 50
 REPLAY = os.environ.get("HYPERBAND_FAULT_SEED")
@@ -93,9 +93,9 @@ class Troubled(World):
         phase = pod.get("status", {}).get("phase")
         ending = "deletionTimestamp" in pod["metadata"]
         fate = self.dice.random()
-        if ending:
+        if ending or overdue(pod):
             if fate < 0.5:
-                self.remove(pod)
+                (self.remove if ending else self.expire)(pod)
         elif phase is None:
             self.set(pod, phase="Running")
         elif phase != "Running":

@@ -175,19 +175,18 @@ async def test_a_foreign_pod_in_the_way_stays_named_and_holds_up_nobody_else() -
     assert world.condition("Succeeded") == "True"
 
 
-async def test_a_pod_in_overtime_is_deleted_once_and_waited_for_quietly() -> None:
+async def test_a_pod_in_overtime_is_ended_once_and_waited_for_quietly() -> None:
     world = await started()
     pod = world.pod("s-0-0")
     world.set(pod, reports=REPORT)  # its target is reached, and it runs on
     await world.step()
     world.seconds += 31
     await world.step()
-    assert "deletionTimestamp" in pod["metadata"]
-    world.set(pod, deleting=True)
+    assert pod["spec"]["activeDeadlineSeconds"] == 1
     world.client.calls.clear()
     waits = [await world.task.try_step() for _ in range(4)]
     assert all(wait is None or wait > 0.5 for wait in waits), "no busy loop"
-    assert not [call for call in world.client.calls if call[0] == "delete"]
+    assert not [call for call in world.client.calls if call[0] in ("patch", "delete")]
 
 
 async def test_the_best_trial_never_mixes_parameters_of_two() -> None:
@@ -271,7 +270,7 @@ async def test_a_training_that_obeys_sigterm_pays_no_retry(sign: str) -> None:
     if sign == "suspended":
         world.change(suspend=True)
         await world.step()
-        assert "deletionTimestamp" in pod["metadata"]
+        assert pod["spec"]["activeDeadlineSeconds"] == 1
         world.change(suspend=False)
     world.set(pod, phase="Succeeded")
     if sign == "evicted":
@@ -297,7 +296,7 @@ async def test_a_failed_training_beside_another_container_ends_its_pod() -> None
     assert (status["reason"], status["failures"]) == ("AttemptFailed", 1)
     world.seconds += 31
     await world.step()
-    assert "deletionTimestamp" in pod["metadata"]
+    assert pod["spec"]["activeDeadlineSeconds"] == 1
     await world.run()
     assert world.condition("Succeeded") == "True"
 

@@ -16,7 +16,7 @@ from hyperband.backends.simulator.curves import (
 from hyperband.backends.simulator.faults import Faults
 from hyperband.backends.simulator.simulation import Observer, Simulation
 from hyperband.core.decisions import Action, Reason
-from hyperband.core.records import Goal, Objective, Resource, Study
+from hyperband.core.records import Budget, Goal, Objective, OnBudget, Resource, Study, Target
 from hyperband.core.space import Float, Space, Value
 
 OBJECTIVE, RESOURCE = Objective("loss"), Resource("epochs", 1, 9)
@@ -55,6 +55,42 @@ def test_one_trial_to_the_end() -> None:
     ]
     assert result.finish is not None
     assert result.finish.reason == "Exhausted"
+
+
+@pytest.mark.parametrize(
+    ("budget", "end", "state"),
+    [
+        (Budget(seconds=45, on_budget=OnBudget.STOP), 45.0, "Stopped"),
+        (Budget(seconds=45), 90.0, "Completed"),  # what runs may finish
+        (Budget(resource_units=3, on_budget=OnBudget.STOP), 30.0, "Stopped"),
+        (Budget(gpu_seconds=60, on_budget=OnBudget.STOP), 30.0, "Stopped"),  # of two GPUs
+    ],
+    ids=["duration", "finish", "resource", "GPU-hours"],
+)
+def test_budgets(budget: Budget, end: float, state: str) -> None:
+    study = replace(STUDY, budget=budget, max_trials=9)
+    result = Simulation(study, Even(), gpus=2).run()
+    assert result.finish is not None
+    assert (result.finish.reason, result.seconds) == ("BudgetReached", end)
+    assert [trial.state.value for trial in result.trials] == [state]
+
+
+def test_a_target_ends_all_trials() -> None:
+    target = Target("loss", Goal.MINIMIZE, 10.0)
+    study = replace(STUDY, targets=(target,), max_trials=9, parallelism=3)
+    result = Simulation(study, Even()).run()
+    assert result.finish is not None
+    assert (result.finish.reason, result.seconds) == ("TargetReached", 10.0)
+    assert [trial.state.value for trial in result.trials] == ["Stopped"] * 3
+
+
+@pytest.mark.parametrize(("resume", "units"), [(True, 1 + 3), (False, 1 + 1 + 3)])
+def test_without_resume_promotions_train_from_scratch(resume: bool, units: float) -> None:
+    study = replace(STUDY, mode="Promotion", max_trials=2, resume=resume)
+    result = Simulation(study, Even()).run()
+    reached = [trial.rungs[-1].resource for trial in result.trials]
+    assert sorted(reached) == [1.0, 3.0]  # alone at its rung, it is not promoted further
+    assert result.resource_units == units
 
 
 def test_delays_take_time_but_no_training() -> None:

@@ -4,7 +4,7 @@ import json
 
 from hyperband.api import names
 from hyperband.api.study import StudyResource
-from hyperband.core.records import Trial
+from hyperband.core.records import Study, Trial
 from hyperband.core.rungs import Ladder
 from hyperband.core.space import Value, environment_suffix
 
@@ -23,26 +23,32 @@ def training_environment(study: StudyResource, trial: Trial, ladder: Ladder) -> 
         names.ENV_ATTEMPT: str(trial.attempt),
         names.ENV_METRIC: record.objective.metric,
         names.ENV_RESOURCE_NAME: record.resource.name,
-        names.ENV_RESOURCE_FROM: text(0 if trial.level is None else ladder[trial.level]),
+        names.ENV_RESOURCE_FROM: text(_start(record, trial, ladder)),
         names.ENV_RESOURCE_TO: text(ladder[trial.target]),
         names.ENV_RUNGS: json.dumps(list(ladder.levels[ladder.first(trial.bracket) :])),
         names.ENV_PARAMETERS: json.dumps(dict(trial.parameters)),
     }
     if study.checkpoint is not None:
-        variables[names.ENV_CHECKPOINT_DIR] = checkpoint_folder(study, trial.index)
+        variables[names.ENV_CHECKPOINT_DIR] = checkpoint_folder(study, trial)
     for name, value in trial.parameters.items():
         variables[parameter_variable(name)] = text(value)
     return variables
 
 
-def checkpoint_folder(study: StudyResource, index: int) -> str:
-    """The trial's own folder, the same for every attempt.
+def _start(study: Study, trial: Trial, ladder: Ladder) -> float:
+    """The last level recorded; nothing where a promoted trial begins anew."""
+    return 0 if trial.level is None or not study.resume else ladder[trial.level]
+
+
+def checkpoint_folder(study: StudyResource, trial: Trial) -> str:
+    """The trial's own folder, the same for every attempt; without resume, for every promotion.
 
     The study's uid is in it, so that a study of the same name never resumes another one's models.
     """
     assert study.checkpoint is not None
     root = study.checkpoint.mount_path.rstrip("/")
-    return f"{root}/{study.namespace}/{study.name}-{study.uid[:8]}/{index}"
+    folder = f"{root}/{study.namespace}/{study.name}-{study.uid[:8]}/{trial.index}"
+    return folder if study.study.resume else f"{folder}/rung-{trial.target}"
 
 
 def text(value: Value) -> str:

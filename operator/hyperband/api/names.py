@@ -16,6 +16,9 @@ ATTEMPT_LABEL = f"{GROUP}/attempt"
 METRICS_ANNOTATION = f"{GROUP}/metrics"
 MAX_METRICS_BYTES = 64 * 1024  # of the annotation; the API server takes 256 KiB for all together
 
+# Of a pod that the operator has ended: when (RFC 3339), a space, and why.
+ENDED_ANNOTATION = f"{GROUP}/ended"
+
 # The container that trains, where a template has several: this annotation of the template names
 # it, else it is the first one.
 CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"

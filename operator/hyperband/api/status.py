@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from hyperband.api import names
 from hyperband.core.brackets import in_use
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
-from hyperband.core.records import TrialState
+from hyperband.core.records import Spent, TrialState
 
 READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
 FINISHED, SUCCEEDED, FAILED = "Finished", "Succeeded", "Failed"
@@ -23,15 +24,7 @@ class Blocked:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What a study has spent, as far as its ended attempts tell."""
-
-    gpu_seconds: float = 0.0
-    resource_units: float = 0.0  # the highest resource of each trial, summed
-
-
-def progress(engine: Engine, account: Account) -> dict[str, Any]:
+def progress(engine: Engine, spent: Spent) -> dict[str, Any]:
     """Counts, best trial, and the table of brackets and rungs."""
     states = {state: engine.states[state] for state in TrialState}
     return {
@@ -43,8 +36,8 @@ def progress(engine: Engine, account: Account) -> dict[str, Any]:
             trial.target - engine.scheduler.first_target(trial.bracket)
             for trial in engine.trials.values()
         ),
-        "gpuSeconds": round(account.gpu_seconds, 1),
-        "resourceUnits": round(account.resource_units, 6),
+        "gpuSeconds": round(spent.gpu_seconds, 1),
+        "resourceUnits": round(spent.resource_units, 6),
         "best": _best(engine),
         "brackets": [
             _bracket(engine, s) for s in in_use(len(engine.ladder), engine.study.brackets)
@@ -141,6 +134,31 @@ def conditions(
         else:
             rows.append(condition(type_, true, finish.reason, finish.message))
     return rows
+
+
+def budget_reached(body: Mapping[str, Any]) -> str:
+    """What a study's status says of the budget that its spec has now; empty if nothing."""
+    reached = (body.get("status") or {}).get("budgetReached") or {}
+    same = reached.get("budget") == body["spec"].get("budget")
+    return str(reached.get("message", "")) if same else ""
+
+
+def suspended_seconds(status: Mapping[str, Any], now: datetime) -> float:
+    """For how long a study has been suspended in all, by its status."""
+    before = float(status.get("suspendedSeconds", 0.0))
+    for row in status.get("conditions") or []:
+        if row.get("type") == SUSPENDED and row.get("status") == "True":
+            return before + _since(row.get("lastTransitionTime"), now)
+    return before
+
+
+def elapsed_seconds(status: Mapping[str, Any], now: datetime) -> float:
+    """The time since a study's start, without that for which it was suspended."""
+    return max(0.0, _since(status.get("startTime"), now) - suspended_seconds(status, now))
+
+
+def _since(moment: str | None, now: datetime) -> float:
+    return (now - datetime.fromisoformat(moment)).total_seconds() if moment else 0.0
 
 
 def short(value: float) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from hyperband.api import names
+from hyperband.api.durations import parse_duration
 from hyperband.api.parameters import parse_points, parse_space
 from hyperband.api.schema.check import complete
 from hyperband.api.schema.searcher import (
@@ -19,16 +20,20 @@ from hyperband.api.schema.searcher import (
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import MAX_LEVELS
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
+from hyperband.core.budgets import HOUR
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.parameters import show
 from hyperband.core.records import (
+    Budget,
     FailurePolicy,
     Goal,
     Objective,
+    OnBudget,
     Resource,
     SearcherOptions,
     Sizes,
     Study,
+    Target,
 )
 from hyperband.core.rungs import Ladder
 from hyperband.core.seeds import seed_from
@@ -39,6 +44,14 @@ class ReportingMode(StrEnum):
 
     DIRECT = "Direct"  # the training writes them, with a token that the operator mounts
     MANUAL = "Manual"  # somebody else does
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is kept of pods that have ended."""
+
+    pods: float  # seconds
+    logs: bool  # whether pods that we end are kept, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,14 @@ class StudyResource:
     reporting: ReportingMode
     gpu_resources: tuple[str, ...]
     template: TrialTemplate
+    retention: Retention
+    ttl: float | None = None  # seconds after its end
     warm_start: tuple[str, ...] = ()  # names of studies; `study.earlier` is for others to fill
+
+    @property
+    def gpus(self) -> float:
+        """What each of its pods holds."""
+        return self.template.count(self.gpu_resources)
 
 
 def parse_study(body: Mapping[str, Any]) -> StudyResource:
@@ -87,6 +107,11 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
         reporting=ReportingMode(spec["reporting"]["mode"]),
         gpu_resources=tuple(spec["gpuResources"]),
         template=template,
+        retention=Retention(
+            _duration(spec["retention"], "pods", "spec.retention"),
+            spec["retention"]["logs"] == "Keep",
+        ),
+        ttl=_duration(spec, "ttlAfterFinished", "spec") if "ttlAfterFinished" in spec else None,
         warm_start=_warm_start(spec.get("warmStart") or {}, name),
     )
 
@@ -120,10 +145,39 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
         options=_options(searcher),
         initial=parse_points(spec.get("initialParameters") or (), space),
         failure_policy=FailurePolicy(policy["retries"], policy["maxFailedTrials"]),
+        budget=_budget(spec.get("budget") or {}, OnBudget(spec["onBudget"])),
+        targets=tuple(
+            Target(each["metric"], Goal(each["goal"]), float(each["value"]))
+            for each in spec.get("earlyStopping") or ()
+        ),
+        resume=spec["resume"],
+        stop=spec["stop"],
     )
     _check_mode(study)
     _check_ladder(study)
     return study
+
+
+def _budget(given: Mapping[str, Any], on_budget: OnBudget) -> Budget:
+    hours, units = given.get("gpuHours"), given.get("resourceUnits")
+    seconds = _duration(given, "duration", "spec.budget") if "duration" in given else None
+    if seconds == 0:
+        raise InvalidStudyError(
+            "spec.budget.duration", f"{given['duration']} leaves no time: give more, or none"
+        )
+    return Budget(
+        gpu_seconds=None if hours is None else hours * HOUR,
+        seconds=seconds,
+        resource_units=None if units is None else float(units),
+        on_budget=on_budget,
+    )
+
+
+def _duration(given: Mapping[str, Any], name: str, path: str) -> float:
+    try:
+        return parse_duration(given[name])
+    except ValueError as error:
+        raise InvalidStudyError(f"{path}.{name}", str(error)) from error
 
 
 def _options(searcher: Mapping[str, Any]) -> SearcherOptions:

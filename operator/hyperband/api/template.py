@@ -1,8 +1,10 @@
 """What a trial's pod is made from: the template, the checkpoint, and what is wrong with them."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from hyperband.api import names
@@ -28,6 +30,15 @@ class TrialTemplate:
             if container["name"] == wanted:
                 return i
         return 0
+
+    def count(self, resources: Iterable[str]) -> float:
+        """How much of these extended resources a pod holds: what its containers are limited to."""
+        total = Decimal(0)
+        for container in self.spec["containers"]:
+            limits = (container.get("resources") or {}).get("limits") or {}
+            with suppress(InvalidOperation):  # not a plain number, which the API server refuses
+                total += sum(Decimal(str(limits.get(name, 0))) for name in resources)
+        return float(total)
 
 
 @dataclass(frozen=True, slots=True)

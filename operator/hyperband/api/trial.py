@@ -39,7 +39,7 @@ class TrialObject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """The account of one pod of a trial, once it is over."""
+    """The account of one pod of a trial: what it has cost is known once it has ended."""
 
     number: int
     pod: str
@@ -51,6 +51,10 @@ class AttemptRecord:
     reason: str = ""
     resource: float | None = None  # of its last report
     gpu_seconds: float = 0.0
+
+    @property
+    def ended(self) -> bool:
+        return self.end_time is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,22 @@ class TrialResource:
     report_error: str | None = None
     transition_time: datetime | None = None
 
+    @property
+    def open_attempt(self) -> AttemptRecord | None:
+        """The attempt that was seen running and not to end yet, if there is one."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and not last.ended else None
+
     def with_attempt(self, attempt: AttemptRecord) -> "TrialResource":
         """The attempt accounted for; itself if that or a later one has been before."""
-        if any(known.number >= attempt.number for known in self.attempts):
+        before = self.attempts
+        if (known := self.open_attempt) is not None and known.number == attempt.number:
+            before = before[:-1]
+        if any(known.number >= attempt.number for known in before):
             return self
         return replace(
             self,
-            attempts=(*self.attempts, attempt)[-MAX_ATTEMPTS:],
+            attempts=(*before, attempt)[-MAX_ATTEMPTS:],
             gpu_seconds=self.gpu_seconds + attempt.gpu_seconds,
         )
 

@@ -17,7 +17,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from hyperband.api.files import load_manifest
-from hyperband.api.study import parse_study
+from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.simulator.curves import AnalyticCurves, Benchmark, BenchmarkError
 from hyperband.backends.simulator.record import RunRecord, run_record
 from hyperband.backends.simulator.simulation import Observer, Simulation
@@ -41,6 +41,7 @@ class Job:
     study: Study  # with its own seed and workers
     benchmark: str | None
     until: float  # simulated seconds
+    gpus: float  # of each trial
 
 
 def simulate(
@@ -74,11 +75,13 @@ def simulate(
     takes. Decisions take no simulated time; their real cost is reported.
     """
     try:
-        given = _read(study)
+        resource = _read(study)
+        given = resource.study
         given = replace(given, parallelism=workers or given.parallelism)
         until = _until(seconds)
         todo = [
-            Job(replace(given, seed=seed), benchmark, until) for seed in _seeds(seeds, given.seed)
+            Job(replace(given, seed=seed), benchmark, until, resource.gpus)
+            for seed in _seeds(seeds, given.seed)
         ]
         _writable(out)
         if benchmark:
@@ -99,7 +102,7 @@ def simulate(
             typer.echo(f"seed {run['seed']}: {none}: {run['noResult']}")
 
 
-def _read(path: Path) -> Study:
+def _read(path: Path) -> StudyResource:
     """The study in a file; one without a seed has seed 0 here, as it has no uid."""
     try:
         body = load_manifest(path)
@@ -115,7 +118,7 @@ def _read(path: Path) -> Study:
             "its trials are in a cluster; the simulated study starts without them",
             err=True,
         )
-    return resource.study if seeded else replace(resource.study, seed=0)
+    return resource if seeded else replace(resource, study=replace(resource.study, seed=0))
 
 
 def _until(seconds: float | None) -> float:
@@ -188,7 +191,8 @@ def _run(job: Job, watch: Watch | None = None) -> RunRecord:
         else AnalyticCurves(study.space, study.resource, study.objective)
     )
     observer = _Watcher(watch) if watch else None
-    return run_record(study, Simulation(study, benchmark, observer=observer).run(job.until))
+    simulation = Simulation(study, benchmark, gpus=job.gpus, observer=observer)
+    return run_record(study, simulation.run(job.until))
 
 
 class _Watcher(Observer):

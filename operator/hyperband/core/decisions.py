@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NO_FINAL_REPORT = "NoFinalReport"
     RETRIES_EXHAUSTED = "RetriesExhausted"
     DIVERGED = "Diverged"
+    TARGET_REACHED = "TargetReached"
     STUDY_ENDED = "StudyEnded"
 
 
@@ -76,3 +77,11 @@ class Finish:
     succeeded: bool
     reason: str  # a reason of the conditions Succeeded or Failed
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Why a study starts no new work, though there would be some."""
+
+    finish: Finish  # what it comes to when nothing runs any more
+    patient: bool = False  # trials that run may go on to the end of their attempt

@@ -7,12 +7,24 @@ rebuilt from the same records gives the same decisions (a property test holds th
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
+from hyperband.core.budgets import exceeded
+from hyperband.core.decisions import Action, Closing, Decision, Finish, Outcome, Reason
 from hyperband.core.origins import describe
-from hyperband.core.records import Fit, Report, RungValue, Study, Suggestion, Trial, TrialState
+from hyperband.core.records import (
+    Fit,
+    OnBudget,
+    Report,
+    RungValue,
+    Spent,
+    Study,
+    Suggestion,
+    Target,
+    Trial,
+    TrialState,
+)
 from hyperband.core.rungs import Ladder, Standing
 from hyperband.core.schedulers import make_scheduler
 from hyperband.core.searchers import make_searcher
@@ -23,6 +35,7 @@ _STATE_AFTER = {
     Action.STOP: TrialState.STOPPED,
     Action.COMPLETE: TrialState.COMPLETED,
 }
+_NOTHING = Spent()
 
 
 class Engine:
@@ -39,6 +52,7 @@ class Engine:
         self.best: tuple[float, float, int] | None = None  # (loss, -resource, index)
         self._active: set[int] = set()
         self._broken = 0  # trials that failed for another reason than a diverged training
+        self._on_target: set[int] = set()  # trials that have met a target
         self._next_index = 0
         self._next_sequence = 0
         for trial in sorted(trials, key=lambda t: t.index):
@@ -74,6 +88,8 @@ class Engine:
             self._active.add(trial.index)
         else:
             self._active.discard(trial.index)
+        if trial.reason == Reason.TARGET_REACHED:
+            self._on_target.add(trial.index)
         self._next_index = max(self._next_index, trial.index + 1)
         for value in trial.rungs[len(old.rungs) if old else 0 :]:
             self._next_sequence = max(self._next_sequence, value.sequence + 1)
@@ -87,10 +103,15 @@ class Engine:
         """The trials that hold a slot, by index."""
         return (self.trials[index] for index in sorted(self._active))
 
+    @property
+    def indices_of_active(self) -> Set[int]:
+        """Of the trials that hold a slot."""
+        return self._active
+
     # -- decisions out ---------------------------------------------------------------------
 
     def launch(self, lingering: int = 0) -> Decision | None:
-        """What to do with a free slot: promote, start, or nothing.
+        """What to do with a free slot: promote, start, or nothing. Not asked while `closing`.
 
         Args:
             lingering: slots held by the pods, not yet ended, of trials that are not active. (The
@@ -141,6 +162,8 @@ class Engine:
             return None
         healthy = _until_diverged(reports)
         decision = self._climb(trial, healthy)
+        if met := self._meets_target(healthy):
+            return self._reach_target(decision.trial if decision else trial, *met)
         if len(healthy) == len(reports) or (decision and not decision.trial.state.active):
             return decision
         diverged = reports[len(healthy)]
@@ -180,12 +203,30 @@ class Engine:
             return None
         return self._repeat(trial, Reason.SUSPENDED, "the study is suspended", disruptions=0)
 
-    def finish(self) -> Finish | None:
-        """Whether the study is over, and why."""
+    def closing(self, spent: Spent = _NOTHING) -> Closing | None:
+        """Why nothing may be launched any more, whatever there is to do."""
+        if self._on_target:
+            trial = self.trials[min(self._on_target)]
+            message = f"{self.study.name}-{trial.index}: {trial.message}"
+            return Closing(Finish(True, "TargetReached", message))
         allowed = self.study.failure_policy.max_failed_trials
         if self._broken > allowed:
             message = f"{self._broken} trials failed; failurePolicy.maxFailedTrials is {allowed}"
-            return Finish(False, "TooManyFailedTrials", f"{message}{self._last_failure()}")
+            message += self._last_failure()
+            return Closing(Finish(False, "TooManyFailedTrials", message))
+        if self.study.stop:
+            return Closing(self._cut_short("Stopped", "spec.stop is true"))
+        if message := exceeded(self.study, spent):
+            patient = self.study.budget.on_budget is OnBudget.FINISH
+            return Closing(self._cut_short("BudgetReached", message), patient)
+        return None
+
+    def finish(self, spent: Spent = _NOTHING) -> Finish | None:
+        """Whether the study is over, and why; what still holds a slot then, `wind_down` ends."""
+        closing = self.closing(spent)
+        if closing is not None:
+            waits = closing.patient and self.states[TrialState.RUNNING] > 0
+            return None if waits else closing.finish
         if self._active or self._promote() or self._next_bracket() is not None:
             return None
         if self.best is None:
@@ -193,16 +234,39 @@ class Engine:
             return Finish(False, "NoResult", message)
         return Finish(True, "Exhausted", f"all {len(self.trials)} trials are decided")
 
+    def _cut_short(self, reason: str, message: str) -> Finish:
+        if self.best is None:
+            message += f"; none of {len(self.trials)} trials has a result{self._last_failure()}"
+        return Finish(self.best is not None, reason, message)
+
     def _last_failure(self) -> str:
         failed = (t for t in self.trials.values() if t.state is TrialState.FAILED)
         last = max(failed, key=lambda trial: trial.index, default=None)
         return f"; {self.study.name}-{last.index}: {last.message}" if last else ""
 
-    def wind_down(self) -> Iterator[Decision]:
-        """Ends what still holds a slot after the study is over."""
+    def wind_down(self, spent: Spent = _NOTHING) -> Iterator[Decision]:
+        """Ends what holds a slot and must not go on while the study closes."""
+        closing = self.closing(spent)
+        if closing is None:
+            return
         for trial in self.active:
+            if closing.patient and trial.state is TrialState.RUNNING:
+                continue
             stopped = replace(trial, state=TrialState.STOPPED)
-            yield _decide(Action.STOP, Reason.STUDY_ENDED, "the study is over", stopped)
+            yield _decide(Action.STOP, Reason.STUDY_ENDED, closing.finish.message, stopped)
+
+    def resource_units(self, trial: Trial, reached: float) -> float:
+        """What a trial has spent of the resource, repetitions after disruptions left out.
+
+        Args:
+            reached: the highest resource that it has reported.
+        """
+        reached = min(reached, self.study.resource.max)
+        if self.study.resume or not self.scheduler.pauses:
+            return reached
+        # Each promotion has begun anew.
+        spent = sum(value.resource for value in trial.rungs)
+        return spent + (reached if not trial.rungs or reached > trial.rungs[-1].resource else 0.0)
 
     # -- how ---------------------------------------------------------------------------------
 
@@ -272,6 +336,27 @@ class Engine:
             recorded,
             _evidence(level, report.value, standing),
         )
+
+    def _meets_target(self, reports: Sequence[Report]) -> tuple[Report, Target, float] | None:
+        """The first report that meets a target, and how."""
+        for report in reports:
+            metrics = {**report.metrics, self.study.objective.metric: report.value}
+            for target in self.study.targets:
+                value = metrics.get(target.metric, math.nan)
+                if math.isfinite(value) and target.met(value):
+                    return report, target, value
+        return None
+
+    def _reach_target(self, trial: Trial, report: Report, target: Target, value: float) -> Decision:
+        """The trial has done what the study is for."""
+        message = (
+            f"{target.metric} {value:.6g} at {self.study.resource.name} "
+            f"{_number(report.resource)} reaches the target {target.value:g} (spec.earlyStopping)"
+        )
+        completed = trial.level == self.ladder.top
+        action = Action.COMPLETE if completed else Action.STOP
+        done = replace(trial, state=_STATE_AFTER[action])
+        return _decide(action, Reason.TARGET_REACHED, message, done, {"value": value})
 
     def _repeat(
         self, trial: Trial, reason: Reason, detail: str, failures: int = 0, disruptions: int = 0

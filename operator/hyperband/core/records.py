@@ -72,6 +72,47 @@ class FailurePolicy:
     max_failed_trials: int = 10
 
 
+class OnBudget(StrEnum):
+    """What becomes of the running trials of a study whose budget is spent."""
+
+    FINISH = "Finish"  # they end by themselves, at their next rung or at r_max
+    STOP = "Stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a study may spend in all; None is no bound. How many trials: `Study.max_trials`."""
+
+    gpu_seconds: float | None = None
+    seconds: float | None = None
+    resource_units: float | None = None
+    on_budget: OnBudget = OnBudget.FINISH
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a study has spent so far, what runs included."""
+
+    gpu_seconds: float = 0.0  # GPUs times seconds, over all pods
+    seconds: float = 0.0  # since its start, without the time for which it was suspended
+    resource_units: float = 0.0
+    # In words, the bound of this very budget that was found reached before: final accounts may turn
+    # out a little lower than what was counted while pods ran.
+    reached: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A value of a metric that ends the study as soon as a trial reports it or a better one."""
+
+    metric: str
+    goal: Goal
+    value: float
+
+    def met(self, value: float) -> bool:
+        return value <= self.value if self.goal is Goal.MINIMIZE else value >= self.value
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierTrial:
     """What a trial of an earlier study has shown; this one's searcher starts warm from it."""
@@ -114,6 +155,10 @@ class Study:
     initial: tuple[Mapping[str, Value], ...] = ()  # tried first; what is missing is sampled
     earlier: tuple[EarlierTrial, ...] = ()  # trials of the studies to start warm from
     failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
+    budget: Budget = field(default_factory=Budget)
+    targets: tuple[Target, ...] = ()  # the study ends when a trial meets any of them
+    resume: bool = True  # False: promoted trials start from scratch
+    stop: bool = False  # a person has ended the study
 
     @property
     def stops_early(self) -> bool:

@@ -12,6 +12,16 @@ from hyperband.api.schema.build import (
     rule,
     text,
 )
+from hyperband.api.schema.lifecycle import (
+    BUDGET,
+    EARLY_STOPPING,
+    ON_BUDGET,
+    RESUME,
+    RETENTION,
+    STOP,
+    STOP_IS_FINAL,
+    TTL,
+)
 from hyperband.api.schema.parameters import LARGEST_INTEGER, PARAMETERS
 from hyperband.api.schema.searcher import INITIAL_PARAMETERS, SEARCHER, WARM_START
 from hyperband.api.schema.template import CHECKPOINT, GPU_RESOURCES, REPORTING, TEMPLATE
@@ -176,8 +186,9 @@ FAILURE_POLICY: Final = record(
 
 SPEC: Final = record(
     "What to tune, within which bounds, and how much to spend. The fields parallelism, "
-    "maxTrials, failurePolicy and suspend may be changed while the study runs; the others "
-    "describe what its results mean, and are fixed.",
+    "maxTrials, budget, onBudget, earlyStopping, failurePolicy, suspend, stop, retention and "
+    "ttlAfterFinished may be changed while the study runs; the others describe what its results "
+    "mean, and are fixed.",
     {
         "objective": OBJECTIVE,
         "resource": RESOURCE,
@@ -199,12 +210,19 @@ SPEC: Final = record(
             minimum=1,
             maximum=MAX_TRIALS,
         ),
+        "budget": BUDGET,
+        "onBudget": ON_BUDGET,
+        "earlyStopping": EARLY_STOPPING,
         "failurePolicy": FAILURE_POLICY,
         "suspend": boolean(
             "True ends all pods of the study, within their grace period, and starts no more; "
             "set back to false, its trials go on from their checkpoints.",
             default=False,
         ),
+        "stop": STOP,
+        "resume": RESUME,
+        "retention": RETENTION,
+        "ttlAfterFinished": TTL,
         "checkpoint": CHECKPOINT,
         "reporting": REPORTING,
         "gpuResources": GPU_RESOURCES,
@@ -224,5 +242,6 @@ SPEC: Final = record(
             "(delete this one, or take another name)",
             field=".checkpoint",
         ),
+        STOP_IS_FINAL,
     ],
 )

@@ -24,8 +24,9 @@ _MEANINGS: Final = {
     "Progressing": "trials run or may start",
     "Suspended": "spec.suspend holds it",
     "Finished": "nothing more will happen",
-    "Succeeded": "it finished with a result (reason Exhausted)",
-    "Failed": "it finished without one (InvalidSpec, NoResult, TooManyFailedTrials)",
+    "Succeeded": "it finished with a result (Exhausted, TargetReached, BudgetReached, Stopped)",
+    "Failed": "it finished without one (InvalidSpec, NoResult, TooManyFailedTrials, or "
+    "BudgetReached or Stopped before there was any)",
 }
 _CONDITION_TYPES = "; ".join(f"{name}: {meaning}" for name, meaning in _MEANINGS.items())
 
@@ -142,11 +143,29 @@ STATUS: Final[Schema] = record(
         "observedGeneration": integer("The generation of the spec that this status speaks of."),
         "conditions": CONDITIONS,
         "seed": integer("The seed in use: spec.searcher.seed, or the one derived from the uid."),
-        "startTime": moment("When the operator took the study up."),
+        "startTime": moment(
+            "When the study could start its first trial: budget.duration counts from here."
+        ),
         "completionTime": moment("When the study finished."),
+        "suspendedSeconds": number("For how long the study was suspended, before it last went on."),
+        "budgetReached": record(
+            "That the budget is spent; of no account once spec.budget is changed.",
+            {
+                "message": text("The bound that was reached, and by what."),
+                "budget": {
+                    "description": "The spec.budget that it speaks of.",
+                    "type": "object",
+                    OPEN: True,
+                },
+                "time": moment("When it was found to be reached."),
+            },
+        ),
         "trials": _TRIALS,
         "promotions": integer("How many times a trial went on to a higher rung."),
-        "gpuSeconds": number("GPU time of all attempts: GPUs (gpuResources) times seconds."),
+        "gpuSeconds": number(
+            "GPU time of all pods up to now: GPUs (gpuResources) times seconds. While nothing else "
+            "changes it is brought up to date once a minute."
+        ),
         "resourceUnits": number("Resource spent by all trials, in units of spec.resource."),
         "best": BEST,
         "brackets": BRACKETS,

@@ -125,7 +125,7 @@ ATTEMPTS: Final = many(
             ),
             "reason": text("Why it ended, in one word or a short sentence.", maxLength=1024),
             "resource": number("Resource of its last report."),
-            "gpuSeconds": number("GPU time that it used: GPUs times seconds."),
+            "gpuSeconds": number("GPU time that it used, once it has ended: GPUs times seconds."),
         },
         required=("number",),
     ),
@@ -176,7 +176,7 @@ TRIAL_STATUS: Final = record(
             "What is wrong with the latest metrics annotation, if anything.", maxLength=4096
         ),
         "transitionTime": moment("When the state last changed."),
-        "gpuSeconds": number("GPU time of all attempts: GPUs times seconds."),
+        "gpuSeconds": number("GPU time of all attempts that have ended: GPUs times seconds."),
         "attempts": ATTEMPTS,
     },
 )

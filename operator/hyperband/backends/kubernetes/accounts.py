@@ -1,11 +1,19 @@
-"""The account of an attempt, once its pod has ended. Pure."""
+"""The account of an attempt: begun when it is seen running, closed when its pod has ended. Pure.
 
+An account that was begun is closed even where nobody saw the pod go.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.kubernetes.attempts import attempt_number, ending, is_over, usage
+from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.sightings import Sighting
 from hyperband.core.decisions import Outcome
+
+GONE = "its pod is gone"
 
 
 def account(
@@ -20,9 +28,7 @@ def account(
         now: the end of a pod that was gone before it was seen to end.
     """
     pod, trial, number = seen.pod, resource.trial, attempt_number(seen.pod)
-    if number is None or number > trial.attempt:
-        return None
-    if any(known.number >= number for known in resource.attempts):
+    if number is None or number > trial.attempt or is_closed(resource, number):
         return None
     how, used = ending(pod), usage(pod, gpu_resources)
     outcome, reason = how.outcome, how.detail
@@ -43,3 +49,62 @@ def account(
         resource=reached[-1].resource if reached else None,
         gpu_seconds=used.gpu_seconds(now),
     )
+
+
+def begun(pod: Pod, gpu_resources: tuple[str, ...]) -> AttemptRecord:
+    """The account of an attempt that runs: from when, and where."""
+    used = usage(pod, gpu_resources)
+    return AttemptRecord(
+        number=attempt_number(pod) or 0,
+        pod=pod.metadata.name,
+        node=pod.spec.node_name or "",
+        start_time=used.started,
+        training_time=used.trained,
+    )
+
+
+def lost(resource: TrialResource, gpus: float, now: datetime) -> AttemptRecord | None:
+    """The account of an attempt whose pod is gone and was not seen to end, charged up to now."""
+    known = resource.open_attempt
+    if known is None:
+        return None
+    decided = not resource.trial.state.active
+    return replace(
+        known,
+        end_time=now,
+        outcome=(Outcome.ENDED if decided else Outcome.DISRUPTED).value,
+        reason=resource.trial.reason if decided else GONE,
+        gpu_seconds=max(0.0, (now - (known.start_time or now)).total_seconds()) * gpus,
+    )
+
+
+def is_closed(resource: TrialResource, number: int) -> bool:
+    """Whether the account of that attempt is written."""
+    return any(
+        known.number > number or (known.number == number and known.ended)
+        for known in resource.attempts
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What pods have used that no closed account holds yet."""
+
+    gpu_seconds: float = 0.0
+    gpus: float = 0.0  # held just now
+
+
+def running(
+    pods: Iterable[Pod], resource: TrialResource, gpu_resources: tuple[str, ...], now: datetime
+) -> Running:
+    """What the pods of one trial have used so far, beside the closed accounts."""
+    seconds = gpus = 0.0
+    for pod in pods:
+        number = attempt_number(pod)
+        if number is None or number > resource.trial.attempt or is_closed(resource, number):
+            continue
+        used = usage(pod, gpu_resources)
+        seconds += used.gpu_seconds(now)
+        if used.started is not None and used.ended is None:
+            gpus += used.gpus
+    return Running(seconds, gpus)

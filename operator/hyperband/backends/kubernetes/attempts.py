@@ -59,6 +59,27 @@ def is_ending(pod: Pod) -> bool:
     return pod.metadata.deletion_timestamp is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the operator writes on a pod that it ends but keeps."""
+
+    time: datetime
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.time.isoformat(timespec='seconds').replace('+00:00', 'Z')} {self.why}"
+
+
+def mark(pod: Pod) -> Mark | None:
+    """When and why the operator has ended the pod, if it has."""
+    time, _, why = pod.metadata.annotations.get(names.ENDED_ANNOTATION, "").partition(" ")
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:  # none, or somebody else's words
+        return None
+    return Mark(moment, why) if moment.tzinfo else None
+
+
 def training_container(pod: Pod) -> ContainerStatus | None:
     """The status of the container that trains."""
     wanted = pod.metadata.annotations.get(names.CONTAINER_ANNOTATION)
@@ -108,6 +129,8 @@ def interrupted(pod: Pod) -> str | None:
 
     A training that obeys SIGTERM may well exit with 0: that is no failure of its own.
     """
+    if (ended := mark(pod)) is not None:
+        return ended.why
     disruption = pod.status.condition("DisruptionTarget")
     if disruption is not None and disruption.status == "True":
         return f"{disruption.reason}: {disruption.message}"

@@ -105,6 +105,7 @@ class Container(_Struct, frozen=True, gc=False):
 class PodSpec(_Struct, frozen=True, gc=False):
     containers: tuple[Container, ...] = ()
     node_name: str | None = None
+    termination_grace_period_seconds: int = 30
 
 
 class Condition(_Struct, frozen=True, gc=False):

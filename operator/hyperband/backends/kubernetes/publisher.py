@@ -10,10 +10,10 @@ from hyperband.api.status import (
     READY,
     SUCCEEDED,
     WAITING,
-    Account,
     Blocked,
     conditions,
     progress,
+    suspended_seconds,
 )
 from hyperband.backends.kubernetes.api_errors import Conflict
 from hyperband.backends.kubernetes.client import Client
@@ -22,9 +22,10 @@ from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.waits import Waits
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
-from hyperband.core.records import TrialState
+from hyperband.core.records import Spent, TrialState
 
 QUIET_SECONDS = 1.0  # between two writes of one study's status
+TIMED_SECONDS = 55.0  # between two that bring nothing but GPU time up to date; less than a resync
 MAX_EXAMPLE = 300  # characters of what a waiting pod says
 CONFLICTS = 5  # a spec is changed by people; more than a few in a row is something else
 
@@ -41,28 +42,30 @@ class Publisher:
     ) -> None:
         self._client, self._recorder = client, recorder
         self._now, self._monotonic = now, monotonic
-        self._due = 0.0
+        self._due = self._timed_due = 0.0
 
     async def publish(
         self,
         body: dict[str, Any],
         *,
         engine: Engine | None = None,
-        account: Callable[[], Account] = Account,
+        spent: Callable[[], Spent] = Spent,
         waiting: Callable[[], Waits] = dict,
         warm_start: Mapping[str, Any] | None = None,
         suspended: bool = False,
         blocked: Blocked | None = None,
         finish: Finish | None = None,
+        budget_reached: str = "",
     ) -> tuple[dict[str, Any], float | None]:
         """Writes the status if it has changed and is not written too often.
 
         Args:
             body: the study's object as last seen.
             engine: None where the study's trials could not be read.
-            account: what has been spent; asked only when a status is due, as `waiting` is.
+            spent: what has been spent; asked only when a status is due, as `waiting` is.
             waiting: what pods wait for.
             warm_start: what is known of the studies before it, if anything is.
+            budget_reached: the bound that is found reached just now, in words; written at once.
 
         Returns:
             The object as found or written, and the seconds until there is more to write. If its
@@ -72,18 +75,26 @@ class Publisher:
             NotFound: the study has been deleted.
         """
         now = self._monotonic()
-        if now < self._due and finish is None:
+        urgent = finish is not None or bool(budget_reached)
+        if now < self._due and not urgent:
             return body, _soonest(self._due - now, await self._recorder.flush())
         old = body.get("status") or {}
-        time = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = self._now()
+        time = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         generation = body["metadata"].get("generation", 0)
         # What is known of the trials stays, also while they cannot be read.
         status: dict[str, Any] = {**old, "observedGeneration": generation}
         if engine is not None:
-            status |= progress(engine, account())
+            status |= progress(engine, spent())
         if warm_start is not None:
             status["warmStart"] = dict(warm_start)
-        status["startTime"] = old.get("startTime") or time
+        if engine is not None and (blocked is None or engine.trials):
+            status["startTime"] = old.get("startTime") or time
+        if not suspended and (seconds := suspended_seconds(old, moment)):
+            status["suspendedSeconds"] = round(seconds, 1)
+        if budget_reached:
+            budget = body["spec"]["budget"]
+            status["budgetReached"] = {"message": budget_reached, "budget": budget, "time": time}
         if finish is not None:
             status["completionTime"] = old.get("completionTime") or time
         status["conditions"] = conditions(
@@ -97,8 +108,9 @@ class Publisher:
             now=time,
         )
         status = {key: value for key, value in status.items() if value is not None}
-        if old != status:
-            self._due = now + QUIET_SECONDS
+        news = urgent or now >= self._timed_due or not _only_time_passed(old, status)
+        if old != status and news:
+            self._due, self._timed_due = now + QUIET_SECONDS, now + TIMED_SECONDS
             body, written = await self._write(body, status)
             if not written:
                 return body, 0.0
@@ -155,6 +167,10 @@ class Publisher:
                 self._recorder.note(reason, condition["message"], warning=True)
             elif kind == SUCCEEDED and condition["status"] == "True":
                 self._recorder.note(reason, condition["message"])
+
+
+def _only_time_passed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return {**old, "gpuSeconds": 0} == {**new, "gpuSeconds": 0}
 
 
 def _progress(engine: Engine | None, waiting: Waits) -> str:

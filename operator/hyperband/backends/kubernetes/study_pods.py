@@ -4,19 +4,36 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from hyperband.api import names
 from hyperband.api.study import StudyResource
-from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, NotFound
-from hyperband.backends.kubernetes.attempts import attempt_number, is_ending, is_over
+from hyperband.backends.kubernetes.api_errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+)
+from hyperband.backends.kubernetes.attempts import (
+    Mark,
+    attempt_number,
+    is_ending,
+    is_over,
+    mark,
+    usage,
+)
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, Pod
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.store import ForeignObjectError
+from hyperband.backends.kubernetes.waits import LATE, grace
 from hyperband.core.records import Trial
 from hyperband.core.rungs import Ladder
 
 log = logging.getLogger(__name__)
+
+MAX_WHY = 1000  # characters of an annotation that says why a pod was ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +64,11 @@ class TrialPods:
 
     async def delete(self, pod: Pod, why: str) -> None:
         """Ends a pod, with its grace period; one that is ending or over is left alone."""
+        if not is_ending(pod) and not is_over(pod):
+            await self._remove(pod, why)
+
+    async def _remove(self, pod: Pod, why: str) -> None:
         metadata = pod.metadata
-        if is_ending(pod) or is_over(pod):
-            return
         log.info("%s/%s: deleting the pod: %s", metadata.namespace, metadata.name, why)
         try:
             await self._cluster.client.delete(
@@ -57,6 +76,13 @@ class TrialPods:
             )
         except (NotFound, Conflict):  # gone, or another pod of that name: not ours to end
             log.debug("pod %s is gone", metadata.name)
+
+    async def discard(self, pods: Iterable[Pod], keep: timedelta) -> None:
+        """Deletes those of the pods that ended longer ago than that."""
+        for pod in pods:
+            ended = usage(pod, ()).ended
+            if ended is not None and not is_ending(pod) and self._cluster.now() > ended + keep:
+                await self._remove(pod, "it has been kept for long enough")
 
     async def delete_all(self, trial_uids: Iterable[str], why: str) -> None:
         """Ends all pods of these trials."""
@@ -91,6 +117,42 @@ class StudyPods(TrialPods):
         if not is_stray(pod):
             self._cluster.pods.put(pod)
         return pod
+
+    async def end(self, pod: Pod, why: str) -> None:
+        """Ends a pod, with its grace period, and leaves its log readable if the study wants that.
+
+        A deadline that has passed ends a pod as its deletion does, but keeps it; it works only
+        through a living kubelet, so that a pod that does not obey it is deleted after all.
+        """
+        if is_ending(pod) or is_over(pod):
+            return
+        now, ended = self._cluster.now(), mark(pod)
+        if ended is not None and now <= ended.time + grace(pod) + LATE:
+            return
+        if ended is not None or not self._study.retention.logs or pod.status.start_time is None:
+            await self.delete(pod, why)
+            return
+        metadata = pod.metadata
+        log.info("%s/%s: ending the pod: %s", metadata.namespace, metadata.name, why)
+        change = {
+            "metadata": {
+                "uid": metadata.uid,
+                "annotations": {names.ENDED_ANNOTATION: str(Mark(now, why[:MAX_WHY]))},
+            },
+            "spec": {"activeDeadlineSeconds": 1},
+        }
+        try:
+            patched = await self._cluster.client.patch(
+                PODS, metadata.namespace, metadata.name, change, Pod
+            )
+        except NotFound:
+            log.debug("pod %s is gone", metadata.name)
+        except (Forbidden, Invalid) as error:  # another uid, or a policy that lets no spec change
+            log.info("%s/%s: %s", metadata.namespace, metadata.name, error)
+            await self.delete(pod, why)
+        else:
+            if not is_stray(patched):
+                self._cluster.pods.put(patched)
 
     async def ask(self, name: str) -> Pod | None:
         """Asks the server for a pod, in sight or not, whoever's it is; None if there is none."""

@@ -9,20 +9,23 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
-from hyperband.api.status import Blocked, is_finished
+from hyperband.api import names
+from hyperband.api.status import Blocked, budget_reached, elapsed_seconds, is_finished
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.kubernetes import admission
 from hyperband.backends.kubernetes.api_errors import (
     ApiError,
     Conflict,
     KubernetesError,
+    NotFound,
     UnknownOutcome,
 )
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.earlier import EarlierStudies
-from hyperband.backends.kubernetes.objects import Pod
+from hyperband.backends.kubernetes.objects import STUDIES, Pod
 from hyperband.backends.kubernetes.publisher import Publisher
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
@@ -57,6 +60,9 @@ class StudyTask:
         self._gone: dict[int, list[Pod]] = {}
         self._orphaned: set[str] = set()  # uids of trial objects that somebody deleted
         self._admitted = False
+        self._sweep = True  # whether it is time to look for pods that were kept for long enough
+        # Of a finished study: uids of the trials that have pods, once that was asked.
+        self._with_pods: list[str] | None = None
         subject = Subject(self.namespace, self.name, self.uid)
         self._recorder = Recorder(cluster.client, subject, cluster.now, cluster.monotonic)
         self._publisher = Publisher(cluster.client, self._recorder, cluster.now, cluster.monotonic)
@@ -121,9 +127,13 @@ class StudyTask:
             self._wake.clear()
             if self._cluster.monotonic() >= resync:
                 resync = self._cluster.monotonic() + RESYNC_SECONDS
-                if self._keeper is not None:
-                    self._keeper.notice_all()
+                self._resync()
             wait = await self.try_step()
+
+    def _resync(self) -> None:
+        self._sweep = True
+        if self._keeper is not None:
+            self._keeper.notice_all()
 
     async def try_step(self) -> float | None:
         """A step whose errors are logged; after them too it says when to look again."""
@@ -161,7 +171,7 @@ class StudyTask:
     async def step(self) -> float | None:
         """Does all that is to be done now. Returns the seconds after which to look again."""
         if self._finished and self._keeper is None:
-            return await self._recorder.flush()
+            return _soonest(await self._recorder.flush(), await self._outlive())
         try:
             study, waiting = await self._read()
             if waiting is not None:
@@ -209,10 +219,20 @@ class StudyTask:
             due = await self._publish(keeper, None)
             if not self._start_is_shown():
                 return due
+        keeper.elapsed = elapsed_seconds(self._body.get("status") or {}, self._cluster.now())
+        keeper.budget_reached = budget_reached(self._body)
         await keeper.settle()
+        if (spent := keeper.exceeded()) and not keeper.budget_reached:
+            due = await self._publish(keeper, None, budget_reached=spent)
+            if not budget_reached(self._body):
+                return due
+            keeper.budget_reached = spent
         if blocked is None:
             await keeper.launch()
         finish = await keeper.conclude()
+        if self._sweep:
+            self._sweep = False
+            await keeper.discard_pods()
         blocked = blocked or keeper.blocked
         due = await self._publish(keeper, blocked, finish)
         if finish is not None and self._finished:
@@ -220,15 +240,65 @@ class StudyTask:
             self._forget()
             self._gone.clear()
             return None
-        held = RETRY_SECONDS if blocked else None
-        return min((t for t in (due, held, keeper.due()) if t is not None), default=None)
+        return _soonest(due, RETRY_SECONDS if blocked else None, keeper.due())
+
+    async def _outlive(self) -> float | None:
+        """What is left to do after a study's end: pods and, at last, the study itself are deleted.
+
+        Returns the seconds until the study is to be deleted, if that is wanted.
+        """
+        try:
+            study = parse_study(self._body)
+        except InvalidStudyError:  # which is why it has failed
+            return None
+        if self._sweep:
+            self._sweep = False
+            await self._discard_pods(study.retention.pods)
+        if study.ttl is None:
+            return None
+        ended = datetime.fromisoformat(self._body["status"]["completionTime"])
+        left = (ended - self._cluster.now()).total_seconds() + study.ttl
+        if left > 0:
+            return left
+        log.info("%s: deleting it: spec.ttlAfterFinished is over", self)
+        with suppress(NotFound, Conflict):  # somebody else has, and perhaps made another one
+            await self._cluster.client.delete(STUDIES, self.namespace, self.name, uid=self.uid)
+        return None
+
+    async def _discard_pods(self, keep: float) -> None:
+        """Deletes the pods of a finished study that have been kept for long enough."""
+        pods = TrialPods(self._cluster)
+        if self._with_pods is None:
+            found = await self._trial_uids() if self._has_pods() else []
+            self._with_pods = [uid for uid in found if pods.of(uid)]
+        await pods.discard(
+            (pod for uid in self._with_pods for pod in pods.of(uid)), timedelta(seconds=keep)
+        )
+        self._with_pods = [uid for uid in self._with_pods if pods.of(uid)]
+
+    def _has_pods(self) -> bool:
+        """Whether there are pods that may be the study's: asking for its trials takes longer."""
+        return any(
+            pod.metadata.namespace == self.namespace
+            and pod.metadata.labels.get(names.STUDY_LABEL) == self.name
+            for pod in self._cluster.pods
+        )
+
+    async def _trial_uids(self) -> list[str]:
+        trials = await list_trials(self._cluster.client, self.namespace, self.name, self.uid)
+        return [trial.metadata.uid for trial in trials]
 
     async def _publish(
-        self, keeper: TrialKeeper | None, blocked: Blocked | None, finish: Finish | None = None
+        self,
+        keeper: TrialKeeper | None,
+        blocked: Blocked | None,
+        finish: Finish | None = None,
+        *,
+        budget_reached: str = "",
     ) -> float | None:
         known: dict[str, Any] = {}
         if keeper is not None:
-            known |= {"engine": keeper.engine, "account": keeper.account}
+            known |= {"engine": keeper.engine, "spent": keeper.spent}
             known |= {"waiting": keeper.waiting}
         suspended = keeper.study.suspend if keeper else self._body["spec"].get("suspend", False)
         body, due = await self._publisher.publish(
@@ -238,6 +308,7 @@ class StudyTask:
             suspended=suspended,
             blocked=blocked,
             finish=finish,
+            budget_reached=budget_reached,
         )
         self._take_in(body)
         return due
@@ -255,7 +326,7 @@ class StudyTask:
         """Shows what the study waits for, or what would keep it from starting then."""
         blocked = await self._blocked(study, Engine(study.study))
         due = await self._publish(None, blocked or waiting)
-        return min((t for t in (due, RETRY_SECONDS if blocked else None) if t), default=None)
+        return _soonest(due, RETRY_SECONDS if blocked else None)
 
     async def _blocked(self, study: StudyResource, engine: Engine) -> Blocked | None:
         """Asks, before the first trial, whether its pod could ever work."""
@@ -280,8 +351,7 @@ class StudyTask:
         if self._keeper is not None:
             uids = list(self._keeper.uids)
         else:
-            trials = await list_trials(self._cluster.client, self.namespace, self.name, self.uid)
-            uids = [trial.metadata.uid for trial in trials]
+            uids = await self._trial_uids()
         await TrialPods(self._cluster).delete_all(uids, "the study was deleted")
 
     async def _load(self, study: StudyResource) -> TrialKeeper:
@@ -298,6 +368,10 @@ class StudyTask:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+def _soonest(*seconds: float | None) -> float | None:
+    return min((each for each in seconds if each is not None), default=None)
 
 
 def _revision(body: Mapping[str, Any]) -> int:

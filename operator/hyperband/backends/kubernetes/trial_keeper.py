@@ -3,13 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports
-from hyperband.api.status import Account, Blocked
+from hyperband.api.status import Blocked
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import AttemptRecord, TrialResource
-from hyperband.backends.kubernetes.accounts import account
+from hyperband.backends.kubernetes.accounts import (
+    GONE,
+    account,
+    begun,
+    is_closed,
+    lost,
+    running,
+)
 from hyperband.backends.kubernetes.api_errors import (
     AlreadyExists,
     ApiError,
@@ -20,6 +28,7 @@ from hyperband.backends.kubernetes.api_errors import (
 from hyperband.backends.kubernetes.attempts import (
     attempt_number,
     failed_early,
+    mark,
     trains,
     waiting_reason,
 )
@@ -32,11 +41,12 @@ from hyperband.backends.kubernetes.overtime import Overtime
 from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.sightings import Sighting, sight
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
-from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray, owner_uid
+from hyperband.backends.kubernetes.study_pods import Found, StudyPods, is_stray, owner_uid
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits
+from hyperband.core.budgets import exceeded
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
-from hyperband.core.records import Trial, TrialState
+from hyperband.core.records import Spent, Trial, TrialState
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +65,9 @@ class TrialKeeper:
 
     Attributes:
         blocked: why something cannot be made at present, if so.
+        elapsed: seconds since the study's start, without those for which it was suspended; kept up
+            by the study's task, as is
+        budget_reached: in words, the bound of the budget that is known to be reached.
     """
 
     def __init__(
@@ -70,6 +83,9 @@ class TrialKeeper:
     ) -> None:
         self.study, self.engine = study, engine
         self.blocked: Blocked | None = None
+        self.elapsed = 0.0
+        self.budget_reached = ""
+        self._closing = False
         self._cluster, self._store, self._recorder = cluster, store, recorder
         self._pods = StudyPods(cluster, study)
         self._launcher = Launcher(cluster.workers, wake)
@@ -119,6 +135,7 @@ class TrialKeeper:
             KubernetesError: trouble that all trials would have.
         """
         self.blocked = None
+        self._closing = self.engine.closing(self._bounded_spent()) is not None
         self._news.clear()
         now = self._cluster.monotonic()
         self._dirty |= self._overtime.fire(now)
@@ -139,11 +156,12 @@ class TrialKeeper:
                 await asyncio.sleep(0)
 
     async def launch(self) -> None:
-        """Fills the free slots, unless the study is over or suspended.
+        """Fills the free slots, unless the study closes or is suspended.
 
         After each decision, news of other trials come first: what is to be stopped holds a slot.
         """
-        while not self.study.suspend and self.engine.finish() is None:
+        spent = self._bounded_spent()
+        while not self.study.suspend and self.engine.closing(spent) is None:
             decision = await self._launcher.decide(self.engine, self._slots_lingering())
             if decision is None:
                 return
@@ -158,14 +176,25 @@ class TrialKeeper:
                 return
 
     async def conclude(self) -> Finish | None:
-        """Ends the study when it is over and none of its pods runs any more."""
-        finish = None if self.study.suspend else self.engine.finish()
-        if finish is None:
+        """Ends what is not to go on, and the study once it is over and no pod of it runs."""
+        if self.study.suspend and not self.study.study.stop:
             return None
-        for decision in list(self.engine.wind_down()):
+        spent = self._bounded_spent()
+        finish = self.engine.finish(spent)  # what the decision to end it was made on
+        for decision in list(self.engine.wind_down(spent)):
             await self._commit(decision)
             await self._look(decision.trial.index)
         return None if self._dirty or self._slots_lingering() else finish
+
+    async def discard_pods(self) -> None:
+        """Deletes the pods that have ended long enough ago, once their account is written."""
+        accounted = [
+            pod
+            for resource in self._store.resources.values()
+            for pod in self._pods.of(resource.uid)
+            if is_closed(resource, attempt_number(pod) or 0)
+        ]
+        await self._pods.discard(accounted, timedelta(seconds=self.study.retention.pods))
 
     def close(self) -> None:
         """Nothing more will be launched."""
@@ -174,15 +203,56 @@ class TrialKeeper:
     def due(self) -> float | None:
         """Seconds until something is to be looked at without an event, if anything is."""
         known = (self._overtime.next, self._stray_due, *self._retry_due.values())
-        moments = [moment for moment in known if moment is not None]
-        return max(0.0, min(moments) - self._cluster.monotonic()) if moments else None
+        now = self._cluster.monotonic()
+        waits = [max(0.0, moment - now) for moment in known if moment is not None]
+        return min((*waits, *self._until_budget()), default=None)
 
-    def account(self) -> Account:
+    def spent(self) -> Spent:
         """What the study has spent so far."""
-        resources, top = self._store.resources.values(), self.study.study.resource.max
-        return Account(
-            gpu_seconds=sum(r.gpu_seconds for r in resources),
-            resource_units=sum(min(r.curve[-1].resource, top) for r in resources if r.curve),
+        return Spent(self._gpu_seconds()[0], self.elapsed, self._resource_units())
+
+    def exceeded(self) -> str:
+        """The bound of the budget that is reached, in words; empty if none is."""
+        return exceeded(self.study.study, self._bounded_spent())
+
+    def _bounded_spent(self) -> Spent:
+        """What has been spent of what the budget has bounds for; the rest takes time to add up."""
+        budget = self.study.study.budget
+        return Spent(
+            0.0 if budget.gpu_seconds is None else self._gpu_seconds()[0],
+            self.elapsed,
+            0.0 if budget.resource_units is None else self._resource_units(),
+            self.budget_reached,
+        )
+
+    def _until_budget(self) -> Iterator[float]:
+        """Seconds until a bound of the budget is reached that no event would tell of."""
+        budget = self.study.study.budget
+        if self.study.suspend:
+            return
+        if budget.seconds is not None and self.elapsed < budget.seconds:
+            yield budget.seconds - self.elapsed
+        if budget.gpu_seconds is not None:
+            used, gpus = self._gpu_seconds()
+            if gpus and used < budget.gpu_seconds:
+                yield (budget.gpu_seconds - used) / gpus
+
+    def _gpu_seconds(self) -> tuple[float, float]:
+        """Of all pods up to now, and the GPUs held just now."""
+        seconds, gpus = sum(r.gpu_seconds for r in self._store.resources.values()), 0.0
+        live = self.engine.indices_of_active | self._lingering.keys()
+        for index in live & self._store.resources.keys():
+            resource = self._resource(index)
+            pods, names_of_gpus = self._pods.of(resource.uid), self.study.gpu_resources
+            used = running(pods, resource, names_of_gpus, self._cluster.now())
+            seconds, gpus = seconds + used.gpu_seconds, gpus + used.gpus
+        return seconds, gpus
+
+    def _resource_units(self) -> float:
+        return sum(
+            self.engine.resource_units(resource.trial, resource.curve[-1].resource)
+            for resource in self._store.resources.values()
+            if resource.curve
         )
 
     def waiting(self) -> Waits:
@@ -219,7 +289,7 @@ class TrialKeeper:
         uid = self._resource(index).uid
         gone = self._gone.get(index, [])
         for pod in sorted(gone, key=_age):
-            if owner_uid(pod) == uid and await self._search(pod.metadata.name, index, pod):
+            if owner_uid(pod) == uid and await self._search(pod, index):
                 return
             gone.remove(pod)  # only now: a failed write above must find it again
         if not gone:  # another one may have gone meanwhile
@@ -227,12 +297,27 @@ class TrialKeeper:
         pods = sorted(self._pods.of(uid), key=_age)
         for pod in pods:
             await self._take(index, self._sight(pod))
-        trial = self.engine.trials[index]
-        seen = any(attempt_number(pod) == trial.attempt for pod in pods)
-        lost = trial.state is TrialState.RUNNING and not seen
-        if lost and await self._search(self._pod_name(trial), index, None):
+        number = self._attempt_that_ran(index)
+        unseen = number is not None and all(attempt_number(pod) != number for pod in pods)
+        if number is not None and unseen and await self._search_attempt(index, number):
             return
         await self._match(index)
+
+    def _attempt_that_ran(self, index: int) -> int | None:
+        """The attempt whose pod was seen running and not to end, if there is one."""
+        trial, known = self.engine.trials[index], self._resource(index).open_attempt
+        if known is not None:
+            return known.number
+        return trial.attempt if trial.state is TrialState.RUNNING else None
+
+    async def _search_attempt(self, index: int, number: int) -> bool:
+        """Takes in what became of a pod that nobody saw go; True if its end is to be waited for."""
+        name = names.pod_name(self.study.name, index, number)
+        found = await self._pods.search(name, self._resource(index).uid, None)
+        if found.last is None and found.stray is None and not found.in_sight:
+            await self._lose(index, number)
+            return False
+        return await self._take_found(found, index)
 
     def _sight(self, pod: Pod, gone: bool = False) -> Sighting:
         return sight(pod, self.study.study, gone)
@@ -246,7 +331,7 @@ class TrialKeeper:
             if decision is not None:
                 await self._commit(decision, reports)
             if trains(pod) and (decision := self.engine.seen_running(index)):
-                await self._commit(decision, reports)
+                await self._commit(decision, reports, begun(pod, self.study.gpu_resources))
             elif waiting_reason(pod, self._cluster.now()) is not None:
                 await self._show(index)
         if seen.ended:
@@ -279,35 +364,38 @@ class TrialKeeper:
 
     def _end_of(self, index: int, seen: Sighting) -> Decision | None:
         """What the end of the current attempt leads to."""
-        if self.study.suspend:
+        if self.study.suspend or mark(seen.pod) is not None:  # suspended meanwhile, and back again
             return self.engine.suspended(index)
         how = seen.outcome()
         return self.engine.attempt_ended(index, how.outcome, how.detail)
 
-    async def _search(self, name: str, index: int, last: Pod | None) -> bool:
-        """Takes in what became of a pod out of sight; True if the trial has to wait for its end.
+    async def _search(self, pod: Pod, index: int) -> bool:
+        """Takes in what became of a pod that is gone; True if the trial has to wait for its end."""
+        uid = self._resource(index).uid
+        found = await self._pods.search(pod.metadata.name, uid, pod)
+        return await self._take_found(found, index)
 
-        Args:
-            last: the pod as it was when last seen; None if nobody saw it go.
-        """
-        found = await self._pods.search(name, self._resource(index).uid, last)
+    async def _take_found(self, found: Found, index: int) -> bool:
         if found.stray is not None:
             await self._end_stray(found.stray, index)
             return True
         if found.last is not None:
             await self._take(index, self._sight(found.last, gone=True))
-        elif not found.in_sight:
-            await self._lose(index)
         return False
 
-    async def _lose(self, index: int) -> None:
-        """The current attempt's pod is gone, and nobody saw it go."""
-        if self.study.suspend:
-            decision = self.engine.suspended(index)
-        else:
-            decision = self.engine.attempt_ended(index, Outcome.DISRUPTED, "its pod is gone")
+    async def _lose(self, index: int, number: int) -> None:
+        """That attempt's pod is gone, and nobody saw it go."""
+        attempt = lost(self._resource(index), self.study.gpus, self._cluster.now())
+        decision = None
+        if number == self.engine.trials[index].attempt:
+            if self.study.suspend:
+                decision = self.engine.suspended(index)
+            else:
+                decision = self.engine.attempt_ended(index, Outcome.DISRUPTED, GONE)
         if decision is not None:
-            await self._commit(decision)
+            await self._commit(decision, attempt=attempt)
+        elif attempt is not None:
+            await self._store.record_progress(index, attempt=attempt)
 
     async def _end_stray(self, pod: Pod, index: int) -> None:
         """Ends a living pod that has lost its labels; until it is gone it holds its slot."""
@@ -347,10 +435,11 @@ class TrialKeeper:
             self._lingering.pop(index, None)
         for pod in wanted.overtime:
             self._overtime.grant(pod.metadata.uid, index, self._cluster.monotonic())
+        why = "the study is suspended" if self.study.suspend else trial.message
         for pod in wanted.delete:
-            await self._pods.delete(pod, trial.message)
+            await self._pods.end(pod, why)
         self._retry_due.pop(index, None)
-        if wanted.create:
+        if wanted.create and not self._closing:
             await self._create(trial, uid)
 
     async def _create(self, trial: Trial, uid: str) -> None:

@@ -33,6 +33,11 @@ class WaitCounter:
                 self.add(reason, f"{name}: {message}" if message else name)
 
 
+def grace(pod: Pod) -> timedelta:
+    """How long its containers may go on after SIGTERM."""
+    return timedelta(seconds=pod.spec.termination_grace_period_seconds)
+
+
 def is_stuck(pod: Pod, now: datetime) -> bool:
     """Whether a deleted pod is still there after its grace period: a dead node, say."""
     due = pod.metadata.deletion_timestamp  # of a pod: when its grace period is over

@@ -13,10 +13,10 @@ from time import perf_counter
 from hyperband.backends.simulator.curves import Benchmark, BenchmarkError, Training, training
 from hyperband.backends.simulator.faults import Faults
 from hyperband.backends.simulator.workers import Attempt, Clock, Workers
-from hyperband.core.decisions import Decision, Finish
+from hyperband.core.decisions import Decision, Finish, Reason
 from hyperband.core.engine import Engine
 from hyperband.core.parameters import show
-from hyperband.core.records import Study, Trial
+from hyperband.core.records import Spent, Study, Trial
 from hyperband.core.seeds import uniform
 
 
@@ -64,6 +64,7 @@ class Simulation:
         benchmark: how training goes.
         faults: what goes wrong with it.
         kills: probability that the operator is killed, per decision before and after its writing.
+        gpus: of each trial, for the budget's GPU-hours.
         observer: is told what happens.
     """
 
@@ -74,6 +75,7 @@ class Simulation:
         faults: Faults | None = None,
         *,
         kills: float = 0.0,
+        gpus: float = 0.0,
         observer: Observer | None = None,
     ) -> None:
         self.study, self.benchmark = study, benchmark
@@ -89,6 +91,7 @@ class Simulation:
         self.incumbent: list[tuple[float, float]] = []
         self.deaths = 0
         self._kills, self._chances = kills, 0
+        self._gpus = gpus
         self._trainings: dict[int, Training] = {}
 
     def run(self, until: float = math.inf) -> Result:
@@ -97,6 +100,8 @@ class Simulation:
         Raises:
             BenchmarkError: a curve cannot be; it names the call.
         """
+        if self.study.budget.seconds is not None:
+            self.clock.after(self.study.budget.seconds, lambda: self._operate(()))
         self._operate(())
         events = 0
         while self.finish is None and self.clock.next() <= until:
@@ -177,14 +182,31 @@ class Simulation:
 
     def _fill(self) -> None:
         """Gives free slots to trials, or ends the study."""
-        finish = self.engine.finish()
-        while finish is None and self._carry_out(lambda: self.engine.launch(self._lingering)):
+        spent = self._spent()
+        launching = self.engine.closing(spent) is None
+        while launching and self._carry_out(lambda: self.engine.launch(self._lingering)):
             self._match()
-        if finish:
-            for decision in self.engine.wind_down():
-                self._write(decision)
+        finish = self.engine.finish(spent)
+        ended = list(self.engine.wind_down(spent))
+        for decision in ended:
+            self._write(decision)
+        if ended:
             self._match()
-            self.finish = finish
+        self.finish = finish
+
+    def _spent(self) -> Spent:
+        """What its budget has bounds for."""
+        budget, gpu_seconds, units = self.study.budget, 0.0, 0.0
+        if budget.gpu_seconds is not None:
+            gpu_seconds = self.workers.training_seconds * self._gpus
+        if budget.resource_units is not None:
+            latest = self.workers.latest
+            units = sum(
+                self.engine.resource_units(trial, latest[index].reports[-1].resource)
+                for index, trial in self.engine.trials.items()
+                if index in latest and latest[index].reports
+            )
+        return Spent(gpu_seconds, self.clock.now, units)
 
     @property
     def _lingering(self) -> int:
@@ -217,7 +239,8 @@ class Simulation:
             latest = self.workers.latest.get(trial.index)
             if latest is None or (latest.gone and latest.number < trial.attempt):
                 goal = self.engine.ladder[trial.target]
-                self.workers.launch(trial.index, trial.attempt, goal)
+                anew = not self.study.resume and trial.reason == Reason.PROMOTED
+                self.workers.launch(trial.index, trial.attempt, goal, anew=anew)
 
     def _may_be_killed(self) -> None:
         if self._kills:

@@ -88,14 +88,22 @@ class Workers:
         """Training time, summed over workers, whatever the order in which attempts ended."""
         return math.fsum(self._trained_for)
 
-    def launch(self, trial: int, number: int, goal: float) -> None:
-        """Starts an attempt that trains up to a resource, from the trial's checkpoint.
+    @property
+    def training_seconds(self) -> float:
+        """Training time up to now, summed over workers."""
+        runs = (a.training_since for a in self.attempts.values() if a.training_since is not None)
+        return self.busy_seconds + math.fsum(self._clock.now - since for since in runs)
+
+    def launch(self, trial: int, number: int, goal: float, *, anew: bool = False) -> None:
+        """Starts an attempt that trains up to a resource, from the trial's checkpoint or anew.
 
         Raises:
             RuntimeError: another attempt of this trial is there, and would share its checkpoint.
         """
         if trial in self.attempts:
             raise RuntimeError(f"attempt {self.attempts[trial].number} of trial {trial} is there")
+        if anew:
+            self._checkpoints.pop(trial, None)
         attempt = Attempt(trial, number, goal, self._faults.strike(self._seed, trial, number))
         self.attempts[trial] = self.latest[trial] = attempt
         self._clock.after(attempt.plan.start_seconds, lambda: self._start(attempt))

@@ -32,7 +32,12 @@ class Scheduler(ABC):
 
     What a scheduler remembers it must be able to rebuild from the trial records given to
     `record`, in any order.
+
+    Attributes:
+        pauses: whether trials end at each rung, until they are promoted to the next.
     """
+
+    pauses = False
 
     def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study
@@ -74,6 +79,8 @@ class Scheduler(ABC):
 
 class PausingScheduler(Scheduler):
     """A scheduler whose trials pause at every rung, until they are promoted to the next."""
+
+    pauses = True
 
     def first_target(self, bracket: int) -> int:
         return self.ladder.first(bracket)

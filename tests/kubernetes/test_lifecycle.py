@@ -1,0 +1,403 @@
+"""How studies end, and what is kept: budgets, targets, stop, suspension, retention, TTL."""
+
+from typing import Any
+
+import pytest
+
+from hyperband.backends.kubernetes.objects import PODS, STUDIES
+from tests.kubernetes.fake_cluster import Body, Killed, World, overdue, study_body
+
+GPU = {"resources": {"limits": {"nvidia.com/gpu": 2}}}
+TEMPLATE = {"spec": {"containers": [{"name": "train", "image": "trainer", **GPU}]}}
+
+
+async def step(world: World) -> None:
+    """A look at what there is to do, a second after the one before."""
+    await world.task.try_step()
+    world.seconds += 1
+
+
+async def started(**spec: Any) -> World:
+    """A study whose first two pods run, on two GPUs each."""
+    world = World(study_body(trialTemplate=TEMPLATE, **spec))
+    await step(world)
+    world.live()
+    await step(world)
+    assert {t["status"]["state"] for t in world.trials[:2]} == {"Running"}
+    return world
+
+
+def states(world: World) -> list[str]:
+    return [t["status"]["state"] for t in world.trials]
+
+
+def finish(world: World) -> tuple[str, str, str]:
+    """Succeeded, its reason, and its message."""
+    return tuple(world.condition("Succeeded", key) for key in ("status", "reason", "message"))  # type: ignore[return-value]
+
+
+async def end(world: World) -> None:
+    """Lets what was told to end do so, until the study is over."""
+    for _ in range(10):
+        if world.condition("Finished") == "True":
+            return
+        for pod in world.client.bodies(PODS):
+            if "deletionTimestamp" in pod["metadata"]:
+                world.remove(pod)
+            elif overdue(pod):
+                world.expire(pod)
+        await step(world)
+    raise AssertionError(f"not over: {world.study['status']}")
+
+
+# -- targets -----------------------------------------------------------------------------------
+
+
+async def test_a_target_ends_the_study_and_names_the_trial() -> None:
+    world = await started(
+        earlyStopping=[{"metric": "accuracy", "goal": "Maximize", "value": 0.9}], parallelism=2
+    )
+    pod = world.pod("s-1-0")
+    world.set(pod, reports=[{"epochs": 0.5, "loss": 1.0, "accuracy": 0.91}])  # between two rungs
+    await step(world)
+    await end(world)
+    succeeded, reason, message = finish(world)
+    assert (succeeded, reason) == ("True", "TargetReached")
+    assert message.startswith("s-1: accuracy 0.91 at epochs 0.5 reaches the target 0.9")
+    assert states(world) == ["Stopped", "Stopped"]
+    reasons = [t["status"]["reason"] for t in world.trials]
+    assert reasons == ["StudyEnded", "TargetReached"]
+    assert world.client.alive() == 0
+
+
+@pytest.mark.parametrize("value", [0.9, -1e308])
+async def test_values_that_are_none_reach_no_target(value: float) -> None:
+    world = await started(earlyStopping=[{"metric": "acc", "goal": "Maximize", "value": value}])
+    text = '[{"epochs": 0.5, "loss": 1.0, "acc": NaN}, {"epochs": 0.6, "loss": 1, "acc": Infinity}]'
+    world.set(world.pod("s-0-0"), reports=text)
+    await step(world)
+    assert states(world) == ["Running", "Running"]
+
+
+# -- stop --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+async def test_stop_ends_the_study_for_good(suspended: bool) -> None:
+    world = await started()
+    world.set(world.pod("s-0-0"), phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+    await step(world)
+    if suspended:
+        world.change(suspend=True)
+        await step(world)
+    world.change(stop=True)
+    await step(world)
+    await end(world)
+    assert finish(world)[:2] == ("True", "Stopped")
+    assert "Running" not in states(world)
+    assert "Pending" not in states(world)
+
+
+async def test_stopped_without_a_result_it_has_failed() -> None:
+    world = await started()
+    world.change(stop=True)
+    await step(world)
+    await end(world)
+    assert world.condition("Failed", "reason") == "Stopped"
+    assert "none of 2 trials has a result" in world.condition("Failed", "message")
+
+
+# -- budgets -----------------------------------------------------------------------------------
+
+
+async def test_gpu_hours_are_counted_while_pods_run() -> None:
+    """Four GPUs for 900 s are one GPU-hour; no event tells when that is over."""
+    world = await started(budget={"gpuHours": 1.0}, onBudget="Stop")
+    wait = await world.task.try_step()
+    assert wait is not None
+    world.seconds += 880 - world.seconds
+    wait = await world.task.try_step()
+    assert wait == pytest.approx(20)
+    assert states(world) == ["Running", "Running"]
+    world.seconds += 20
+    await world.task.try_step()
+    assert states(world) == ["Stopped", "Stopped"]
+    await end(world)
+    assert world.condition("Failed", "reason") == "BudgetReached"
+    assert "1 GPU-hours are used; budget.gpuHours is 1" in world.condition("Failed", "message")
+    assert world.study["status"]["gpuSeconds"] >= 3600
+
+
+async def test_what_runs_may_finish_and_what_waits_is_not_started() -> None:
+    world = await started(budget={"duration": "1m"})
+    world.change(parallelism=3, budget={"duration": "1m"})
+    await step(world)
+    third = world.pod("s-2-0")
+    world.seconds += 60
+    await step(world)
+    assert states(world) == ["Running", "Running", "Stopped"]
+    for name in ("s-0-0", "s-1-0"):
+        world.set(world.pod(name), phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+    world.remove(third)
+    await step(world)
+    assert states(world)[:2] == ["Paused", "Paused"]
+    assert finish(world)[:2] == ("True", "BudgetReached")
+    assert "budget.duration is 60 s" in finish(world)[2]
+
+
+async def test_a_disrupted_attempt_is_not_repeated_once_the_budget_is_spent() -> None:
+    world = await started(budget={"duration": "1m"})
+    world.seconds += 60
+    await step(world)
+    for name in ("s-0-0", "s-1-0"):
+        world.remove(world.pod(name))
+    await step(world)
+    assert states(world) == ["Stopped", "Stopped"]
+    assert world.condition("Failed", "reason") == "BudgetReached"
+    assert not world.client.bodies(PODS)
+
+
+async def test_a_budget_that_was_reached_stays_so_though_the_account_turns_out_lower() -> None:
+    """Until a pod's end is known it is charged up to now."""
+    world = await started(budget={"gpuHours": 1.0}, onBudget="Stop")
+    world.seconds = 901
+    await step(world)
+    assert states(world) == ["Stopped", "Stopped"]
+    world.seconds = 800  # when their containers ended, by the node's clock
+    for pod in world.client.bodies(PODS):
+        world.expire(pod)
+    world.seconds = 905
+    world.start()
+    await step(world)
+    assert world.condition("Failed", "reason") == "BudgetReached"
+    assert world.study["status"]["gpuSeconds"] == 3200
+    assert len(world.trials) == 2
+
+
+async def test_resource_units() -> None:
+    world = await started(budget={"resourceUnits": 2}, maxTrials=9)
+    for name in ("s-0-0", "s-1-0"):
+        world.set(world.pod(name), phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+    await step(world)
+    assert finish(world)[:2] == ("True", "BudgetReached")
+    assert "2 epochs are trained" in finish(world)[2]
+    assert len(world.trials) == 2
+
+
+async def test_time_in_suspension_is_not_spent() -> None:
+    world = await started(budget={"duration": "100s"})
+    world.change(suspend=True)
+    await step(world)
+    world.seconds += 1000
+    world.live()
+    await step(world)
+    world.change(suspend=False)
+    await step(world)
+    assert world.condition("Finished") == "False"
+    assert world.study["status"]["suspendedSeconds"] >= 1000
+    world.start()
+    await step(world)
+    assert world.condition("Finished") == "False"
+    world.seconds += 100
+    await step(world)
+    await end(world)
+    assert world.condition("Failed", "reason") == "BudgetReached"
+
+
+async def test_a_budget_that_is_raised_in_time_counts() -> None:
+    world = await started(budget={"duration": "1m"})
+    world.seconds += 30
+    world.change(budget={"duration": "1h"})
+    world.seconds += 60
+    for _ in range(20):
+        await step(world)
+        world.live()
+    assert finish(world)[:2] == ("True", "Exhausted")
+
+
+# -- the account ---------------------------------------------------------------------------------
+
+
+async def test_a_pod_that_vanished_while_no_operator_ran_is_paid_for() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    del world.client.objects[PODS.plural, pod["metadata"]["name"]]  # no watch tells of it
+    world.seconds = 500
+    world.start()
+    await step(world)
+    attempt = world.trials[0]["status"]["attempts"][0]
+    assert (attempt["outcome"], attempt["reason"]) == ("Disrupted", "its pod is gone")
+    assert attempt["gpuSeconds"] == 2 * 500
+    assert world.trials[0]["status"]["attempt"] == 1
+
+
+async def test_a_stopped_trial_whose_pod_vanished_is_paid_for() -> None:
+    world = await started(budget={"duration": "100s"}, onBudget="Stop")
+    world.seconds = 150
+    await step(world)
+    assert states(world) == ["Stopped", "Stopped"]
+    for pod in list(world.client.bodies(PODS)):
+        del world.client.objects[PODS.plural, pod["metadata"]["name"]]
+    world.seconds = 200
+    world.start()
+    await step(world)
+    assert [t["status"]["gpuSeconds"] for t in world.trials] == [400, 400]
+    assert world.study["status"]["gpuSeconds"] == 800
+    assert world.condition("Finished") == "True"
+
+
+# -- how pods are ended and kept -----------------------------------------------------------------
+
+
+async def test_a_pod_that_was_ended_by_us_is_an_account_and_no_failure() -> None:
+    world = await started(failurePolicy={"retries": 0, "maxFailedTrials": 0}, maxTrials=2)
+    world.change(suspend=True)
+    await step(world)
+    for pod in world.client.bodies(PODS):
+        assert pod["metadata"]["annotations"]["hyperband.dev/ended"].endswith("is suspended")
+    world.live()
+    await step(world)
+    assert [t["status"]["attempt"] for t in world.trials] == [1, 1]
+    assert [t["status"]["failures"] for t in world.trials] == [0, 0]
+    world.change(suspend=False)
+    await world.run()
+    assert finish(world)[:2] == ("True", "Exhausted")
+    assert {pod["metadata"]["name"] for pod in world.client.bodies(PODS)} >= {"s-0-0", "s-1-0"}
+
+
+async def test_a_pod_that_obeys_no_deadline_is_deleted() -> None:
+    """Its node is dead, say."""
+    world = await started()
+    world.change(suspend=True)
+    await step(world)
+    pod = world.pod("s-0-0")
+    world.seconds += 59
+    await world.task.try_step()
+    assert "deletionTimestamp" not in pod["metadata"]
+    world.seconds += 62
+    world.task._resync()
+    await world.task.try_step()
+    assert "deletionTimestamp" in pod["metadata"]
+
+
+@pytest.mark.parametrize(("logs", "kept"), [("Keep", True), ("Discard", False)])
+async def test_logs_of_pods_that_are_ended(logs: str, kept: bool) -> None:
+    world = await started(retention={"pods": "1h", "logs": logs})
+    world.change(suspend=True)
+    await step(world)
+    world.live()
+    assert bool(world.client.bodies(PODS)) == kept
+
+
+async def test_finished_pods_are_deleted_after_their_time() -> None:
+    world = await started(retention={"pods": "1h", "logs": "Keep"}, maxTrials=2)
+    pod = world.pod("s-0-0")
+    world.set(pod, phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+    await step(world)
+    for seconds, there in ((3500, True), (200, False)):
+        world.seconds += seconds
+        world.task._resync()
+        await world.task.try_step()
+        assert ("deletionTimestamp" not in pod["metadata"]) == there
+    world.remove(pod)
+    await world.run()
+    assert finish(world)[:2] == ("True", "Exhausted")
+    assert world.trials[0]["status"]["failures"] == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_pods_of_a_finished_study_are_deleted_after_their_time(restarted: bool) -> None:
+    world = World(study_body(retention={"pods": "1h", "logs": "Keep"}))
+    await world.run()
+    assert world.client.bodies(PODS)
+    if restarted:
+        world.start()
+    world.seconds += 3700
+    world.task._resync()
+    await world.task.try_step()
+    assert all("deletionTimestamp" in pod["metadata"] for pod in world.client.bodies(PODS))
+    for pod in list(world.client.bodies(PODS)):
+        world.remove(pod)
+    world.client.calls.clear()
+    world.task._resync()
+    await world.task.try_step()
+    assert world.client.calls == []
+
+
+async def test_a_finished_study_is_deleted_after_its_time() -> None:
+    world = World(study_body(ttlAfterFinished="1d"))
+    await world.run()
+    wait = await world.task.try_step()
+    assert wait is not None
+    assert 86_000 < wait <= 86_400
+    world.seconds += wait
+    await world.task.try_step()
+    assert ("delete", STUDIES.plural, "s") in world.client.calls
+
+
+# -- resume --------------------------------------------------------------------------------------
+
+
+def environment(pod: Body) -> dict[str, str]:
+    return {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+
+
+async def test_without_resume_a_promotion_starts_from_scratch() -> None:
+    world = World(
+        study_body(resume=False, checkpoint={"volume": {"hostPath": {"path": "/scratch"}}})
+    )
+    await world.run()
+    promoted = [t for t in world.trials if t["status"]["state"] == "Completed"]
+    assert promoted
+    for trial in promoted:
+        name = trial["metadata"]["name"]
+        first, second = (environment(world.pod(f"{name}-{n}")) for n in range(2))
+        assert first["HYPERBAND_CHECKPOINT_DIR"] != second["HYPERBAND_CHECKPOINT_DIR"]
+        assert second["HYPERBAND_RESOURCE_FROM"] == "0"
+    states_ = world.study["status"]
+    assert states_["resourceUnits"] == 4 * 1 + 3 * len(promoted)
+
+
+# -- killed at any call ----------------------------------------------------------------------------
+
+
+async def cut_short(when: str, kill_at: int) -> tuple[World, int]:
+    """Two trials run, and one of them reaches the target; also returns how many calls that took."""
+    target = {"metric": "loss", "goal": "Minimize", "value": 0.25}
+    world = World(study_body(trialTemplate=TEMPLATE, earlyStopping=[target]))
+    calls = 0
+
+    def fault(moment: str, *_: str) -> None:
+        nonlocal calls
+        calls += moment == when
+        if moment == when and calls == kill_at:
+            raise Killed
+
+    world.client.fault = fault
+    for _ in range(30):
+        try:
+            await step(world)
+        except Killed:
+            world.start()
+            continue
+        if world.condition("Finished") == "True":
+            break
+        for pod in world.client.bodies(PODS):
+            if "status" not in pod:
+                world.set(pod, phase="Running")
+            elif overdue(pod):
+                world.expire(pod)
+            elif pod["metadata"]["name"] == "s-1-0" and pod["status"]["phase"] == "Running":
+                world.set(pod, reports=[{"epochs": 0.5, "loss": 0.2}])
+    return world, calls
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_killed_at_any_call_of_a_study_that_is_cut_short(when: str) -> None:
+    _, total = await cut_short(when, 0)
+    assert total > 12
+    for kill_at in range(1, total + 1):
+        world, _ = await cut_short(when, kill_at)
+        assert finish(world)[:2] == ("True", "TargetReached"), f"killed {when} call {kill_at}"
+        assert states(world) == ["Stopped", "Stopped"]
+        assert world.client.alive() == 0
