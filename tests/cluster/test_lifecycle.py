@@ -1,0 +1,204 @@
+"""How studies end, and what is kept of them, on the real cluster."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperband.backends.kubernetes.api_errors import NotFound
+from hyperband.backends.kubernetes.objects import STUDIES
+from tests.cluster.harness import (
+    Bench,
+    bench,
+    census,
+    check_records,
+    condition,
+    eventually,
+    running_operator,
+    study,
+    trainer,
+)
+
+pytestmark = pytest.mark.cluster
+
+SLOW = 0.6  # seconds an epoch
+
+# As harness.GOOD, with a second metric that grows with the epochs.
+ACCURATE = """
+import time
+from hyperband.report import parameters, report, resource_target
+x = parameters()["x"]
+for epoch in range(1, int(resource_target()) + 1):
+    time.sleep(PAUSE)
+    report(epochs=epoch, loss=(x - 0.3) ** 2 + 1 / epoch, accuracy=epoch / 10)
+time.sleep(30)
+"""
+
+
+def of(trials: list[dict[str, Any]], state: str) -> list[dict[str, Any]]:
+    return [t for t in trials if t.get("status", {}).get("state") == state]
+
+
+async def patch(here: Bench, name: str, **spec: Any) -> None:
+    await here.client.patch(STUDIES, here.namespace, name, {"spec": spec}, dict)
+
+
+async def runs(here: Bench, name: str, least: int) -> None:
+    async def there() -> bool:
+        return len(of(await here.trials(name), "Running")) >= least
+
+    await eventually(there, f"{least} trials run")
+
+
+def check_bill(body: dict[str, Any], trials: list[dict[str, Any]]) -> float:
+    """The study's GPU time is that of its attempts, each of which has one GPU; returns it."""
+    attempts = [a for t in trials for a in t["status"].get("attempts", [])]
+    assert all("endTime" in attempt for attempt in attempts)
+    total = sum(attempt["gpuSeconds"] for attempt in attempts)
+    assert body["status"]["gpuSeconds"] == pytest.approx(total, abs=0.1)
+    return float(total)
+
+
+async def test_a_stopped_trial_leaves_its_log(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here:
+            await here.apply(study("logs", trainer(pause=SLOW), hyperband={"mode": "Stopping"}))
+            body = await here.finished("logs")
+            trials, pods = await here.trials("logs"), await here.pods("logs")
+            stopped = of(trials, "Stopped")
+            ended = {p.metadata.name: p for p in pods if p.status.reason == "DeadlineExceeded"}
+            log = await here.log(next(iter(ended)))
+    assert condition(body, "Succeeded", "reason") == "Exhausted"
+    assert {t["metadata"]["name"] + "-0" for t in stopped} == set(ended)
+    assert "epoch 1" in log
+    assert {t["status"]["attempts"][0]["outcome"] for t in stopped} == {"Ended"}
+    assert all(t["status"]["failures"] == 0 for t in trials)
+    check_bill(body, trials)
+
+
+async def test_a_target_ends_all_trials(kubeconfig: str, namespace: str, tmp_path: Path) -> None:
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here:
+            await here.apply(
+                study(
+                    "target",
+                    trainer(ACCURATE, pause=SLOW),
+                    hyperband={"mode": "None"},
+                    earlyStopping=[{"metric": "accuracy", "goal": "Maximize", "value": 0.4}],
+                )
+            )
+            body = await here.finished("target")
+            trials, pods = await here.trials("target"), await here.pods("target")
+    assert condition(body, "Succeeded") == "True"
+    assert condition(body, "Succeeded", "reason") == "TargetReached"
+    best = [t for t in trials if t["status"]["reason"] == "TargetReached"]
+    assert best
+    name = best[0]["metadata"]["name"]
+    message = condition(body, "Succeeded", "message")
+    assert message.startswith(f"{name}: accuracy 0.4 at epochs 4 reaches the target 0.4")
+    assert {t["status"]["state"] for t in trials} == {"Stopped"}
+    assert len(trials) == 4, "none was started after it"
+    assert all(p.status.phase in ("Succeeded", "Failed") for p in pods)
+
+
+@pytest.mark.parametrize("on_budget", ["Stop", "Finish"])
+async def test_gpu_hours(kubeconfig: str, namespace: str, tmp_path: Path, on_budget: str) -> None:
+    """40 GPU-seconds are over after some 10 s of four pods, most of which want 20 s and more."""
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here:
+            await here.apply(
+                study(
+                    "bill",
+                    trainer(pause=2.0),
+                    hyperband={"mode": "None"},
+                    budget={"gpuHours": 40 / 3600},
+                    onBudget=on_budget,
+                )
+            )
+            body = await here.finished("bill")
+            trials = await here.trials("bill")
+    kind = "Succeeded" if on_budget == "Finish" else "Failed"  # stopped before any result
+    assert condition(body, kind, "reason") == "BudgetReached"
+    assert "budget.gpuHours is 0.0111111" in condition(body, kind, "message")
+    spent = check_bill(body, trials)
+    if on_budget == "Stop":
+        assert 38 <= spent < 40 + 4 * 8, "the grace period and a kubelet's pauses, of four pods"
+    assert len(trials) == 4
+    ends = {"Stop": {"Stopped"}, "Finish": {"Completed"}}[on_budget]
+    assert {t["status"]["state"] for t in trials} == ends
+
+
+async def test_stop_and_time_to_live(kubeconfig: str, namespace: str, tmp_path: Path) -> None:
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here:
+            await here.apply(study("stopped", trainer(pause=SLOW), hyperband={"mode": "None"}))
+            await runs(here, "stopped", 4)
+            await patch(here, "stopped", stop=True)
+            body = await here.finished("stopped")
+            kind = "Failed" if "best" not in body["status"] else "Succeeded"
+            assert condition(body, kind, "reason") == "Stopped"
+            pods = await here.pods("stopped")
+            assert all(p.status.phase in ("Succeeded", "Failed") for p in pods)
+            await patch(here, "stopped", ttlAfterFinished="1s")
+
+            async def gone() -> bool:
+                try:
+                    await here.study("stopped")
+                except NotFound:
+                    return not await here.trials("stopped") and not await here.pods("stopped")
+                return False
+
+            await eventually(gone, "the study, its trials and its pods are gone")
+
+
+async def test_suspended_and_resumed_with_other_limits(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here, census(here) as counted:
+            modes = {"mode": "Stopping"}
+            await here.apply(
+                study("pause", trainer(pause=SLOW), hyperband=modes, budget={"duration": "1h"})
+            )
+            await runs(here, "pause", 4)
+            await asyncio.gather(patch(here, "pause", suspend=True))
+
+            async def quiet() -> bool:
+                body = await here.study("pause")
+                return condition(body, "Suspended") == "True" and not counted.alive
+
+            await eventually(quiet, "nothing runs any more")
+            assert not of(await here.trials("pause"), "Running")
+            await patch(here, "pause", suspend=False, parallelism=2, maxTrials=6)
+            body = await here.finished("pause")
+            trials, pods = await here.trials("pause"), await here.pods("pause")
+            logs = [await here.log(f"pause-{i}-0") for i in range(4)]
+            later = [await here.log(f"pause-{i}-1") for i in range(4)]
+    assert condition(body, "Succeeded", "reason") == "Exhausted"
+    check_records(trials, 6)
+    assert all(t["status"]["failures"] == 0 for t in trials)
+    assert all(t["status"].get("disruptions", 0) == 0 for t in trials)
+    assert body["status"]["suspendedSeconds"] > 0
+    assert any("epoch 1" in log for log in logs), "logs of before are there"
+    assert any("resumed from epoch" in log for log in later)
+    assert len({p.metadata.name for p in pods}) >= 10
+    check_bill(body, trials)
+
+
+async def test_without_resume_promoted_trials_start_from_scratch(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here:
+            await here.apply(study("scratch", trainer(), resume=False))
+            body = await here.finished("scratch")
+            trials = await here.trials("scratch")
+            top = of(trials, "Completed")[0]["metadata"]["name"]
+            logs = [await here.log(f"{top}-{attempt}") for attempt in range(3)]
+    check_records(trials, 9)
+    for log, epochs in zip(logs, (1, 3, 9), strict=True):
+        assert log.split("\n")[:2] == ["epoch 1", "epoch 2" if epochs > 1 else ""]
+    assert body["status"]["promotions"] > 0
