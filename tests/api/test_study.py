@@ -286,7 +286,7 @@ def test_the_status_fits_the_definition() -> None:
     inherited = [Inheritance("old", "1", (trial,), 3), Inheritance("lost", "2", gone=True)]
     status["warmStart"] = warm_start_status(inherited)
     status |= {"observedGeneration": 1, "startTime": now, "completionTime": now}
-    status |= {"suspendedSeconds": 7.5}
+    status |= {"suspendedSeconds": 7.5, "checkpointsRemoved": 3}
     status["budgetReached"] = {"message": "spent", "budget": {"gpuHours": 1}, "time": now}
     assert complete(STATUS, status, "status") == status
     assert set(status) == set(STATUS["properties"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hack.cluster.paths import CHECKPOINTS
 from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.objects import STUDIES
 from tests.cluster.harness import (
@@ -87,6 +88,7 @@ async def test_a_target_ends_all_trials(kubeconfig: str, namespace: str, tmp_pat
                     "target",
                     trainer(ACCURATE, pause=SLOW),
                     hyperband={"mode": "None"},
+                    resource={"name": "epochs", "min": 1, "max": 81},  # nobody gets there
                     earlyStopping=[{"metric": "accuracy", "goal": "Maximize", "value": 0.4}],
                 )
             )
@@ -202,3 +204,25 @@ async def test_without_resume_promoted_trials_start_from_scratch(
     for log, epochs in zip(logs, (1, 3, 9), strict=True):
         assert log.split("\n")[:2] == ["epoch 1", "epoch 2" if epochs > 1 else ""]
     assert body["status"]["promotions"] > 0
+
+
+async def test_checkpoints_that_nobody_can_want_are_removed(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    volume = {"hostPath": {"path": "/checkpoints", "type": "Directory"}}
+    with running_operator(namespace, tmp_path / "operator.log"):
+        async with bench(kubeconfig, namespace) as here:
+            checkpoint = {"volume": volume, "cleanUp": "Remove"}
+            await here.apply(study("clean", trainer(), checkpoint=checkpoint))
+
+            async def cleaned() -> dict[str, Any] | None:
+                body = await here.study("clean")
+                return body if "checkpointsRemoved" in body["status"] else None
+
+            body = await eventually(cleaned, "checkpoints are removed")
+            trials = await here.trials("clean")
+    kept = {t["spec"]["index"] for t in of(trials, "Completed")}
+    kept.add(body["status"]["best"]["index"])
+    assert body["status"]["checkpointsRemoved"] == 9 - len(kept)
+    root = CHECKPOINTS / namespace / f"clean-{body['metadata']['uid'][:8]}"
+    assert {int(folder.name) for folder in root.iterdir()} == kept

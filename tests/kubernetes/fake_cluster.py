@@ -275,7 +275,8 @@ class World:
             elif not status:
                 self.set(pod, phase="Running")
             elif status["phase"] == "Running":
-                self.set(pod, phase="Succeeded", reports=[self.report(pod)])
+                reports = [self.report(pod)] if trains(pod) else None
+                self.set(pod, phase="Succeeded", reports=reports)
 
     def report(self, pod: Body) -> Body:
         """What the pod's training comes to: the loss is a function of trial and resource."""
@@ -350,7 +351,9 @@ class World:
 
     def _changed(self, change: Change, old: Pod | None, new: Pod | None) -> None:
         for pod in (old, new):
-            if pod is not None:
+            if pod is not None and names.TRIAL_LABEL not in pod.metadata.labels:
+                self.task.own_pod_changed()
+            elif pod is not None:
                 index = int(pod.metadata.labels[names.TRIAL_LABEL])
                 self.task.pod_changed(index, pod if change is Change.DELETED else None)
 
@@ -358,6 +361,11 @@ class World:
 def _labels(body: Body) -> Mapping[str, str]:
     labels: Mapping[str, str] = body["metadata"].get("labels", {})
     return labels
+
+
+def trains(pod: Body) -> bool:
+    """Whether it is a trial's pod."""
+    return names.TRIAL_LABEL in pod["metadata"]["labels"]
 
 
 def overdue(pod: Body) -> bool:

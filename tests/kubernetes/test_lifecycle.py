@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hyperband.backends.kubernetes.objects import PODS, STUDIES
-from tests.kubernetes.fake_cluster import Body, Killed, World, overdue, study_body
+from tests.kubernetes.fake_cluster import Body, Killed, World, overdue, study_body, trains
 
 GPU = {"resources": {"limits": {"nvidia.com/gpu": 2}}}
 TEMPLATE = {"spec": {"containers": [{"name": "train", "image": "trainer", **GPU}]}}
@@ -343,9 +343,7 @@ def environment(pod: Body) -> dict[str, str]:
 
 
 async def test_without_resume_a_promotion_starts_from_scratch() -> None:
-    world = World(
-        study_body(resume=False, checkpoint={"volume": {"hostPath": {"path": "/scratch"}}})
-    )
+    world = World(study_body(resume=False, checkpoint={"volume": VOLUME}))
     await world.run()
     promoted = [t for t in world.trials if t["status"]["state"] == "Completed"]
     assert promoted
@@ -356,6 +354,98 @@ async def test_without_resume_a_promotion_starts_from_scratch() -> None:
         assert second["HYPERBAND_RESOURCE_FROM"] == "0"
     states_ = world.study["status"]
     assert states_["resourceUnits"] == 4 * 1 + 3 * len(promoted)
+
+
+# -- checkpoints ---------------------------------------------------------------------------------
+
+VOLUME = {"hostPath": {"path": "/scratch"}}
+
+
+def cleaners(world: World) -> list[Body]:
+    return [pod for pod in world.client.bodies(PODS) if not trains(pod)]
+
+
+async def clean_up(world: World) -> None:
+    for _ in range(6):
+        await step(world)
+        world.live()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_checkpoints_that_nobody_can_want_are_removed(restarted: bool) -> None:
+    world = World(study_body(checkpoint={"volume": VOLUME, "cleanUp": "Remove"}))
+    await world.run()
+    if restarted:
+        world.start()
+    await clean_up(world)
+    (pod,) = cleaners(world)
+    kept = {t["spec"]["index"] for t in world.trials if t["status"]["state"] == "Completed"}
+    kept.add(world.study["status"]["best"]["index"])
+    removed = {0, 1, 2, 3} - kept
+    assert removed
+    command = pod["spec"]["containers"][0]["command"]
+    assert {int(word) for word in command[4:]} == removed
+    uid = world.study["metadata"]["uid"][:8]
+    assert command[3] == f"/checkpoint/team/s-{uid}"
+    assert pod["metadata"]["ownerReferences"][0]["kind"] == "HyperbandStudy"
+    assert world.study["status"]["checkpointsRemoved"] == len(removed)
+    world.client.calls.clear()
+    world.start()
+    await clean_up(world)
+    assert ("create", PODS.plural, "s-cleanup-1") not in world.client.calls
+
+
+async def test_while_a_study_runs_many_checkpoints_are_removed_together() -> None:
+    world = World(
+        study_body(
+            checkpoint={"volume": VOLUME, "cleanUp": "Remove", "cleanUpImage": "busybox:1"},
+            maxTrials=60,
+            hyperband={"mode": "Stopping"},
+            parallelism=4,
+        )
+    )
+    first: Body | None = None
+    for _ in range(200):
+        world.task._resync()
+        await step(world)
+        world.live()
+        if first is None and cleaners(world):
+            first = cleaners(world)[0]
+            assert world.condition("Finished") == "False"
+        if world.condition("Finished") == "True":
+            break
+    await clean_up(world)
+    assert first is not None
+    assert first["spec"]["containers"][0]["image"] == "busybox:1"
+    names_ = [
+        word for pod in cleaners(world) for word in pod["spec"]["containers"][0]["command"][4:]
+    ]
+    assert len(names_) == len(set(names_)), "each once"
+    over = [t for t in world.trials if t["status"]["state"] == "Stopped"]
+    best = world.study["status"]["best"]["index"]
+    assert {int(name) for name in names_} == {t["spec"]["index"] for t in over} - {best}
+    assert not first["spec"]["containers"][0].get("env")
+
+
+async def test_a_clean_up_that_fails_is_given_up_and_told() -> None:
+    world = World(study_body(checkpoint={"volume": VOLUME, "cleanUp": "Remove"}))
+    await world.run()
+    for _ in range(12):
+        await step(world)
+        for pod in cleaners(world):
+            if "status" not in pod:
+                world.set(pod, phase="Failed")
+    assert len(cleaners(world)) == 3
+    assert world.study["status"]["checkpointsRemoved"] == 0
+    (event,) = [e for e in world.client.events() if e["reason"] == "CheckpointsNotRemoved"]
+    assert event["message"].startswith("pod s-cleanup-")
+
+
+async def test_without_being_asked_no_checkpoint_is_removed() -> None:
+    world = World(study_body(checkpoint={"volume": VOLUME}))
+    await world.run()
+    await clean_up(world)
+    assert not cleaners(world)
 
 
 # -- killed at any call ----------------------------------------------------------------------------

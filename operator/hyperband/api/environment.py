@@ -41,14 +41,19 @@ def _start(study: Study, trial: Trial, ladder: Ladder) -> float:
 
 
 def checkpoint_folder(study: StudyResource, trial: Trial) -> str:
-    """The trial's own folder, the same for every attempt; without resume, for every promotion.
+    """The trial's own folder, the same for every attempt; without resume, for every promotion."""
+    folder = f"{study_folder(study)}/{trial.index}"
+    return folder if study.study.resume else f"{folder}/rung-{trial.target}"
+
+
+def study_folder(study: StudyResource) -> str:
+    """Where the folders of its trials are.
 
     The study's uid is in it, so that a study of the same name never resumes another one's models.
     """
     assert study.checkpoint is not None
     root = study.checkpoint.mount_path.rstrip("/")
-    folder = f"{root}/{study.namespace}/{study.name}-{study.uid[:8]}/{trial.index}"
-    return folder if study.study.resume else f"{folder}/rung-{trial.target}"
+    return f"{root}/{study.namespace}/{study.name}-{study.uid[:8]}"
 
 
 def text(value: Value) -> str:

@@ -19,6 +19,9 @@ MAX_METRICS_BYTES = 64 * 1024  # of the annotation; the API server takes 256 KiB
 # Of a pod that the operator has ended: when (RFC 3339), a space, and why.
 ENDED_ANNOTATION = f"{GROUP}/ended"
 
+# Of a pod that removes checkpoints: the indices of their trials, with spaces between.
+REMOVES_ANNOTATION = f"{GROUP}/removes"
+
 # The container that trains, where a template has several: this annotation of the template names
 # it, else it is the first one.
 CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
@@ -55,3 +58,8 @@ def trial_name(study: str, index: int) -> str:
 def pod_name(study: str, index: int, attempt: int) -> str:
     """The name of an attempt's pod."""
     return f"{study}-{index}-{attempt}"
+
+
+def cleaner_name(study: str, number: int) -> str:
+    """The name of a pod that removes checkpoints."""
+    return f"{study}-cleanup-{number}"

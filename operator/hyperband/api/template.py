@@ -47,6 +47,8 @@ class Checkpoint:
 
     volume: Mapping[str, Any]  # the source alone, e.g. {"hostPath": {"path": "/scratch"}}
     mount_path: str
+    clean_up: bool = False  # whether checkpoints that cannot be of use are removed
+    clean_up_image: str = ""  # of the pod that does it; the training container's if empty
 
 
 def parse_template(given: Mapping[str, Any]) -> TrialTemplate:
@@ -110,7 +112,9 @@ def parse_checkpoint(given: Mapping[str, Any] | None, template: TrialTemplate) -
                     f"container {container.get('name')} ({where}) mounts something at "
                     f"{mount_path} already: remove that mount, or choose another mountPath",
                 )
-    return Checkpoint(volume, mount_path)
+    return Checkpoint(
+        volume, mount_path, given["cleanUp"] == "Remove", given.get("cleanUpImage", "")
+    )
 
 
 def _check_lists(spec: Mapping[str, Any]) -> None:

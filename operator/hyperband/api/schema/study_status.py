@@ -147,6 +147,10 @@ STATUS: Final[Schema] = record(
             "When the study could start its first trial: budget.duration counts from here."
         ),
         "completionTime": moment("When the study finished."),
+        "checkpointsRemoved": integer(
+            "How many trials' checkpoints were removed (spec.checkpoint.cleanUp); set once the "
+            "study has finished and nothing is left to remove, or nothing that could be."
+        ),
         "suspendedSeconds": number("For how long the study was suspended, before it last went on."),
         "budgetReached": record(
             "That the budget is spent; of no account once spec.budget is changed.",

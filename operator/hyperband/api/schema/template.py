@@ -44,6 +44,20 @@ CHECKPOINT: Final = record(
             maxLength=1024,
             pattern=r"^/[^:]*[^:/][^:]*$",
         ),
+        "cleanUp": choice(
+            "Keep (default): checkpoints are yours to remove. Remove: the operator removes the "
+            "folders of trials that can never be resumed: Stopped and Failed ones and, once the "
+            "study has finished, Paused ones. Those of Completed trials and of the best one stay. "
+            "It mounts no volume for that, but runs a pod that does. May be changed at any time.",
+            ("Keep", "Remove"),
+            default="Keep",
+        ),
+        "cleanUpImage": text(
+            "Image of that pod: it needs `sh` and `rm`. Default: the image of the training "
+            "container. May be changed at any time.",
+            minLength=1,
+            maxLength=1024,
+        ),
     },
     required=("volume",),
     rules=[

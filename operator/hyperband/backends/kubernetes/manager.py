@@ -74,6 +74,11 @@ class Manager:
             owner = pod.metadata.controller if pod is not None else None
             if pod is None or owner is None:
                 continue
+            if owner.kind == names.STUDY_KIND:
+                task = self._tasks.get((pod.metadata.namespace, owner.name))
+                if task is not None:
+                    task.own_pod_changed()
+                continue
             study, _, index = owner.name.rpartition("-")  # labels may be anything
             task = self._tasks.get((pod.metadata.namespace, study))
             if task is not None and index.isdecimal():

@@ -117,6 +117,14 @@ class Publisher:
             self._announce(old, status)
         return body, await self._recorder.flush(last=finish is not None)
 
+    async def amend(self, body: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        """Adds to the status of a study that has finished; returns the object as found or written.
+
+        Raises:
+            NotFound: the study has been deleted.
+        """
+        return (await self._write(body, {**body["status"], **fields}))[0]
+
     async def _write(
         self, body: dict[str, Any], status: dict[str, Any]
     ) -> tuple[dict[str, Any], bool]:

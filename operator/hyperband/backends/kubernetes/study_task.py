@@ -7,7 +7,7 @@ what it finds. Killed anywhere, the next one finds the same and goes on.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from hyperband.backends.kubernetes.api_errors import (
     NotFound,
     UnknownOutcome,
 )
+from hyperband.backends.kubernetes.cleaner import Cleaner, unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.earlier import EarlierStudies
 from hyperband.backends.kubernetes.objects import STUDIES, Pod
@@ -35,7 +36,7 @@ from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
-from hyperband.core.records import Suggestion
+from hyperband.core.records import Suggestion, TrialState
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class StudyTask:
         self._gone: dict[int, list[Pod]] = {}
         self._orphaned: set[str] = set()  # uids of trial objects that somebody deleted
         self._admitted = False
+        self._cleaned = False  # whether a finished study's checkpoints are dealt with
         self._sweep = True  # whether it is time to look for pods that were kept for long enough
         # Of a finished study: uids of the trials that have pods, once that was asked.
         self._with_pods: list[str] | None = None
@@ -67,6 +69,9 @@ class StudyTask:
         self._recorder = Recorder(cluster.client, subject, cluster.now, cluster.monotonic)
         self._publisher = Publisher(cluster.client, self._recorder, cluster.now, cluster.monotonic)
         self._earlier = EarlierStudies(cluster.client, self._recorder)
+        self._cleaner = Cleaner(cluster, self._recorder)
+        # Of a finished study: trials whose checkpoints are to be removed, once that was asked.
+        self._unneeded: set[int] | None = None
         self._wake = asyncio.Event()
         self._wake.set()
 
@@ -90,6 +95,11 @@ class StudyTask:
             self._gone.setdefault(index, []).append(gone)
         if self._keeper is not None:
             self._keeper.notice(index)
+        self._wake.set()
+
+    def own_pod_changed(self) -> None:
+        """A pod that belongs to the study itself, and to no trial, has changed."""
+        self._sweep = True
         self._wake.set()
 
     def trial_gone(self, uid: str) -> None:
@@ -233,13 +243,16 @@ class StudyTask:
         if self._sweep:
             self._sweep = False
             await keeper.discard_pods()
+            await self._cleaner.step(keeper.study, keeper.unneeded(finished=False), all_=False)
         blocked = blocked or keeper.blocked
         due = await self._publish(keeper, blocked, finish)
         if finish is not None and self._finished:
             log.info("%s: %s: %s", self, finish.reason, finish.message)
+            self._unneeded, self._sweep = keeper.unneeded(finished=True), True
+            self._with_pods = self._having_pods(keeper.uids)
             self._forget()
             self._gone.clear()
-            return None
+            return 0.0
         return _soonest(due, RETRY_SECONDS if blocked else None, keeper.due())
 
     async def _outlive(self) -> float | None:
@@ -253,8 +266,9 @@ class StudyTask:
             return None
         if self._sweep:
             self._sweep = False
-            await self._discard_pods(study.retention.pods)
-        if study.ttl is None:
+            await self._discard_pods(study)
+            self._cleaned = await self._clean_up(study)
+        if study.ttl is None or not self._cleaned:
             return None
         ended = datetime.fromisoformat(self._body["status"]["completionTime"])
         left = (ended - self._cluster.now()).total_seconds() + study.ttl
@@ -265,16 +279,35 @@ class StudyTask:
             await self._cluster.client.delete(STUDIES, self.namespace, self.name, uid=self.uid)
         return None
 
-    async def _discard_pods(self, keep: float) -> None:
+    async def _clean_up(self, study: StudyResource) -> bool:
+        """Removes what checkpoints are still to be removed; True once there are none."""
+        wanted = study.checkpoint is not None and study.checkpoint.clean_up
+        if not wanted or "checkpointsRemoved" in self._body["status"]:
+            return True
+        if self._unneeded is None:
+            trials = await list_trials(self._cluster.client, self.namespace, self.name, self.uid)
+            states = ((int(t.spec["index"]), TrialState(t.status["state"])) for t in trials)
+            best = self._body["status"].get("best", {}).get("index")
+            self._unneeded = unneeded(states, best, finished=True)
+        if not await self._cleaner.step(study, self._unneeded, all_=True):
+            return False
+        removed = len(self._cleaner.removed & self._unneeded)
+        self._take_in(await self._publisher.amend(self._body, checkpointsRemoved=removed))
+        return True
+
+    async def _discard_pods(self, study: StudyResource) -> None:
         """Deletes the pods of a finished study that have been kept for long enough."""
         pods = TrialPods(self._cluster)
         if self._with_pods is None:
-            found = await self._trial_uids() if self._has_pods() else []
-            self._with_pods = [uid for uid in found if pods.of(uid)]
-        await pods.discard(
-            (pod for uid in self._with_pods for pod in pods.of(uid)), timedelta(seconds=keep)
-        )
-        self._with_pods = [uid for uid in self._with_pods if pods.of(uid)]
+            self._with_pods = await self._trial_uids() if self._has_pods() else []
+        ended = [pod for uid in self._with_pods for pod in pods.of(uid)]
+        keep = timedelta(seconds=study.retention.pods)
+        await pods.discard([*ended, *self._cleaner.pods(study)], keep)
+        self._with_pods = self._having_pods(self._with_pods)
+
+    def _having_pods(self, trial_uids: Iterable[str]) -> list[str]:
+        pods = TrialPods(self._cluster)
+        return [uid for uid in trial_uids if pods.of(uid)]
 
     def _has_pods(self) -> bool:
         """Whether there are pods that may be the study's: asking for its trials takes longer."""

@@ -33,6 +33,7 @@ from hyperband.backends.kubernetes.attempts import (
     waiting_reason,
 )
 from hyperband.backends.kubernetes.backoff import seconds_to_wait
+from hyperband.backends.kubernetes.cleaner import unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
@@ -195,6 +196,12 @@ class TrialKeeper:
             if is_closed(resource, attempt_number(pod) or 0)
         ]
         await self._pods.discard(accounted, timedelta(seconds=self.study.retention.pods))
+
+    def unneeded(self, *, finished: bool) -> set[int]:
+        """The trials whose checkpoints nobody can want any more, by index."""
+        states = ((trial.index, trial.state) for trial in self.engine.trials.values())
+        best = self.engine.best[2] if self.engine.best else None
+        return unneeded(states, best, finished=finished) - self._lingering.keys()
 
     def close(self) -> None:
         """Nothing more will be launched."""

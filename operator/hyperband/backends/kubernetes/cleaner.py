@@ -1,0 +1,165 @@
+"""Removes the checkpoints of trials that can never be resumed, by a pod that mounts the volume.
+
+The operator itself mounts nothing. A pod of the study's own, one at a time, removes the folders of
+the trials that its annotation lists; it holds no GPU and no slot. What was removed is known from
+these pods for as long as they are there; removing a folder twice does no harm.
+"""
+
+import logging
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from hyperband.api import names
+from hyperband.api.environment import study_folder
+from hyperband.api.study import StudyResource
+from hyperband.api.trial import owner_reference
+from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError
+from hyperband.backends.kubernetes.attempts import ending, is_over
+from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.objects import PODS, Pod
+from hyperband.backends.kubernetes.recorder import Recorder
+from hyperband.backends.kubernetes.render import CHECKPOINT_VOLUME
+from hyperband.core.records import TrialState
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 10  # folders that are worth a pod while the study runs
+MOST: Final = 1_000  # folders that one pod removes: their names must fit into its arguments
+TRIES: Final = 3  # that fail before an operator gives up
+SECONDS: Final = 3_600  # a pod's deadline
+# Nothing was ever written if the study's folder is not there.
+SCRIPT: Final = 'cd "$0" 2>/dev/null || exit 0; rm -rf -- "$@"'
+# Of the user's template: where the pod may run, and as whom.
+_KEPT: Final = (
+    *("nodeSelector", "affinity", "tolerations", "schedulerName", "imagePullSecrets"),
+    *("securityContext", "serviceAccountName", "hostUsers"),
+)
+
+
+def unneeded(
+    states: Iterable[tuple[int, TrialState]], best: int | None, *, finished: bool
+) -> set[int]:
+    """The trials whose checkpoints nobody can want any more, by index.
+
+    Args:
+        states: of all trials, by index.
+        best: the trial with the best value; whatever its state, its checkpoint stays.
+        finished: whether the study is over, so that paused trials are not promoted any more.
+    """
+    over = {TrialState.STOPPED, TrialState.FAILED} | ({TrialState.PAUSED} if finished else set())
+    return {index for index, state in states if state in over and index != best}
+
+
+def render_cleaner(study: StudyResource, number: int, indices: Collection[int]) -> dict[str, Any]:
+    """The manifest of a pod that removes the folders of these trials."""
+    assert study.checkpoint is not None
+    template = study.template.spec
+    training = template["containers"][study.template.container]
+    folders = [str(index) for index in sorted(indices)]
+    container: dict[str, Any] = {
+        "name": "clean-up",
+        "image": study.checkpoint.clean_up_image or training.get("image"),
+        "command": ["sh", "-c", SCRIPT, study_folder(study), *folders],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {"cpu": "500m", "memory": "128Mi"},
+        },
+        "volumeMounts": [{"name": CHECKPOINT_VOLUME, "mountPath": study.checkpoint.mount_path}],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    container |= {k: training[k] for k in ("imagePullPolicy", "securityContext") if k in training}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": names.cleaner_name(study.name, number),
+            "namespace": study.namespace,
+            "labels": {**study.template.labels, names.STUDY_LABEL: study.name},
+            "annotations": {names.REMOVES_ANNOTATION: " ".join(folders)},
+            "ownerReferences": [owner_reference(names.STUDY_KIND, study.name, study.uid)],
+        },
+        "spec": {
+            **{key: template[key] for key in _KEPT if key in template},
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": SECONDS,
+            "containers": [container],
+            "volumes": [{**study.checkpoint.volume, "name": CHECKPOINT_VOLUME}],
+        },
+    }
+
+
+class Cleaner:
+    """The pods that remove one study's checkpoints.
+
+    Attributes:
+        removed: the trials whose checkpoints are known to be gone.
+    """
+
+    def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
+        self._cluster, self._recorder = cluster, recorder
+        self._seen: set[str] = set()  # uids of pods whose end was taken in
+        self._failures = 0
+        self.removed: set[int] = set()
+
+    def pods(self, study: StudyResource) -> list[Pod]:
+        """Those that are there, by owner and name."""
+        found = self._cluster.pods.by_index(study.uid)
+        return [pod for pod in found if _number(pod, study) is not None]
+
+    async def step(self, study: StudyResource, unneeded: Collection[int], *, all_: bool) -> bool:
+        """Takes in what pods have done, and makes the next one if it is time for it.
+
+        Args:
+            all_: also if there is little to remove.
+
+        Returns whether there is nothing more to do, or nothing more that would work.
+        """
+        if study.checkpoint is None or not study.checkpoint.clean_up:
+            return True
+        pods = self.pods(study)
+        for pod in pods:
+            self._take_in(pod)
+        todo = sorted(set(unneeded) - self.removed)[:MOST]
+        if not todo or self._failures >= TRIES:
+            return True
+        if all(is_over(pod) for pod in pods) and (all_ or len(todo) >= BATCH):
+            numbers = [_number(pod, study) or 0 for pod in pods]
+            await self._create(study, 1 + max(numbers, default=-1), todo)
+        return False
+
+    def _take_in(self, pod: Pod) -> None:
+        if not is_over(pod) or pod.metadata.uid in self._seen:
+            return
+        self._seen.add(pod.metadata.uid)
+        if pod.status.phase == "Succeeded":
+            text = pod.metadata.annotations.get(names.REMOVES_ANNOTATION, "")
+            self.removed |= {int(word) for word in text.split() if word.isdecimal()}
+            self._failures = 0
+        else:
+            self._fail(f"pod {pod.metadata.name}: {ending(pod).detail}")
+
+    async def _create(self, study: StudyResource, number: int, indices: Collection[int]) -> None:
+        body = render_cleaner(study, number, indices)
+        try:
+            pod = await self._cluster.client.create(PODS, study.namespace, body, Pod)
+        except AlreadyExists:  # ours, and not in sight yet, or somebody else's
+            log.info("%s/%s is there already", study.namespace, body["metadata"]["name"])
+        except ApiError as error:
+            self._fail(f"pod {body['metadata']['name']} was refused: {error.message}")
+        else:
+            self._cluster.pods.put(pod)
+
+    def _fail(self, what: str) -> None:
+        self._failures += 1
+        more = "tried again" if self._failures < TRIES else "given up until the operator restarts"
+        self._recorder.note("CheckpointsNotRemoved", f"{what}; {more}", warning=True)
+
+
+def _number(pod: Pod, study: StudyResource) -> int | None:
+    """The number in the name of a pod of ours; None for any other pod."""
+    owner = pod.metadata.controller
+    prefix, _, number = pod.metadata.name.rpartition("-")
+    ours = owner is not None and owner.uid == study.uid
+    named = f"{prefix}-0" == names.cleaner_name(study.name, 0) and number.isdecimal()
+    return int(number) if ours and named else None
