@@ -107,6 +107,16 @@ async def test_stopped_without_a_result_it_has_failed() -> None:
     assert "none of 2 trials has a result" in world.condition("Failed", "message")
 
 
+async def test_a_study_that_waits_for_another_one_can_be_stopped() -> None:
+    world = World(study_body(warmStart={"fromStudies": ["earlier"]}))
+    await step(world)
+    assert world.condition("Ready", "reason") == "WaitingForStudies"
+    world.change(stop=True)
+    await step(world)
+    await step(world)
+    assert world.condition("Failed", "reason") == "Stopped"
+
+
 # -- budgets -----------------------------------------------------------------------------------
 
 
@@ -332,6 +342,16 @@ async def test_a_finished_study_is_deleted_after_its_time() -> None:
     assert 86_000 < wait <= 86_400
     world.seconds += wait
     await world.task.try_step()
+    assert ("delete", STUDIES.plural, "s") in world.client.calls
+
+
+async def test_a_study_that_could_not_run_is_deleted_after_its_time() -> None:
+    world = World(study_body(ttlAfterFinished="1h", hyperband={"brackets": 9}))
+    await step(world)
+    assert world.condition("Failed", "reason") == "InvalidSpec"
+    world.seconds += 3601
+    await step(world)
+    await step(world)
     assert ("delete", STUDIES.plural, "s") in world.client.calls
 
 

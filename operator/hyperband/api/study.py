@@ -69,7 +69,6 @@ class StudyResource:
     gpu_resources: tuple[str, ...]
     template: TrialTemplate
     retention: Retention
-    ttl: float | None = None  # seconds after its end
     warm_start: tuple[str, ...] = ()  # names of studies; `study.earlier` is for others to fill
 
     @property
@@ -111,7 +110,6 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
             _duration(spec["retention"], "pods", "spec.retention"),
             spec["retention"]["logs"] == "Keep",
         ),
-        ttl=_duration(spec, "ttlAfterFinished", "spec") if "ttlAfterFinished" in spec else None,
         warm_start=_warm_start(spec.get("warmStart") or {}, name),
     )
 

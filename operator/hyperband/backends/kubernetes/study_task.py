@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hyperband.api import names
+from hyperband.api.durations import parse_duration
 from hyperband.api.status import Blocked, budget_reached, elapsed_seconds, is_finished
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.kubernetes import admission
@@ -233,7 +234,7 @@ class StudyTask:
         keeper.budget_reached = budget_reached(self._body)
         await keeper.settle()
         if (spent := keeper.exceeded()) and not keeper.budget_reached:
-            due = await self._publish(keeper, None, budget_reached=spent)
+            due = await self._publish(keeper, blocked, budget_reached=spent)
             if not budget_reached(self._body):
                 return due
             keeper.budget_reached = spent
@@ -260,18 +261,20 @@ class StudyTask:
 
         Returns the seconds until the study is to be deleted, if that is wanted.
         """
-        try:
-            study = parse_study(self._body)
-        except InvalidStudyError:  # which is why it has failed
-            return None
         if self._sweep:
             self._sweep = False
-            await self._discard_pods(study)
-            self._cleaned = await self._clean_up(study)
-        if study.ttl is None or not self._cleaned:
+            try:
+                study = parse_study(self._body)
+            except InvalidStudyError:  # which is why it has failed: it has no pods
+                self._cleaned = True
+            else:
+                await self._discard_pods(study)
+                self._cleaned = await self._clean_up(study)
+        ttl = self._body["spec"].get("ttlAfterFinished")
+        if ttl is None or not self._cleaned:
             return None
         ended = datetime.fromisoformat(self._body["status"]["completionTime"])
-        left = (ended - self._cluster.now()).total_seconds() + study.ttl
+        left = (ended - self._cluster.now()).total_seconds() + parse_duration(ttl)
         if left > 0:
             return left
         log.info("%s: deleting it: spec.ttlAfterFinished is over", self)
@@ -357,7 +360,11 @@ class StudyTask:
 
     async def _wait(self, study: StudyResource, waiting: Blocked) -> float | None:
         """Shows what the study waits for, or what would keep it from starting then."""
-        blocked = await self._blocked(study, Engine(study.study))
+        engine = Engine(study.study)
+        if study.study.stop:
+            due = await self._publish(None, None, engine.finish())
+            return None if self._finished else due
+        blocked = await self._blocked(study, engine)
         due = await self._publish(None, blocked or waiting)
         return _soonest(due, RETRY_SECONDS if blocked else None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from hyperband.backends.kubernetes.attempts import is_over, waiting_reason
+from hyperband.backends.kubernetes.attempts import is_over, mark, waiting_reason
 from hyperband.backends.kubernetes.objects import Pod
 
 # A pod is this late before it is called stuck: kubelets take a moment after the grace period.
@@ -39,6 +39,8 @@ def grace(pod: Pod) -> timedelta:
 
 
 def is_stuck(pod: Pod, now: datetime) -> bool:
-    """Whether a deleted pod is still there after its grace period: a dead node, say."""
+    """Whether a pod that was ended runs on after its grace period: a dead node, say."""
     due = pod.metadata.deletion_timestamp  # of a pod: when its grace period is over
+    if due is None and (ended := mark(pod)) is not None:
+        due = ended.time + grace(pod)
     return due is not None and not is_over(pod) and now > due + LATE
