@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from hyperband.cli.summary import summarize
+from hyperband.cli.summary import estimate_cost, summarize
 from hyperband.cli.watch import one_line, view
 from tests.studies import good_study
 
@@ -51,3 +52,20 @@ def test_a_trial_that_has_not_run_yet_says_where_it_comes_from() -> None:
     with console.capture() as capture:
         console.print(view(STUDY, [new]))
     assert "a new configuration (Evolution)" in capture.get()
+
+
+@pytest.mark.parametrize(
+    ("resume", "seconds"), [(True, [3.0, 4.0, 8.0]), (False, [3.0, 5.0, 11.0])]
+)
+def test_what_training_in_full_would_have_cost(resume: bool, seconds: list[float]) -> None:
+    """A pod takes 2 s to start and 1 s an epoch; rungs are at 1, 3 and 9 epochs."""
+    attempts = [
+        {"number": i, "resource": resource, "gpuSeconds": spent}
+        for i, (resource, spent) in enumerate(zip((1, 3, 9), seconds, strict=True))
+    ]
+    body = {"spec": {**STUDY["spec"], "resource": {"name": "epochs", "max": 9}, "resume": resume}}
+    status = {"attempts": attempts, "gpuSeconds": sum(seconds)}
+    cost = estimate_cost(body, [{**trial(0, "Random"), "status": status}])
+    assert cost is not None
+    assert cost.used == sum(seconds)
+    assert (cost.start, cost.full) == (pytest.approx(2.0), pytest.approx(11.0))

@@ -24,7 +24,8 @@ def estimate_cost(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
 
     Training in full costs one start-up a trial and r_max units. None without two different points.
     """
-    points = [point for trial in trials for point in _attempts(trial)]
+    anew = promotes(body) and not body["spec"].get("resume", True)
+    points = [point for trial in trials for point in _attempts(trial, anew)]
     if len({units for units, _ in points}) < 2:
         return None
     units, seconds = np.array(points).T
@@ -35,13 +36,17 @@ def estimate_cost(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
     return Cost(used, len(trials) * (start + slope * r_max), start)
 
 
-def _attempts(trial: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """(resource units, GPU-seconds) of each attempt that reported; one goes on from the other."""
+def _attempts(trial: Mapping[str, Any], anew: bool) -> list[tuple[float, float]]:
+    """(resource units, GPU-seconds) of each attempt that reported.
+
+    Args:
+        anew: whether each begins from scratch; else one goes on from the other.
+    """
     points, reached = [], 0.0
     for attempt in (trial.get("status") or {}).get("attempts") or []:
         resource = attempt.get("resource")
         if resource is not None and resource > reached and attempt.get("gpuSeconds"):
-            points.append((resource - reached, attempt["gpuSeconds"]))
+            points.append((resource - (0 if anew else reached), attempt["gpuSeconds"]))
             reached = resource
     return points
 
