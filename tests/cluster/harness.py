@@ -24,6 +24,7 @@ from hyperband.backends.kubernetes.informer import Change, Informer
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Pod
 
 IMAGE = "hyperband.dev/digits:dev"
+LEASE_SECONDS = 4  # not the 15 that people get, as tests kill operators again and again
 TIMEOUT = 180.0  # on a busy machine of two cores; a bound, not an expectation
 
 # A trainer in a line: loss falls with epochs and depends on the parameter x. It "trains" fast,
@@ -87,7 +88,7 @@ def study(name: str, command: list[str] | None = None, **changes: Any) -> dict[s
 
 
 def operator_kubeconfig(folder: Path) -> Path:
-    """A kubeconfig of the operator's own service account: it may do what its role says, no more."""
+    """A kubeconfig of the operator's own service account: it may do what its roles say, no more."""
     token = _kubectl("create", "token", "-n", "hyperband-system", "hyperband-operator")
     config = yaml.safe_load(_kubectl("config", "view", "--raw", "--minify", "--flatten"))
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token.strip()}}]
@@ -96,16 +97,46 @@ def operator_kubeconfig(folder: Path) -> Path:
     return path
 
 
-def _kubectl(*words: str) -> str:
-    done = subprocess.run(["kubectl", *words], check=True, stdout=subprocess.PIPE, text=True)
+def _kubectl(*words: str, stdin: str | None = None) -> str:
+    done = subprocess.run(
+        ["kubectl", *words], check=True, stdout=subprocess.PIPE, text=True, input=stdin
+    )
     return done.stdout
 
 
-class Operator:
-    """An operator process for one namespace, which can be killed and started again."""
+def permit_lease(namespace: str) -> None:
+    """Lets an operator that is limited to the namespace take the Lease there."""
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "hyperband-namespace-lease", "namespace": namespace},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "hyperband-namespace-lease",
+        },
+        "subjects": [
+            {
+                "kind": "ServiceAccount",
+                "name": "hyperband-operator",
+                "namespace": "hyperband-system",
+            }
+        ],
+    }
+    _kubectl("apply", "-f", "-", stdin=yaml.safe_dump(binding))
 
-    def __init__(self, namespace: str, log: Path) -> None:
+
+class Operator:
+    """An operator process for one namespace, which can be killed and started again.
+
+    Args:
+        lease_seconds: after being killed, the next process waits so long before it works.
+    """
+
+    def __init__(self, namespace: str, log: Path, lease_seconds: int = LEASE_SECONDS) -> None:
         self.namespace, self.log = namespace, log
+        self._lease_seconds = lease_seconds
+        permit_lease(namespace)
         self._kubeconfig = str(operator_kubeconfig(log.parent))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -115,6 +146,7 @@ class Operator:
                 [
                     *(sys.executable, "-m", "hyperband.cli", "operator"),
                     *("-n", self.namespace, "--kubeconfig", self._kubeconfig),
+                    *("--lease-seconds", str(self._lease_seconds)),
                 ],
                 stdout=log,
                 stderr=log,
@@ -126,6 +158,15 @@ class Operator:
         self._process.send_signal(how)
         self._process.wait(timeout=30)
         self._process = None
+
+    def pause(self) -> None:
+        """Nothing of the process runs until it is resumed; its connections stay open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     @property
     def alive(self) -> bool:

@@ -8,6 +8,7 @@ import typer
 
 from hyperband.backends.kubernetes.api_errors import KubernetesError
 from hyperband.backends.kubernetes.connection import NoConnectionError, connect
+from hyperband.backends.kubernetes.lease import Terms
 from hyperband.backends.kubernetes.operator import run_operator
 
 
@@ -19,6 +20,10 @@ def operator(
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", help="Watch this one only; default all.")
     ] = None,
+    lease_seconds: Annotated[
+        int,
+        typer.Option(min=3, help="So long after a sudden end another operator may take over."),
+    ] = Terms.duration,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log requests too.")] = False,
 ) -> None:
     """Run the operator until it is interrupted; started again, it goes on where studies were."""
@@ -31,7 +36,8 @@ def operator(
         logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         connection = connect(kubeconfig, context)
-        asyncio.run(run_operator(connection, namespace=namespace))
+        terms = Terms(lease_seconds)
+        asyncio.run(run_operator(connection, namespace=namespace, terms=terms))
     except (NoConnectionError, LookupError, KubernetesError) as error:
         typer.echo(f"hyperband operator: {error}", err=True)
         raise typer.Exit(1) from error

@@ -18,6 +18,10 @@ class UnknownOutcome(KubernetesError):
     """A write of which it is not known whether it was carried out: read again before deciding."""
 
 
+class NotLeading(KubernetesError):
+    """A write that was not sent, because another operator process may lead by now."""
+
+
 class ApiError(KubernetesError):
     """The server's refusal.
 

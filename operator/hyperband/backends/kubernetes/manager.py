@@ -32,7 +32,7 @@ class Manager:
         self._endings: set[asyncio.Task[None]] = set()
 
     def start(self, cluster: Cluster) -> None:
-        """From here on studies are taken up; the informers must be in sync."""
+        """To come before studies are; the informers must be in sync when the first one comes."""
         self._cluster = cluster
 
     # -- news -------------------------------------------------------------------------------
@@ -136,6 +136,8 @@ class Manager:
     async def compare(self, client: Client, namespace: str | None) -> None:
         """Ends the tasks of studies that are not there any more."""
         known = dict(self._tasks)  # before the list: what comes after it is none of its business
+        if not known:  # as where another process leads
+            return
         there = set()
         async for page in client.pages(STUDIES, Object, namespace):
             there |= {item.metadata.uid for item in page.items}

@@ -56,6 +56,7 @@ class Kind:
 PODS = Kind("", "v1", "pods")
 STUDIES = Kind(names.GROUP, names.VERSION, names.STUDY_PLURAL)
 TRIALS = Kind(names.GROUP, names.VERSION, names.TRIAL_PLURAL)
+LEASES = Kind("coordination.k8s.io", "v1", "leases")
 
 
 # gc=False: parsed JSON holds no reference cycles, and 10,000 cached pods should not be walked by
@@ -169,3 +170,15 @@ class CustomObject(Object, frozen=True, gc=False):
 
     spec: dict[str, Any] = {}
     status: dict[str, Any] = {}
+
+
+class LeaseSpec(_Struct, frozen=True, gc=False):
+    """Empty fields are those of a Lease that nobody holds."""
+
+    holder_identity: str = ""
+    lease_duration_seconds: int = 0
+    lease_transitions: int = 0
+
+
+class Lease(Object, frozen=True, gc=False):
+    spec: LeaseSpec = LeaseSpec()

@@ -13,14 +13,17 @@ import aiohttp
 import kopf
 
 from hyperband.api import names
+from hyperband.api.schema.policies import OPERATOR_NAMESPACE
 from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.informer import Informer
+from hyperband.backends.kubernetes.lease import Election, Place, Terms
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
+from hyperband.backends.kubernetes.transport import Retry
 from hyperband.backends.kubernetes.workers import Pools
 
 log = logging.getLogger(__name__)
@@ -91,11 +94,12 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
 
 
-async def run_operator(connection: Connection, *, namespace: str | None) -> None:
-    """Runs until SIGINT or SIGTERM.
+async def run_operator(connection: Connection, *, namespace: str | None, terms: Terms) -> None:
+    """Runs until SIGINT or SIGTERM; works while it leads, and waits for its turn otherwise.
 
     Args:
         namespace: the only one to watch, or None for all.
+        terms: of the Lease that elects one of several operators.
 
     Raises:
         LookupError: the CRDs are not installed.
@@ -103,48 +107,85 @@ async def run_operator(connection: Connection, *, namespace: str | None) -> None
     """
     manager, stop = Manager(), asyncio.Event()
     stop_on_signals(stop)
-    async with Client(connection) as client:
-        await _check_installed(client, namespace)
-        pods = Informer(
-            client,
-            PODS,
-            Pod,
-            namespace=namespace,
-            label_selector=names.STUDY_LABEL,
-            on_change=manager.pod_changed,
-            index=owner_uid,
-        )
-        trials = Informer(
-            client, TRIALS, Object, namespace=namespace, on_change=manager.trial_changed
-        )
-        pools = Pools()
-        clocks = (lambda: datetime.now(UTC), time.monotonic)
-        cluster = Cluster(client, pods, trials, *clocks, pools)
-        # Before kopf: it cancels at its end every task that was created after its start.
-        background = [
-            asyncio.create_task(pods.run(), name="pods"),
-            asyncio.create_task(trials.run(), name="trials"),
-            asyncio.create_task(manager.audit(client, namespace), name="audit"),
-        ]
-        try:
-            await _first(stop.wait(), _both(pods.synced, trials.synced))
-            manager.start(cluster)
+    async with Client(connection, retry=Retry(attempts=1)) as unfenced:
+        election = _election(unfenced, namespace, terms)
+        async with Client(connection, fence=election.check) as client:
+            await _check_installed(client, namespace)
+            pods = Informer(
+                client,
+                PODS,
+                Pod,
+                namespace=namespace,
+                label_selector=names.STUDY_LABEL,
+                on_change=manager.pod_changed,
+                index=owner_uid,
+            )
+            trials = Informer(
+                client, TRIALS, Object, namespace=namespace, on_change=manager.trial_changed
+            )
+            pools = Pools()
+            clocks = (lambda: datetime.now(UTC), time.monotonic)
+            manager.start(Cluster(client, pods, trials, *clocks, pools))
+            # Also while another process leads, so that this one begins at once when it may.
+            background = [
+                asyncio.create_task(pods.run(), name="pods"),
+                asyncio.create_task(trials.run(), name="trials"),
+                asyncio.create_task(manager.audit(client, namespace), name="audit"),
+            ]
             log.info("watching %s at %s", namespace or "all namespaces", connection.url)
-            while not stop.is_set():
-                await _run_kopf(manager, connection, namespace, stop)
-        finally:
-            await manager.stop()
-            pools.close()
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            log.info("stopped; studies stay as they are until an operator runs again")
+            try:
+                while not stop.is_set():
+                    await _first(stop.wait(), _both(pods.synced, trials.synced))
+                    await _first(stop.wait(), election.acquire())
+                    if not stop.is_set():
+                        await _reign(manager, connection, namespace, election, stop)
+            finally:
+                await manager.stop()
+                pools.close()
+                await _cancel(*background)
+                await election.release()
+                log.info("stopped; studies stay as they are until an operator runs again")
+
+
+def _election(client: Client, namespace: str | None, terms: Terms) -> Election:
+    """One Lease for the operators of all namespaces, and one for those of each single one.
+
+    An operator for one namespace leaves its work to one for all, if that is there.
+    """
+    everywhere = Place(OPERATOR_NAMESPACE, "hyperband-operator")
+    if namespace is None:
+        return Election(client, everywhere, terms)
+    here = Place(namespace, "hyperband-namespace-operator")
+    return Election(client, here, terms, outranked_by=everywhere)
+
+
+async def _reign(
+    manager: Manager,
+    connection: Connection,
+    namespace: str | None,
+    election: Election,
+    stop: asyncio.Event,
+) -> None:
+    """Runs the studies for as long as this process leads, or until a signal."""
+    over = asyncio.Event()
+    # Before kopf: it cancels at its end every task that was created after its start.
+    hold = asyncio.create_task(_first(stop.wait(), election.hold()), name="lease")
+    hold.add_done_callback(lambda _: over.set())
+    try:
+        while not over.is_set():
+            await _run_kopf(manager, connection, namespace, over, stop)
+    finally:
+        await _cancel(hold)
 
 
 async def _run_kopf(
-    manager: Manager, connection: Connection, namespace: str | None, stop: asyncio.Event
+    manager: Manager,
+    connection: Connection,
+    namespace: str | None,
+    over: asyncio.Event,
+    stop: asyncio.Event,
 ) -> None:
-    """Runs kopf until a signal, or until it gives up, when errors outlast its retries.
+    """Runs kopf until it is over, or until kopf gives up, when errors outlast its retries.
 
     With kopf end the studies' tasks, which were created while it ran. Nothing is lost by that: the
     next run lists the studies and takes them up again.
@@ -153,21 +194,22 @@ async def _run_kopf(
         await kopf.operator(
             registry=registry(manager, connection, stop),
             standalone=True,
-            stop_flag=stop,
+            stop_flag=over,
             clusterwide=namespace is None,
             namespaces=[] if namespace is None else [namespace],
         )
     except Exception as error:  # whatever it was, giving up is not ours to do
         log.warning("watching the studies has ended, beginning again: %s", error)
-        stop_on_signals(stop)
     else:
-        stop.set()  # also where a signal came before our handlers were in place
+        if not over.is_set():  # a signal came before our handlers were in place
+            stop.set()
     finally:
         await manager.stop()  # kopf does not always come to its cleanup
-    if not stop.is_set():
+        stop_on_signals(stop)  # kopf's own handlers were there for a moment
+    if not over.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(KOPF_PAUSE_SECONDS):
-                await stop.wait()
+                await over.wait()
 
 
 async def _both(*events: asyncio.Event) -> None:
@@ -177,9 +219,16 @@ async def _both(*events: asyncio.Event) -> None:
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
     """Waits for one of them and drops the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _cancel(*tasks)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _check_installed(client: Client, namespace: str | None) -> None:

@@ -43,6 +43,7 @@ METHODS = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
+READS = {"get", "list", "watch"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ class Call:
 class Transport:
     """Sends calls; `async with` opens and closes its connections.
 
+    Args:
+        fence: called right before a write is sent, each time; what it raises keeps it from going.
+
     Attributes:
         requests: counts by (verb, resource, HTTP status); status 0 is no answer.
     """
@@ -98,6 +102,7 @@ class Transport:
         retry: Retry | None = None,
         request_seconds: float = 30.0,
         concurrency: int = 32,
+        fence: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
@@ -107,6 +112,7 @@ class Transport:
         self._retry = retry or Retry()
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=CONNECT_SECONDS)
         self._slots = asyncio.Semaphore(concurrency)
+        self._fence = fence
         self._sleep, self._jitter, self._clock = sleep, jitter, clock
         self._session: aiohttp.ClientSession | None = None
 
@@ -203,6 +209,8 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the client is not open: use `async with`")
+        if call.verb not in READS:
+            self._fence()
         data = None if call.body is None else msgspec.json.encode(call.body)
         typed = {"Accept": "application/json"} | (
             {"Content-Type": call.content_type} if data else {}

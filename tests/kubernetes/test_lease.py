@@ -1,0 +1,440 @@
+"""Who leads, and who may write: candidates on one fake server, each with the test's clock."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from hyperband.backends.kubernetes.api_errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    KubernetesError,
+    NotFound,
+    NotLeading,
+    Unreachable,
+)
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.connection import Connection
+from hyperband.backends.kubernetes.lease import Election, Place, Terms, is_held
+from hyperband.backends.kubernetes.objects import LEASES, PODS, Lease, LeaseSpec, Metadata, Pod
+from tests.kubernetes.fake_api import Answer, FakeApi, pod
+
+HERE = Place("team", "hyperband-namespace-operator")
+EVERYWHERE = Place("hyperband-system", "hyperband-operator")
+TERMS = Terms()  # 15, 10, 2
+
+
+class Leases:
+    """The server's Leases, and one clock for everybody; `sleep` lets it run.
+
+    Attributes:
+        trouble: raised in answer to the requests of these candidates, before they take effect.
+        unheard: candidates whose writes take effect, but without an answer.
+        missing: namespaces that are not there.
+        on_sleep: called at each sleep's end.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.revision = 0
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.trouble: dict[str, KubernetesError] = {}
+        self.unheard: set[str] = set()
+        self.missing: set[str] = set()
+        self.writes: list[str] = []
+        self.on_sleep: Callable[[], None] = lambda: None
+
+    def candidate(
+        self, identity: str, place: Place = HERE, terms: Terms = TERMS, higher: Place | None = None
+    ) -> Election:
+        return Election(
+            _Client(self, identity),  # type: ignore[arg-type]  # stands in for it
+            place,
+            terms,
+            outranked_by=higher,
+            identity=identity,
+            clock=lambda: self.seconds,
+            sleep=self.sleep,
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await asyncio.sleep(0)
+        self.on_sleep()
+
+    def holder(self, place: Place = HERE) -> str:
+        holder: str = self.objects[str(place)]["spec"].get("holderIdentity", "")
+        return holder
+
+    def store(self, key: str, body: dict[str, Any], who: str) -> Lease:
+        self.revision += 1
+        body["metadata"] |= {"uid": f"u-{key}", "resourceVersion": str(self.revision)}
+        self.objects[key] = body
+        self.writes.append(who)
+        if who in self.unheard:
+            raise Unreachable("no answer")
+        return msgspec.convert(body, Lease)
+
+
+class _Client:
+    """The part of `Client` that an election uses."""
+
+    def __init__(self, server: Leases, who: str) -> None:
+        self.server, self.who = server, who
+
+    async def get(self, kind: Any, namespace: str, name: str, type_: Any) -> Lease:
+        key = self._key(kind, namespace, name)
+        if key not in self.server.objects:
+            raise NotFound(404)
+        return msgspec.convert(self.server.objects[key], Lease)
+
+    async def create(self, kind: Any, namespace: str, body: dict[str, Any], type_: Any) -> Lease:
+        key = self._key(kind, namespace, body["metadata"]["name"])
+        if namespace in self.server.missing:
+            raise NotFound(404, "NotFound", f'namespaces "{namespace}" not found')
+        if key in self.server.objects:
+            raise AlreadyExists(409)
+        return self.server.store(key, body, self.who)
+
+    async def patch(
+        self,
+        kind: Any,
+        namespace: str,
+        name: str,
+        body: dict[str, Any],
+        type_: Any,
+        *,
+        resource_version: str,
+    ) -> Lease:
+        key = self._key(kind, namespace, name)
+        if key not in self.server.objects:
+            raise NotFound(404)
+        known = self.server.objects[key]
+        if known["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict(409)
+        merged = {**known["spec"], **body["spec"]}
+        spec = {field: value for field, value in merged.items() if value is not None}
+        return self.server.store(key, {"metadata": {"name": name}, "spec": spec}, self.who)
+
+    def _key(self, kind: Any, namespace: str, name: str) -> str:
+        assert kind is LEASES
+        if self.who in self.server.trouble:
+            raise self.server.trouble[self.who]
+        return f"{namespace}/{name}"
+
+
+def lease(holder: str, seconds: int = 15) -> Lease:
+    return Lease(Metadata("l", "u"), LeaseSpec(holder, seconds))
+
+
+@pytest.mark.parametrize(
+    ("found", "unchanged", "held"),
+    [
+        (None, 0, False),
+        (lease(""), 0, False),
+        (lease("me"), 0, False),
+        (lease("other"), 14.9, True),
+        (lease("other"), 15, False),
+        (lease("other", 60), 59, True),  # what its holder promised counts, not what we would
+    ],
+)
+def test_a_lease_is_free_once_it_was_seen_unchanged_for_as_long_as_promised(
+    found: Lease | None, unchanged: float, held: bool
+) -> None:
+    assert is_held(found, unchanged, by_other_than="me") is held
+
+
+@pytest.mark.parametrize("duration", [3, 4, 15, 60])
+def test_a_holder_has_stopped_before_others_begin(duration: int) -> None:
+    terms = Terms(duration)
+    # At the worst it falls asleep, or begins a last try, just before its deadline.
+    assert terms.renew_deadline + max(terms.retry, terms.patience) < duration
+    # After a try without an answer there is time for another one.
+    assert 2 * terms.retry + terms.patience < terms.renew_deadline
+
+
+async def test_the_first_one_leads_and_the_second_one_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = Leases()
+    first, second = server.candidate("first"), server.candidate("second")
+    await first.acquire()
+    first.check()
+    waiting = asyncio.create_task(second.acquire())
+    holding = asyncio.create_task(first.hold())
+    while server.seconds < 1100:  # more than five times as long as a Lease holds
+        await asyncio.sleep(0)
+    assert first.leading and not waiting.done()
+    with pytest.raises(NotLeading, match=r"team/hyperband-namespace-operator is not held"):
+        second.check()
+    told = [r.message for r in caplog.records if "waiting for" in r.message]
+    assert told == ["waiting for the Lease team/hyperband-namespace-operator, held by first"]
+    for task in (waiting, holding):
+        task.cancel()
+
+
+async def test_a_killed_one_is_followed_after_what_it_promised() -> None:
+    server = Leases()
+    await server.candidate("killed").acquire()
+    server.seconds += 5
+    second = server.candidate("second")
+    seen = server.seconds
+    await second.acquire()
+    assert 15 <= server.seconds - seen <= 15 + TERMS.retry
+    spec = server.objects[str(HERE)]["spec"]
+    assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("second", 1)
+
+
+async def test_one_that_ends_cleanly_is_followed_at_once() -> None:
+    server = Leases()
+    first, second = server.candidate("first"), server.candidate("second")
+    await first.acquire()
+    await first.release()
+    with pytest.raises(NotLeading):
+        first.check()
+    before = server.seconds
+    await second.acquire()
+    assert server.seconds == before
+
+
+async def test_release_takes_nothing_from_the_one_that_follows() -> None:
+    server = Leases()
+    first, second = server.candidate("first"), server.candidate("second")
+    await first.acquire()
+    server.seconds += 100
+    await second.acquire()  # waits in vain for a sign of life of the first
+    await first.release()
+    assert server.holder() == "second"
+
+
+async def test_one_given_up_while_it_took_the_lease_gives_it_back() -> None:
+    server = Leases()
+    server.unheard = {"first"}
+    first = server.candidate("first")
+    server.on_sleep = lambda: waiting.cancel()
+    waiting = asyncio.create_task(first.acquire())
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert server.holder() == "first"
+    server.unheard.clear()
+    await first.release()
+    assert server.holder() == ""
+
+
+async def test_a_paused_one_may_not_write_and_does_not_go_on() -> None:
+    server = Leases()
+    paused, second = server.candidate("paused"), server.candidate("second")
+    await paused.acquire()
+    server.seconds += 60  # it does not run, its clock does
+    with pytest.raises(NotLeading, match=r"was renewed 60\.0 s ago"):
+        paused.check()
+    await second.acquire()
+    written = len(server.writes)
+    await paused.hold()
+    assert not paused.leading
+    assert (server.holder(), len(server.writes)) == ("second", written)
+
+
+async def test_one_that_was_paused_while_nobody_else_was_there_leads_again_in_its_turn() -> None:
+    server = Leases()
+    only = server.candidate("only")
+    await only.acquire()
+    server.seconds += 60
+    await only.hold()  # studies are read anew in between
+    assert not only.leading
+    await only.acquire()
+    only.check()
+
+
+@pytest.mark.parametrize("error", [Unreachable("no answer"), Forbidden(403)])
+async def test_trouble_shorter_than_the_deadline_loses_nothing(error: KubernetesError) -> None:
+    server = Leases()
+    first = server.candidate("first")
+    await first.acquire()
+    started = server.seconds
+
+    def play() -> None:
+        past = server.seconds - started
+        server.trouble = {"first": error} if 1 < past < 8 else {}
+        if past > 60:
+            holding.cancel()
+
+    server.on_sleep = play
+    holding = asyncio.create_task(first.hold())
+    await asyncio.gather(holding, return_exceptions=True)
+    assert holding.cancelled(), "it has held on"
+    assert first.leading
+
+
+async def test_a_server_that_is_away_ends_it_at_the_deadline() -> None:
+    server = Leases()
+    first = server.candidate("first")
+    await first.acquire()
+    started = server.seconds
+    server.trouble = {"first": Unreachable("no answer")}
+    seen = []
+    server.on_sleep = lambda: seen.append((server.seconds - started, first.leading))
+    await first.hold()
+    assert all(leading is (past < 10) for past, leading in seen)
+    assert 10 <= server.seconds - started <= 12
+
+
+async def test_a_renewal_whose_answer_was_lost_is_made_again() -> None:
+    server = Leases()
+    first = server.candidate("first")
+    await first.acquire()
+    started = server.seconds
+
+    def play() -> None:
+        past = server.seconds - started
+        server.unheard = {"first"} if past < 7 else set()
+        if past > 30:
+            holding.cancel()
+
+    server.on_sleep = play
+    holding = asyncio.create_task(first.hold())
+    await asyncio.gather(holding, return_exceptions=True)
+    assert holding.cancelled() and first.leading
+
+
+async def test_a_lease_that_somebody_edits_or_deletes_is_taken_again() -> None:
+    server = Leases()
+    first = server.candidate("first")
+    await first.acquire()
+    edits: list[Callable[[], Any]] = [
+        lambda: server.objects.clear(),
+        lambda: server.objects[str(HERE)]["spec"].pop("holderIdentity"),
+        lambda: server.objects[str(HERE)]["metadata"].update(resourceVersion="77777"),
+    ]
+
+    def play() -> None:
+        if edits:
+            edits.pop()()
+        elif server.seconds > 1030:
+            holding.cancel()
+
+    server.on_sleep = play
+    holding = asyncio.create_task(first.hold())
+    await asyncio.gather(holding, return_exceptions=True)
+    assert holding.cancelled() and first.leading
+    assert server.holder() == "first"
+
+
+async def test_a_lease_that_somebody_else_has_is_given_up_at_once() -> None:
+    server = Leases()
+    first = server.candidate("first")
+    await first.acquire()
+    stolen = server.objects[str(HERE)]
+    stolen["spec"]["holderIdentity"] = "thief"
+    stolen["metadata"]["resourceVersion"] = "77777"
+    before = server.seconds
+    await first.hold()
+    assert server.seconds - before <= TERMS.retry
+
+
+async def test_a_place_that_is_missing_is_named_once_with_the_mend(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Leases()
+    server.missing = {"team"}
+
+    def play() -> None:
+        if server.seconds > 1010:
+            server.missing.clear()
+
+    server.on_sleep = play
+    first = server.candidate("first")
+    await first.acquire()
+    assert first.leading
+    told = [r.message for r in caplog.records if 'namespaces "team" not found' in r.message]
+    assert len(told) == 1
+    assert "kubectl apply --server-side -f manifests/install" in told[0]
+
+
+async def test_an_operator_for_one_namespace_leaves_its_work_to_one_for_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = Leases()
+    small = server.candidate("small", higher=EVERYWHERE)
+    great = server.candidate("great", place=EVERYWHERE)
+    await small.acquire()
+    await great.acquire()  # waits for nobody
+    await small.hold()
+    assert great.leading and not small.leading
+    waiting = asyncio.create_task(small.acquire())
+    await server.sleep(0)
+    await great.release()
+    await waiting
+    assert small.leading
+    assert "held by great" in caplog.text
+
+
+async def test_who_may_not_see_the_lease_for_all_namespaces_works_nevertheless() -> None:
+    server = Leases()
+    small = server.candidate("small", higher=EVERYWHERE)
+    client: Any = small._client
+    read = client.get
+
+    async def get(kind: Any, namespace: str, name: str, type_: Any) -> Lease:
+        if namespace == EVERYWHERE.namespace:
+            raise Forbidden(403)
+        found: Lease = await read(kind, namespace, name, type_)
+        return found
+
+    client.get = get
+    await small.acquire()
+    assert small.leading
+
+
+# -- the fence inside the client ---------------------------------------------------------------
+
+
+async def test_the_fence_holds_back_writes_and_no_reads() -> None:
+    server = Leases()
+    election = server.candidate("first")
+    body = {"metadata": {"name": "a", "resourceVersion": "1"}}
+    async with (
+        FakeApi().serve() as api,
+        Client(Connection(api.url), fence=election.check) as client,
+    ):
+        writes: list[Callable[[], Any]] = [
+            lambda: client.create(PODS, "ns", body, dict),
+            lambda: client.create(PODS, "ns", body, dict, dry_run=True),
+            lambda: client.patch(PODS, "ns", "a", body, dict),
+            lambda: client.replace_status(PODS, "ns", "a", body, dict),
+            lambda: client.delete(PODS, "ns", "a"),
+        ]
+        for write in writes:
+            with pytest.raises(NotLeading):
+                await write()
+        assert api.requests == []
+        api.answer(Answer(body=pod("a", 1)))
+        await client.get(PODS, "ns", "a", Pod)
+        await election.acquire()
+        api.answer(*(Answer(body=body) for _ in writes))
+        for write in writes:
+            await write()
+        assert len(api.requests) == 1 + len(writes)
+
+
+async def test_a_write_that_is_repeated_asks_the_fence_again() -> None:
+    server = Leases()
+    election = server.candidate("first")
+    await election.acquire()
+
+    async def nap(_: float) -> None:
+        server.seconds += 60
+
+    async with (
+        FakeApi().serve() as api,
+        Client(Connection(api.url), fence=election.check, sleep=nap) as client,
+    ):
+        api.answer(Answer(500))
+        with pytest.raises(NotLeading):
+            await client.delete(PODS, "ns", "a")
+        assert len(api.requests) == 1
