@@ -83,3 +83,12 @@ def test_a_pod_that_is_ending_or_over_is_left_alone() -> None:
 def test_a_suspended_study_grants_no_overtime(state: TrialState) -> None:
     wanted = match(trial(state), [pod(1)], suspended=True)
     assert (numbers(wanted.delete), wanted.overtime) == (["s-0-1"], ())
+
+
+@pytest.mark.parametrize("state", [TrialState.PENDING, TrialState.RUNNING, TrialState.PAUSED])
+def test_a_pod_that_was_made_after_its_attempt_had_ended_is_deleted_at_once(
+    state: TrialState,
+) -> None:
+    wanted = match(trial(state), [pod(0), pod(1)], suspended=False, ended=0)
+    assert numbers(wanted.delete) == ["s-0-0"]
+    assert not wanted.create

@@ -1,6 +1,7 @@
 """The study's task on a cluster in memory: faults at every call, and what people do."""
 
 import asyncio
+import copy
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -717,3 +718,80 @@ async def test_a_template_that_is_wrong_in_itself_fails_the_study() -> None:
 def test_the_faults_are_what_a_client_raises() -> None:
     assert issubclass(Conflict, ApiError)
     assert not issubclass(Killed, Exception)
+
+
+# -- an operator that leads no more, and has not noticed yet ------------------------------------
+
+
+async def test_what_a_late_operator_decides_is_refused() -> None:
+    world = await started()
+    late = world.task
+    for pod in world.client.bodies(PODS):  # both have heard of it, neither has looked
+        world.set(pod, phase="Succeeded", reports=REPORT)
+    world.start()
+    await world.step()
+    before, asked = copy.deepcopy(world.client.objects), len(world.client.calls)
+    await late.try_step()
+    assert ("status", "hyperbandtrials", "s-0") in world.client.calls[asked:], "it has tried"
+    assert world.client.objects == before
+    await world.run()
+    check(world)
+
+
+async def test_a_late_operator_s_status_of_the_study_is_refused_and_read_again() -> None:
+    world = await started()
+    late = world.task
+    world.start()
+    for _ in range(3):
+        world.live()
+        await world.step()
+    before, asked = copy.deepcopy(world.client.objects), len(world.client.calls)
+    late.update({**late._body, "status": {}})  # it has something to write
+    await late.try_step()
+    assert ("status", "hyperbandstudies", "s") in world.client.calls[asked:], "it has tried"
+    assert world.client.objects == before
+    assert late._body["status"] == before["hyperbandstudies", "s"]["status"]
+
+
+async def test_a_status_that_got_through_unseen_is_no_other_operator_s() -> None:
+    world = await started()
+    lost = False
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        nonlocal lost
+        if (moment, verb, plural) == ("after", "status", "hyperbandstudies") and not lost:
+            lost = True
+            raise Conflict(409, "Conflict")  # of a repeated request, the first one got through
+
+    world.client.fault = fault
+    world.live()
+    listed = world.client.calls.count(("list", "hyperbandtrials", ""))
+    await world.step()
+    await world.step()
+    assert lost
+    assert world.client.calls.count(("list", "hyperbandtrials", "")) == listed
+    await world.run()
+    check(world)
+
+
+@pytest.mark.parametrize("state", ["Running", "Paused"])
+async def test_a_pod_made_late_for_an_attempt_that_is_over_is_ended_at_once(state: str) -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    late = copy.deepcopy(pod)
+    if state == "Paused":
+        world.set(pod, phase="Succeeded", reports=REPORT)
+    world.remove(pod)
+    await world.step()
+    if state == "Running":  # the attempt after it
+        world.live()
+        await world.step()
+    assert world.trials[0]["status"]["state"] == state
+    made = world.client.add(PODS, late)  # by an operator that leads no more
+    world.show(made)
+    await world.step()
+    assert names.ENDED_ANNOTATION in made["metadata"]["annotations"]
+    world.client.most_alive = 0
+    await world.run()
+    check(world)
+    assert world.trials[0]["status"]["disruptions"] == (state == "Running")

@@ -27,7 +27,12 @@ def alive(pods: Sequence[Pod]) -> list[Pod]:
 
 
 def match(
-    trial: Trial, pods: Sequence[Pod], *, suspended: bool, overdue: Collection[str] = ()
+    trial: Trial,
+    pods: Sequence[Pod],
+    *,
+    suspended: bool,
+    overdue: Collection[str] = (),
+    ended: int = -1,
 ) -> Match:
     """Compares a trial's record with its pods.
 
@@ -36,6 +41,8 @@ def match(
         pods: the pods that the trial owns, in any phase.
         suspended: whether the study may run nothing now.
         overdue: uids of pods whose overtime is up.
+        ended: the last attempt that is over by the record. A living pod of it, or of one before,
+            was made late by an operator that leads no more: no overtime for it.
     """
     living = alive(pods)
     current = next((pod for pod in pods if attempt_number(pod) == trial.attempt), None)
@@ -43,17 +50,20 @@ def match(
         others = [pod for pod in living if pod is not current]
         # The next attempt waits for the one before it, so that two never write one checkpoint.
         create = current is None and not others and trial.state is TrialState.PENDING
-        return _end(others, overdue, create=create)
+        return _end(others, overdue, ended, create=create)
     if trial.state in (TrialState.PAUSED, TrialState.COMPLETED) and not suspended:
-        return _end(living, overdue)
+        return _end(living, overdue, ended)
     return Match(delete=tuple(pod for pod in living if not is_ending(pod)))
 
 
-def _end(pods: Sequence[Pod], overdue: Collection[str], *, create: bool = False) -> Match:
-    """Pods that have done their part: those overdue are deleted, the others may finish."""
+def _end(
+    pods: Sequence[Pod], overdue: Collection[str], ended: int, *, create: bool = False
+) -> Match:
+    """Pods that have done their part: those overdue or late are deleted, the others may finish."""
     still = [pod for pod in pods if not is_ending(pod)]
+    due = [p for p in still if p.metadata.uid in overdue or attempt_number(p) in range(ended + 1)]
     return Match(
         create=create,
-        delete=tuple(pod for pod in still if pod.metadata.uid in overdue),
-        overtime=tuple(pod for pod in still if pod.metadata.uid not in overdue),
+        delete=tuple(due),
+        overtime=tuple(pod for pod in still if pod not in due),
     )

@@ -30,6 +30,18 @@ MAX_EXAMPLE = 300  # characters of what a waiting pod says
 CONFLICTS = 5  # a spec is changed by people; more than a few in a row is something else
 
 
+class ForeignStatusError(Exception):
+    """Somebody else has written the study's status: what it came from may be out of date.
+
+    Attributes:
+        found: the study as it is.
+    """
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        super().__init__("its status was written by somebody else")
+        self.found = found
+
+
 class Publisher:
     """The status of one study."""
 
@@ -73,6 +85,7 @@ class Publisher:
 
         Raises:
             NotFound: the study has been deleted.
+            ForeignStatusError: read everything again.
         """
         now = self._monotonic()
         urgent = finish is not None or bool(budget_reached)
@@ -128,9 +141,10 @@ class Publisher:
     async def _write(
         self, body: dict[str, Any], status: dict[str, Any]
     ) -> tuple[dict[str, Any], bool]:
-        """Writes on top of whatever version of the object there is, unless its spec is another.
+        """Writes on top of whatever version there is, unless its spec or its status is another.
 
-        The status is ours alone, so what else has changed does not matter.
+        What else has changed does not matter. Another status is that of another operator: one of
+        the two is late, and only the records tell which.
         """
         found = body
         for _ in range(CONFLICTS):
@@ -157,6 +171,10 @@ class Publisher:
                     raise
                 if found["metadata"]["generation"] != body["metadata"]["generation"]:
                     return found, False
+                if found.get("status") == status:  # an earlier try got through
+                    return found, True
+                if found.get("status") != body.get("status"):
+                    raise ForeignStatusError(found) from None
             else:
                 return written, True
         raise Conflict(409, message="the study's status changes all the time")

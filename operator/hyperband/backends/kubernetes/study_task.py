@@ -28,7 +28,7 @@ from hyperband.backends.kubernetes.cleaner import Cleaner, unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.earlier import EarlierStudies
 from hyperband.backends.kubernetes.objects import STUDIES, Pod
-from hyperband.backends.kubernetes.publisher import Publisher
+from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError, list_trials
@@ -152,6 +152,11 @@ class StudyTask:
             return await self.step()
         except Conflict as error:
             log.info("%s: reading again: %s", self, error)
+            self._forget()
+            return CONFLICT_SECONDS
+        except ForeignStatusError as error:
+            log.info("%s: reading again: %s", self, error)
+            self._take_in(error.found)
             self._forget()
             return CONFLICT_SECONDS
         except UnknownOutcome as error:

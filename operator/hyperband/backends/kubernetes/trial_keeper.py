@@ -434,7 +434,9 @@ class TrialKeeper:
         trial, uid = self.engine.trials[index], self._resource(index).uid
         pods = self._pods.of(uid)
         overdue = {p.metadata.uid for p in pods if self._overtime.overdue(p.metadata.uid)}
-        wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue)
+        accounts = self._resource(index).attempts
+        ended = accounts[-1].number if accounts else -1
+        wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue, ended=ended)
         living = len(alive(pods))
         if living and not trial.state.active:
             self._lingering[index] = living

@@ -1,0 +1,142 @@
+"""Two operator processes for the same studies: one leads, whatever becomes of the other.
+
+They have the Lease's usual terms: 15 s until another one takes over.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperband.backends.kubernetes.lease import Terms
+from tests.cluster.harness import (
+    Bench,
+    Census,
+    Operator,
+    bench,
+    census,
+    check_promotions,
+    check_records,
+    condition,
+    eventually,
+    study,
+    trainer,
+)
+
+pytestmark = pytest.mark.cluster
+
+TRIALS = 12
+TERMS = Terms()
+SLACK = 10.0  # seconds that a busy machine of two cores may add
+
+
+@contextmanager
+def two_operators(namespace: str, folder: Path) -> Iterator[tuple[Operator, Operator]]:
+    """A, and B that is to be started; both are ended with the test."""
+    pair = tuple(Operator(namespace, folder / f"{n}.log", TERMS.duration) for n in "ab")
+    try:
+        pair[0].start()
+        yield pair[0], pair[1]
+    finally:
+        for operator in pair:
+            if operator.alive:
+                operator.resume()
+                operator.kill(signal.SIGTERM)
+            assert "Traceback" not in operator.text()
+
+
+async def decisions(operator: Operator, count: int) -> None:
+    """Waits until the operator has made so many decisions."""
+
+    async def made() -> bool:
+        return operator.text().count(" (") >= count  # a line for each
+
+    await eventually(made, f"{operator.log.name} has made {count} decisions")
+
+
+async def says(operator: Operator, text: str) -> None:
+    async def said() -> bool:
+        return text in operator.text()
+
+    await eventually(said, f"{operator.log.name} says {text!r}")
+
+
+async def follow(namespace: str, a: Operator, b: Operator) -> None:
+    """B is started while A works, and waits."""
+    await decisions(a, 3)
+    b.start()
+    await says(b, f"waiting for the Lease {namespace}/hyperband-namespace-operator, held by ")
+
+
+async def check(here: Bench, name: str, counted: Census) -> None:
+    """The study ends as if one operator had been there all the time."""
+    body = await here.finished(name)
+    trials, pods = await here.trials(name), await here.pods(name)
+    assert condition(body, "Succeeded") == "True"
+    check_records(trials, TRIALS)
+    check_promotions(trials, eta=3)
+    assert all(t["status"]["failures"] == 0 for t in trials), "nothing of it is a failure"
+    assert all(t["status"]["disruptions"] == 0 for t in trials), "nor did it cost an attempt"
+    assert counted.most <= 4
+    assert not counted.twice
+    assert all(p.status.phase in ("Succeeded", "Failed") for p in pods)
+
+
+def long_study(name: str) -> dict[str, Any]:
+    return study(name, trainer(pause=1.0), maxTrials=TRIALS)
+
+
+async def test_the_other_one_takes_over_from_one_that_is_killed(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    with two_operators(namespace, tmp_path) as (a, b):
+        async with bench(kubeconfig, namespace) as here, census(here) as counted:
+            await here.apply(long_study("killed"))
+            await follow(namespace, a, b)
+            assert "taken up" not in b.text(), "it does nothing but wait"
+            a.kill()
+            killed = time.monotonic()
+            await says(b, "leading, with the Lease")
+            await decisions(b, 1)
+            assert time.monotonic() - killed < TERMS.duration + TERMS.retry + SLACK
+            await check(here, "killed", counted)
+
+
+async def test_one_that_was_paused_wakes_up_believing_it_leads(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    with two_operators(namespace, tmp_path) as (a, b):
+        async with bench(kubeconfig, namespace) as here, census(here) as counted:
+            await here.apply(long_study("paused"))
+            await follow(namespace, a, b)
+            a.pause()
+            await decisions(b, 5)
+            assert condition(await here.study("paused"), "Finished") != "True"
+            before = a.text()
+            a.resume()
+            await says(a, f"waiting for the Lease {namespace}/hyperband-namespace-operator, held")
+            awake = a.text().removeprefix(before)
+            await check(here, "paused", counted)
+    # Its pods had reported meanwhile, and it was about to write what follows from that.
+    assert "not sent, as this process does not lead" in awake
+    assert "leading no more: the Lease" in awake
+    assert awake.count(" (") == 0, "it has decided nothing"
+
+
+async def test_one_that_ends_cleanly_is_followed_at_once(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    with two_operators(namespace, tmp_path) as (a, b):
+        async with bench(kubeconfig, namespace) as here, census(here) as counted:
+            await here.apply(long_study("rolled"))
+            await follow(namespace, a, b)
+            a.kill(signal.SIGTERM)
+            ended = time.monotonic()
+            await says(b, "leading, with the Lease")
+            assert time.monotonic() - ended < TERMS.duration / 2
+            assert "is given back" in a.text()
+            await check(here, "rolled", counted)
