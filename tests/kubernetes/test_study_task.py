@@ -795,3 +795,18 @@ async def test_a_pod_made_late_for_an_attempt_that_is_over_is_ended_at_once(stat
     await world.run()
     check(world)
     assert world.trials[0]["status"]["disruptions"] == (state == "Running")
+
+
+async def test_a_pod_made_late_for_a_study_that_is_over_is_deleted() -> None:
+    world = await started()
+    late = copy.deepcopy(world.pod("s-0-0"))
+    await world.run()
+    world.remove(world.pod("s-0-0"))
+    made = world.client.add(PODS, late)
+    world.show(made)
+    foreign = copy.deepcopy(late)
+    foreign["metadata"] |= {"name": "mine", "ownerReferences": []}
+    world.show(world.client.add(PODS, foreign))
+    await world.step()
+    assert "deletionTimestamp" in made["metadata"]
+    assert ("delete", "pods", "mine") not in world.client.calls

@@ -24,14 +24,20 @@ from hyperband.backends.kubernetes.api_errors import (
     NotFound,
     UnknownOutcome,
 )
+from hyperband.backends.kubernetes.attempts import is_ending, is_over
 from hyperband.backends.kubernetes.cleaner import Cleaner, unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.earlier import EarlierStudies
-from hyperband.backends.kubernetes.objects import STUDIES, Pod
+from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, CustomObject, Pod
 from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
-from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError, list_trials
+from hyperband.backends.kubernetes.store import (
+    TrialStore,
+    UnreadableTrialError,
+    list_trials,
+    owns,
+)
 from hyperband.backends.kubernetes.study_pods import TrialPods
 from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
@@ -91,6 +97,7 @@ class StudyTask:
     def pod_changed(self, index: int, gone: Pod | None) -> None:
         """A pod of this trial has changed, or is gone and was this when last seen."""
         if self._finished:
+            self._wake.set()
             return
         if gone is not None:
             self._gone.setdefault(index, []).append(gone)
@@ -187,6 +194,7 @@ class StudyTask:
     async def step(self) -> float | None:
         """Does all that is to be done now. Returns the seconds after which to look again."""
         if self._finished and self._keeper is None:
+            await self._end_late_pods()
             return _soonest(await self._recorder.flush(), await self._outlive())
         try:
             study, waiting = await self._read()
@@ -294,7 +302,11 @@ class StudyTask:
             return True
         if self._unneeded is None:
             trials = await list_trials(self._cluster.client, self.namespace, self.name, self.uid)
-            states = ((int(t.spec["index"]), TrialState(t.status["state"])) for t in trials)
+            states = (
+                (int(t.spec["index"]), TrialState(t.status["state"]))
+                for t in trials
+                if t.status  # else a late operator has made it since: it never had a pod
+            )
             best = self._body["status"].get("best", {}).get("index")
             self._unneeded = unneeded(states, best, finished=True)
         if not await self._cleaner.step(study, self._unneeded, all_=True):
@@ -387,6 +399,22 @@ class StudyTask:
     def _start_is_shown(self) -> bool:
         """Whether the status lists the earlier studies, as it must before the first trial."""
         return self._earlier.status is None or "warmStart" in (self._body.get("status") or {})
+
+    async def _end_late_pods(self) -> None:
+        """Ends pods of a study that is over: an operator that leads no more has made them since."""
+        for pod in self._cluster.pods:
+            metadata, owner = pod.metadata, pod.metadata.controller
+            study = (metadata.namespace, metadata.labels.get(names.STUDY_LABEL))
+            if study != (self.namespace, self.name) or owner is None or owner.uid == self.uid:
+                continue
+            if is_over(pod) or is_ending(pod):
+                continue
+            with suppress(NotFound):  # then the garbage collector has it
+                trial = await self._cluster.client.get(
+                    TRIALS, self.namespace, owner.name, CustomObject
+                )
+                if trial.metadata.uid == owner.uid and owns(trial, self.name, self.uid):
+                    await TrialPods(self._cluster).delete(pod, "its study is over")
 
     async def end_pods(self) -> None:
         """Ends the pods of a deleted study at once; the garbage collector would take minutes.
