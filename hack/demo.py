@@ -21,6 +21,7 @@ STARTED = time.monotonic()
 TAKE_DOWN = "Take it all down: make down"
 TAKE_DOWN_OTHER = """Take it all down:
   kubectl delete hbs {name} -n {namespace}
+  kubectl delete lease hyperband-namespace-operator -n {namespace}
   kubectl delete -n {namespace} -f manifests/namespace/reporter.yaml
   kubectl delete -f manifests/install/ -f crds/   # with the studies of all namespaces"""
 

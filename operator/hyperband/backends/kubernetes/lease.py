@@ -1,10 +1,11 @@
 """Which of several operator processes works: a Lease elects one, as client-go does it.
 
-Time is only ever measured by the process's own monotonic clock, which goes on while the process is
-paused. A holder counts from before it sent its last successful renewal and stops at two thirds of
-what it has promised. The others count from when they have last seen the Lease change, and take it
-after the whole of it. So the new holder begins after the old one has stopped, however wrong
-anybody's wall clock is; the times in the Lease are for people to read.
+Time is only ever measured by a monotonic clock of the process's own machine, one that goes on
+while the process is paused or the machine suspended. A holder counts from before it sent its last
+successful renewal and stops at two thirds of what it has promised. The others count from when they
+have last seen the Lease change, and take it after the whole of it. So the new holder begins after
+the old one has stopped, however wrong anybody's wall clock is; the times in the Lease are for
+people to read.
 
 Why not the election of the `kubernetes` package (37): it measures by the wall clock, waits without
 a limit for a renewal that gets no answer, ends with an exception when the connection fails, and
@@ -92,6 +93,13 @@ def new_identity() -> str:
     return f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
 
 
+def uptime() -> float:
+    """Seconds since some moment; a suspended machine counts on Linux (time.monotonic does not)."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class Observed:
     """A Lease as last read, and since when it is seen as it is, by our own clock."""
 
@@ -141,7 +149,7 @@ class Election:
         outranked_by: Place | None = None,
         identity: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = uptime,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.identity = identity or new_identity()
