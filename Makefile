@@ -23,7 +23,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods verify generate bench \
-  bench-search bench-latency down clean
+  bench-search bench-latency bench-recovery down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -100,6 +100,9 @@ bench-search: env $(VENV)/benchmarks ## Compare methods of search with Syne Tune
 
 bench-latency: env $(VENV)/benchmarks ## Time suggestions, ours and Syne Tune's, as studies grow: QUICK=1, or all
 	@$(PY) -m benchmarks.decision_latency $(if $(QUICK),--quick) $(ARGS)
+
+bench-recovery: env ## Time a study's recovery after kill -9 with 10 to 10,000 trials on the kind cluster
+	@$(PY) -m benchmarks.recovery $(ARGS)
 
 $(VENV)/benchmarks: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py benchmarks | $(PY) -m pip install --quiet \
