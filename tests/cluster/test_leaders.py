@@ -3,6 +3,7 @@
 They have the Lease's usual terms: 15 s until another one takes over.
 """
 
+import asyncio
 import signal
 import time
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from hyperband.backends.kubernetes.lease import Terms
+from hyperband.backends.kubernetes.lease import Election, Observed, Place, Terms
 from tests.cluster.harness import (
+    LEASE_SECONDS,
     Bench,
     Census,
     Operator,
@@ -35,9 +37,11 @@ SLACK = 10.0  # seconds that a busy machine of two cores may add
 
 
 @contextmanager
-def two_operators(namespace: str, folder: Path) -> Iterator[tuple[Operator, Operator]]:
+def two_operators(
+    namespace: str, folder: Path, lease_seconds: int = TERMS.duration
+) -> Iterator[tuple[Operator, Operator]]:
     """A, and B that is to be started; both are ended with the test."""
-    pair = tuple(Operator(namespace, folder / f"{n}.log", TERMS.duration) for n in "ab")
+    pair = tuple(Operator(namespace, folder / f"{n}.log", lease_seconds) for n in "ab")
     try:
         pair[0].start()
         yield pair[0], pair[1]
@@ -127,6 +131,29 @@ async def test_one_that_was_paused_wakes_up_believing_it_leads(
     assert awake.count(" (") == 0, "it has decided nothing"
 
 
+async def test_one_that_was_paused_alone_leads_again_and_reads_everything_anew(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    with two_operators(namespace, tmp_path, LEASE_SECONDS) as (a, _):
+        async with bench(kubeconfig, namespace) as here, census(here) as counted:
+            await here.apply(long_study("alone"))
+            await decisions(a, 3)
+            a.pause()
+            place = Place(namespace, "hyperband-namespace-operator")
+            lease = Observed(here.client, place, time.monotonic)
+
+            async def expired() -> bool:
+                await lease.look()
+                return not lease.held()
+
+            await eventually(expired, "anybody could take the Lease")
+            a.resume()
+            await says(a, "leading no more")
+            await check(here, "alone", counted)
+    assert a.text().count("leading, with the Lease") == 2
+    assert a.text().count("alone: taken up") == 2
+
+
 async def test_one_that_ends_cleanly_is_followed_at_once(
     kubeconfig: str, namespace: str, tmp_path: Path
 ) -> None:
@@ -140,3 +167,23 @@ async def test_one_that_ends_cleanly_is_followed_at_once(
             assert time.monotonic() - ended < TERMS.duration / 2
             assert "is given back" in a.text()
             await check(here, "rolled", counted)
+
+
+async def test_one_for_a_namespace_leaves_its_work_to_one_for_all(
+    kubeconfig: str, namespace: str, tmp_path: Path
+) -> None:
+    everywhere = Place("hyperband-system", "hyperband-operator")
+    with two_operators(namespace, tmp_path, LEASE_SECONDS) as (a, _):
+        async with bench(kubeconfig, namespace) as here, census(here) as counted:
+            await here.apply(long_study("left"))
+            await decisions(a, 3)
+            # A process that leads for all namespaces, as far as anybody can see.
+            great = Election(here.client, everywhere, Terms(LEASE_SECONDS))
+            await great.acquire()
+            holding = asyncio.create_task(great.hold())
+            await says(a, f"held by {great.identity}")
+            assert condition(await here.study("left"), "Finished") != "True"
+            holding.cancel()
+            await great.release()
+            await check(here, "left", counted)
+    assert a.text().count("leading, with the Lease") == 2
