@@ -1,6 +1,5 @@
 """How studies end, and what is kept of them, on the real cluster."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +165,7 @@ async def test_suspended_and_resumed_with_other_limits(
                 study("pause", trainer(pause=SLOW), hyperband=modes, budget={"duration": "1h"})
             )
             await runs(here, "pause", 4)
-            await asyncio.gather(patch(here, "pause", suspend=True))
+            await patch(here, "pause", suspend=True)
 
             async def quiet() -> bool:
                 body = await here.study("pause")
@@ -177,16 +176,14 @@ async def test_suspended_and_resumed_with_other_limits(
             await patch(here, "pause", suspend=False, parallelism=2, maxTrials=6)
             body = await here.finished("pause")
             trials, pods = await here.trials("pause"), await here.pods("pause")
-            logs = [await here.log(f"pause-{i}-0") for i in range(4)]
-            later = [await here.log(f"pause-{i}-1") for i in range(4)]
+            attempts = {p.metadata.name: await here.log(p.metadata.name) for p in pods}
     assert condition(body, "Succeeded", "reason") == "Exhausted"
     check_records(trials, 6)
     assert all(t["status"]["failures"] == 0 for t in trials)
     assert all(t["status"].get("disruptions", 0) == 0 for t in trials)
     assert body["status"]["suspendedSeconds"] > 0
-    assert any("epoch 1" in log for log in logs), "logs of before are there"
-    assert any("resumed from epoch" in log for log in later)
-    assert len({p.metadata.name for p in pods}) >= 10
+    assert "epoch 1" in attempts["pause-0-0"], "logs of before are there"
+    assert any("resumed from epoch" in log for log in attempts.values())
     check_bill(body, trials)
 
 
@@ -217,7 +214,7 @@ async def test_checkpoints_that_nobody_can_want_are_removed(
 
             async def cleaned() -> dict[str, Any] | None:
                 body = await here.study("clean")
-                return body if "checkpointsRemoved" in body["status"] else None
+                return body if "checkpointsRemoved" in body.get("status", {}) else None
 
             body = await eventually(cleaned, "checkpoints are removed")
             trials = await here.trials("clean")
