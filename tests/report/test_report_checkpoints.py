@@ -1,10 +1,13 @@
 """Checkpoints: complete or not there, whatever crashes and whoever is still alive."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,3 +148,37 @@ def test_a_checkpoint_at_the_target_is_passed_over(
     newest = resume_from()
     assert below is not None and below.read_text() == "2"
     assert newest is not None and newest.read_text() == "3"
+
+
+@pytest.mark.parametrize("resource", [-1, math.nan, math.inf, 10**400, Fraction(10**400)])
+def test_a_resource_that_none_can_have_is_refused(folder: Path, resource: Any) -> None:
+    with pytest.raises(ValueError, match="a finite number from 0 up"), checkpoint(resource):
+        pass
+    assert listing(folder) == []
+
+
+@pytest.mark.parametrize("suffix", ["ckpt", ".7z", "/../x", ".a/b", "~", ".é/"])
+def test_a_suffix_with_which_it_would_not_be_found_is_refused(folder: Path, suffix: str) -> None:
+    with pytest.raises(ValueError, match=r"write a dot and letters"), checkpoint(1, suffix):
+        pass
+    assert listing(folder) == []
+
+
+def test_a_resource_of_many_digits_fits_into_a_name() -> None:
+    with checkpoint(1e300) as path:
+        path.write_text("far")
+    found = resume_from()
+    assert found is not None and found.name == "1e+300-0.ckpt"
+
+
+def test_a_folder_takes_the_place_of_a_file_and_back(folder: Path) -> None:
+    with checkpoint(1) as path:
+        path.write_text("file")
+    with checkpoint(1) as path:
+        path.mkdir()
+        (path / "model").write_text("folder")
+    assert (folder / "1-0.ckpt" / "model").read_text() == "folder"
+    with checkpoint(1) as path:
+        path.write_text("file again")
+    assert (folder / "1-0.ckpt").read_text() == "file again"
+    assert listing(folder) == ["1-0.ckpt"]

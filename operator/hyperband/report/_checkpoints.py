@@ -84,11 +84,16 @@ def checkpoint(resource: float, suffix: str = ".ckpt") -> Iterator[Path]:
         suffix: of the file's name; numpy.savez adds ".npz" to any other.
 
     Raises:
+        ValueError: the resource is not a finite number from 0 up, or the suffix is none.
         FileNotFoundError: the block wrote nothing to the path.
         OSError: the volume is full, read-only or away.
     """
     folder, attempt = checkpoint_dir(), environment.attempt()
     final = folder / f"{_text(resource)}-{attempt}{suffix}"
+    if _NAME.fullmatch(final.name) is None or final.parent != folder:
+        raise ValueError(
+            f"{suffix!r} cannot end the name of a checkpoint: write a dot and letters, as .ckpt"
+        )
     partial = Path(tempfile.mkdtemp(prefix=f".partial-{attempt}-", dir=folder))
     try:
         path = partial / final.name
@@ -100,7 +105,7 @@ def checkpoint(resource: float, suffix: str = ".ckpt") -> Iterator[Path]:
                 f"that checkpoint() yields, or pass the suffix that your library adds"
             )
         _sync(path)
-        if final.is_dir():  # of the same attempt; a rename does not replace a folder
+        if final.is_dir() or (path.is_dir() and final.exists()):  # a rename replaces only files
             final.rename(partial / "replaced")
         path.replace(final)
         _sync_entry(folder)
@@ -151,8 +156,16 @@ def _delete(path: Path) -> None:
 
 def _text(resource: float) -> str:
     """3 and 3.0 alike are "3"."""
-    number = float(resource)
-    return str(int(number)) if number.is_integer() else repr(number)
+    try:
+        number = float(resource)
+    except OverflowError:
+        number = inf
+    if not 0 <= number < inf:
+        raise ValueError(
+            f"checkpoint() was given {number} as the resource: it is what training has spent so "
+            "far, a finite number from 0 up"
+        )
+    return str(int(number)) if number.is_integer() and number < 1e16 else repr(number)
 
 
 def _sync(path: Path) -> None:

@@ -32,6 +32,7 @@ ENV_REPORT_FILE = "HYPERBAND_REPORT_FILE"  # JSON lines go there instead of to t
 ENV_REPORT_INTERVAL = "HYPERBAND_REPORT_INTERVAL"  # seconds between reports below rung levels
 ENV_TOKEN_MOUNT = "HYPERBAND_TOKEN_MOUNT"  # another folder with token, ca.crt and namespace
 
+MAX_INTERVAL = 3600.0
 DEFAULT_INTERVAL = 10.0  # each report is a write to etcd, and there may be 10,000 pods
 
 
@@ -100,8 +101,9 @@ def attempt() -> int:
 
 
 def interval() -> float:
-    """Seconds between two reports that are not urgent."""
-    return float(os.environ.get(ENV_REPORT_INTERVAL, DEFAULT_INTERVAL))
+    """Seconds between two reports that are not urgent, at most an hour."""
+    given = float(os.environ.get(ENV_REPORT_INTERVAL, DEFAULT_INTERVAL))
+    return min(given, MAX_INTERVAL)
 
 
 def token_mount() -> Path:

@@ -1,7 +1,8 @@
 """The reports of this attempt as the annotation's JSON, kept within its size by thinning.
 
-Always kept are the first report, the newest, and those that decide: the first at or above each
-rung level, the first that is not finite. The others stay evenly spaced.
+Always kept are the newest report, and those that decide: the very first, the first at or above each
+rung level, the first that is not finite. The others stay evenly spaced. (With a hundred levels and
+names of hundreds of characters there is no room for all that decide: then the oldest ones go.)
 """
 
 import json
@@ -46,6 +47,7 @@ class History:
         self._stride = 1  # of the reports that decide nothing, each stride-th is kept
         self._finite = True
         self.shortened = False  # whether metrics beside the objective had to be left out
+        self.complete = True  # whether no report that decides something had to be left out
 
     def add(self, report: Mapping[str, float]) -> bool:
         """Appends a report; True if it decides something, so that it should be sent at once."""
@@ -86,6 +88,10 @@ class History:
                 entry.text = entry.core
                 self.shortened = True
                 return True
+        if before:  # sent when it came, and most likely read long ago
+            del self._entries[0]
+            self.complete = False
+            return True
         return False
 
 

@@ -1,8 +1,11 @@
 """The check of one report: names and plain numbers out, or an error that says what to change."""
 
 import math
+import reprlib
 from collections.abc import Mapping
 from typing import SupportsFloat
+
+_EXACT = 2**53  # the largest integer up to which a float holds all
 
 
 def plain_report(
@@ -42,19 +45,24 @@ def _number(name: str, value: object) -> float:
     if hasattr(value, "item"):
         try:
             value = value.item()
-        except (TypeError, ValueError, RuntimeError):
+        except Exception as error:  # whatever a library raises
             raise TypeError(
                 f"report() was given an array as {name}: give one number, such as its mean"
-            ) from None
-    if isinstance(value, int):
+            ) from error
+    if isinstance(value, int) and abs(value) <= _EXACT:
         return int(value)  # a bool, too
-    if isinstance(value, SupportsFloat):
+    if isinstance(value, float):  # as below, but quick
         return float(value)
-    raise TypeError(
-        f"report() was given {type(value).__name__} {_short(value)} as {name}: give a number"
-    )
+    if isinstance(value, SupportsFloat):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+        except Exception as error:
+            raise TypeError(_no_number(name, value)) from error
+    raise TypeError(_no_number(name, value))
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 50 else f"{text[:47]}..."
+def _no_number(name: str, value: object) -> str:
+    kind = type(value).__name__
+    return f"report() was given {kind} {reprlib.repr(value)} as {name}: give a number"
