@@ -103,6 +103,21 @@ def test_good_reports_are_kept_beside_bad_ones() -> None:
     assert found.error.endswith("more reports are wrong")
 
 
+def test_minus_zero_is_zero() -> None:
+    """A server may give either back for the other, and tables show them differently."""
+    (report,) = parse('{"epochs": -0.0, "val_loss": -0.0, "accuracy": -0}').reports
+    numbers = (report.resource, report.value, report.metrics["accuracy"])
+    assert repr(numbers) == "(0.0, 0.0, 0.0)"
+
+
+@pytest.mark.parametrize("entry", ['{"\\ud800": 1}', '"\\ud800"', '"' + "\\ud800" * 5000 + '"'])
+def test_what_is_quoted_stays_short_and_readable(entry: str) -> None:
+    for text in (entry, f"[{entry}]", f"[{entry}, 1]"):
+        error = parse(text).error
+        assert error is not None and len(error) <= 1000
+        error.encode()
+
+
 def test_reports_that_go_back_are_left_out() -> None:
     found = parse([{"epochs": e, "val_loss": 0.1 * e} for e in (1, 3, 2, 3, 4)])
     assert [report.resource for report in found.reports] == [1, 3, 3, 4]

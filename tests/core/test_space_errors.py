@@ -53,6 +53,7 @@ def log_normal(**fields: Any) -> Float:
         (Integer("x", 1, 4, step=9), "step", "9 is larger than the range", "at most 3"),
         (Float("x", 1, 9, step=1, scale=LOG), "step", "1 does not go with", "leave it out"),
         (Float("x", 0, 1, step=1e-20), "step", "1e-20", "larger step"),
+        (Float("x", -1.7e308, 5e306, step=1.7e308), "step", "beyond what a float", "smaller step"),
         (Integer("x", 0, 2**40), "max", "1099511627776", "larger step"),
         (Float("x", 0, 1, mean=0.5), "mean", "0.5 means nothing", "leave it out"),
         (Float("x", 0, 1, deviation=0.5), "deviation", "0.5 means nothing", "leave it out"),
@@ -86,6 +87,7 @@ def log_normal(**fields: Any) -> Float:
         (Categorical("x", ("a", "b"), (1, math.nan)), "weights[1]", "NaN", "0 or more"),
         (Ordinal("x", ("a", "b"), (0, 0)), "weights", "are 0", "positive weight"),
         (Constant("x", math.inf), "value", "Infinity", "replace"),
+        (Constant("x", "a\0"), "value", "has a NUL", "remove it"),
     ],
 )
 def test_a_parameter_that_cannot_be(

@@ -129,3 +129,12 @@ def test_checkpoints_are_apart_by_study_and_the_same_for_every_attempt() -> None
     assert folder("a" * 36, attempt=0) == folder("a" * 36, attempt=5)
     assert folder("a" * 36) != folder("b" * 36)
     assert folder("a" * 36, index=1) != folder("a" * 36, index=2)
+
+
+def test_what_a_toleration_says_is_for_the_server_to_judge() -> None:
+    body = good_study()
+    given = [{"key": {"a": []}, "effect": "NoExecute"}]
+    body["spec"]["trialTemplate"]["spec"]["tolerations"] = given
+    tolerations = rendered(body, trial())["spec"]["tolerations"]
+    assert tolerations[0] == given[0]
+    assert len(tolerations) == 3

@@ -12,6 +12,7 @@ from typing import Any
 
 from hyperband.api import names
 from hyperband.api.schema.trial import MAX_CURVE
+from hyperband.core.errors import encodable
 from hyperband.core.parameters import show
 from hyperband.core.records import Report
 
@@ -70,13 +71,12 @@ def parse_metrics(text: str, metric: str, resource: str) -> Reports:
     if isinstance(document, Mapping):
         document = [document]
     if not isinstance(document, list):
-        return _unreadable(f"is {_brief(document)}: write one JSON object or a list of them")
+        return _unreadable(f"is {show(document)}: write one JSON object or a list of them")
     return _parse_list(document, metric, resource)
 
 
 def _unreadable(problem: str) -> Reports:
-    text = f"annotation {names.METRICS_ANNOTATION} {problem}"[:_MAX_ERROR]
-    return Reports((), _encodable(text))
+    return Reports((), encodable(f"annotation {names.METRICS_ANNOTATION} {problem}", _MAX_ERROR))
 
 
 def _parse_list(entries: Sequence[Any], metric: str, resource: str) -> Reports:
@@ -99,18 +99,13 @@ def _parse_list(entries: Sequence[Any], metric: str, resource: str) -> Reports:
         return Reports(tuple(good), None)
     # No counts: the text is compared with the one before, and must not change with every report.
     more = "; more reports are wrong" if len(problems) > 1 else ""
-    return Reports(tuple(good), _encodable(problems[0][: _MAX_ERROR - len(more)] + more))
-
-
-def _encodable(text: str) -> str:
-    """The text without lone surrogates, which JSON can bring and UTF-8 cannot hold."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return Reports(tuple(good), encodable(problems[0], _MAX_ERROR - len(more)) + more)
 
 
 def _parse_report(entry: Any, metric: str, resource: str) -> Report:
     if not isinstance(entry, Mapping):
         raise _BadReportError(
-            f'is {_brief(entry)}: write an object such as {{"{resource}": 1, "{metric}": 0.5}}'
+            f'is {show(entry)}: write an object such as {{"{resource}": 1, "{metric}": 0.5}}'
         )
     spent = _field(entry, resource, "spec.resource.name")
     if not math.isfinite(spent) or spent < 0:
@@ -133,7 +128,7 @@ def _field(entry: Mapping[str, Any], name: str, meaning: str) -> float:
     number = _number(entry[name])
     if number is None:
         raise _BadReportError(
-            f'has {_brief(entry[name])} as "{name}": report a number, without quotes'
+            f'has {show(entry[name])} as "{name}": report a number, without quotes'
         )
     return number
 
@@ -145,16 +140,9 @@ def _number(item: Any) -> float | None:
     if isinstance(item, bool) or not isinstance(item, int | float):
         return None
     try:
-        return float(item)
+        return float(item) + 0.0  # -0 is 0, as which a server may give it back
     except OverflowError:  # an integer beyond the largest float
         return math.inf if item > 0 else -math.inf
-
-
-def _brief(item: Any) -> str:
-    try:
-        return _cut(show(item))
-    except (ValueError, RecursionError):
-        return f"a {type(item).__name__} that is too large to show"
 
 
 def _cut(text: str) -> str:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from hyperband.api import names
 from hyperband.api.durations import parse_duration
 from hyperband.api.parameters import parse_points, parse_space
+from hyperband.api.schema.build import integer, record, text
 from hyperband.api.schema.check import complete
+from hyperband.api.schema.parameters import LARGEST_INTEGER
 from hyperband.api.schema.searcher import (
     LARGE_TOURNAMENT,
     NO_FRACTION,
@@ -37,6 +39,17 @@ from hyperband.core.records import (
 )
 from hyperband.core.rungs import Ladder
 from hyperband.core.seeds import seed_from
+
+# What is read of an object's metadata; a server has checked it, a file's may be anything.
+_METADATA: Final = record(
+    "Metadata.",
+    {
+        "name": text("Name."),
+        "namespace": text("Namespace."),
+        "uid": text("Uid."),
+        "generation": integer("Generation."),
+    },
+)
 
 
 class ReportingMode(StrEnum):
@@ -83,24 +96,26 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
     Raises:
         InvalidStudyError: it cannot be run as written.
     """
-    metadata: Mapping[str, Any] = body.get("metadata") or {}
-    name, uid = str(metadata.get("name", "")), str(metadata.get("uid", ""))
+    metadata = _metadata(body.get("metadata"))
+    name, uid = metadata.get("name", ""), metadata.get("uid", "")
     if not name:
         raise InvalidStudyError("metadata.name", "is missing: give the study a name")
+    if not re.fullmatch(names.NAME_PATTERN, name):
+        raise InvalidStudyError("metadata.name", f"{show(name)} {NO_STUDY_NAME}")
     if len(name) > names.MAX_STUDY_NAME:
         raise InvalidStudyError(
             "metadata.name",
-            f"{name} is longer than {names.MAX_STUDY_NAME} characters, so that the names of its "
-            "pods would not fit into labels: shorten it",
+            f"{name:.100} is longer than {names.MAX_STUDY_NAME} characters, so that the names of "
+            "its pods would not fit into labels: shorten it",
         )
     spec: dict[str, Any] = complete(SPEC, body.get("spec") or {}, "spec")
     template = parse_template(spec["trialTemplate"])
     return StudyResource(
         study=_study(spec, name, uid),
         name=name,
-        namespace=str(metadata.get("namespace") or "default"),
+        namespace=metadata.get("namespace") or "default",
         uid=uid,
-        generation=int(metadata.get("generation", 0)),
+        generation=metadata.get("generation", 0),
         suspend=spec["suspend"],
         checkpoint=parse_checkpoint(spec.get("checkpoint"), template),
         reporting=ReportingMode(spec["reporting"]["mode"]),
@@ -114,9 +129,20 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
     )
 
 
+def _metadata(given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise InvalidStudyError("metadata.name", "is missing: give the study a name")
+    known = {key: given[key] for key in _METADATA["properties"] if key in given}
+    read: Mapping[str, Any] = complete(_METADATA, known, "metadata")
+    return read
+
+
 def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
     objective = Objective(spec["objective"]["metric"], Goal(spec["objective"]["goal"]))
     resource = _resource(spec["resource"])
+    for field, given in (("objective.metric", objective.metric), ("resource.name", resource.name)):
+        if "\0" in given:
+            raise InvalidStudyError(f"spec.{field}", f"{show(given)} has a NUL: remove it")
     if objective.metric == resource.name:
         raise InvalidStudyError(
             "spec.objective.metric",
@@ -214,7 +240,7 @@ def _warm_start(given: Mapping[str, Any], own_name: str) -> tuple[str, ...]:
 def _resource(given: Mapping[str, Any]) -> Resource:
     integer = given["type"] == "Integer"
     for bound in ("min", "max"):
-        if integer and given[bound] != int(given[bound]):
+        if integer and not given[bound] == int(given[bound]) <= LARGEST_INTEGER:
             raise InvalidStudyError(
                 f"spec.resource.{bound}",
                 f"{show(given[bound])} is not an integer: round it, or use type Float",

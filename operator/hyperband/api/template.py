@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from hyperband.api import names
@@ -35,9 +35,11 @@ class TrialTemplate:
         """How much of these extended resources a pod holds: what its containers are limited to."""
         total = Decimal(0)
         for container in self.spec["containers"]:
-            limits = (container.get("resources") or {}).get("limits") or {}
-            with suppress(InvalidOperation):  # not a plain number, which the API server refuses
-                total += sum(Decimal(str(limits.get(name, 0))) for name in resources)
+            limits = _dict(_dict(container.get("resources")).get("limits"))
+            # The API server refuses what is no plain number, or too large a one.
+            with suppress(ArithmeticError):
+                held = [Decimal(str(limits.get(name, 0))) for name in resources]
+                total += sum(each for each in held if 0 <= each < 2**63)
         return float(total)
 
 
@@ -66,13 +68,13 @@ def parse_template(given: Mapping[str, Any]) -> TrialTemplate:
             if key.startswith(_RESERVED):
                 raise InvalidStudyError(
                     f"spec.trialTemplate.metadata.{kind}",
-                    f"{key} begins with {_RESERVED}, which the operator sets itself: remove it",
+                    f"{key:.90} begins with {_RESERVED}, which the operator sets itself: remove it",
                 )
     policy = template.spec.get("restartPolicy", "Never")
     if policy != "Never":
         raise InvalidStudyError(
             f"{_SPEC}.restartPolicy",
-            f"{policy} would restart containers behind the operator's back: remove "
+            f"{policy:.100} would restart containers behind the operator's back: remove "
             "restartPolicy, the operator repeats failed attempts itself (failurePolicy.retries)",
         )
     _check_lists(template.spec)
@@ -94,7 +96,7 @@ def parse_checkpoint(given: Mapping[str, Any] | None, template: TrialTemplate) -
     if len(volume) != 1:
         raise InvalidStudyError(
             path,
-            f"has the fields {sorted(volume)}: give exactly one source of a volume, such as "
+            f"has the fields {sorted(volume)!s:.200}: give exactly one source of a volume, such as "
             "persistentVolumeClaim, and no name",
         )
     if "emptyDir" in volume:
@@ -109,8 +111,8 @@ def parse_checkpoint(given: Mapping[str, Any] | None, template: TrialTemplate) -
             if posixpath.normpath(str(mount.get("mountPath", ""))) == mount_path:
                 raise InvalidStudyError(
                     "spec.checkpoint.mountPath",
-                    f"container {container.get('name')} ({where}) mounts something at "
-                    f"{mount_path} already: remove that mount, or choose another mountPath",
+                    f"container {container.get('name')!s:.100} ({where}) mounts something at "
+                    f"{mount_path:.100} already: remove that mount, or choose another mountPath",
                 )
     return Checkpoint(
         volume, mount_path, given["cleanUp"] == "Remove", given.get("cleanUpImage", "")
@@ -139,8 +141,8 @@ def _check_container_annotation(template: TrialTemplate) -> None:
     if wanted is not None and wanted not in known:
         raise InvalidStudyError(
             "spec.trialTemplate.metadata.annotations",
-            f"{names.CONTAINER_ANNOTATION} names container {wanted}, which the template does not "
-            f"have: name one of {', '.join(known)}, or remove the annotation",
+            f"{names.CONTAINER_ANNOTATION} names container {wanted:.100}, which the template does "
+            f"not have: name one of {', '.join(known):.300}, or remove the annotation",
         )
 
 
@@ -151,7 +153,7 @@ def _check_environment(spec: Mapping[str, Any]) -> None:
             if name.startswith("HYPERBAND_"):
                 raise InvalidStudyError(
                     f"{where}.env[{i}].name",
-                    f"{name} is one of the variables HYPERBAND_…, which the operator sets: "
+                    f"{name:.100} is one of the variables HYPERBAND_…, which the operator sets: "
                     "remove it",
                 )
 
@@ -161,6 +163,10 @@ def _containers(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
     for key in ("containers", "initContainers"):
         for i, container in enumerate(_dicts(spec.get(key))):
             yield f"{_SPEC}.{key}[{i}]", container
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _dicts(items: Any) -> list[Mapping[str, Any]]:

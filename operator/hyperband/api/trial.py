@@ -107,6 +107,13 @@ def parse_trial(item: TrialObject, engine: Engine) -> TrialResource:
         KeyError, ValueError: the object is not what its definition lets through, or a value of its
             configuration is none that the study's parameters can have.
     """
+    try:
+        return _parse(item, engine)
+    except (AttributeError, IndexError, OverflowError, TypeError) as error:  # of another shape
+        raise ValueError(str(error)) from error
+
+
+def _parse(item: TrialObject, engine: Engine) -> TrialResource:
     spec, status = item.spec, item.status or {}
     suggestion = Suggestion(
         # With the types and the order of the space: a server gives back 1.0 as 1, and sorts keys.
@@ -175,7 +182,9 @@ def _with_status(trial: Trial, status: Mapping[str, Any]) -> Trial:
 
 
 def _point(given: Mapping[str, Any]) -> Report:
-    return Report(float(given["resource"]), float(given.get("value", math.nan)))
+    """A value that is not finite is left out; of the latest report, its text tells which."""
+    value = given.get("value", given.get("text", math.nan))
+    return Report(float(given["resource"]), float(value))
 
 
 def _attempt(given: Mapping[str, Any]) -> AttemptRecord:
@@ -203,7 +212,11 @@ def _fit(given: Mapping[str, Any] | None) -> Fit | None:
 
 
 def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    """In UTC, which is also meant where a server has let a time through without a zone."""
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 # -- writing -----------------------------------------------------------------------------------
@@ -312,7 +325,7 @@ def _write_fit(fit: Fit | None) -> dict[str, Any] | None:
 
 
 def _write_time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float]:

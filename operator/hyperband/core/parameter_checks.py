@@ -3,7 +3,9 @@
 A later check may rely on what the earlier ones have let through.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 
 from hyperband.core.axes import Axis, ends, number_axis
@@ -30,6 +32,7 @@ Problems = Iterator[tuple[str, str]]
 MIN_MASS = 1e-6  # of a Normal between its bounds
 # Bounds lie within this many steps of 0, so that a float tells the cells of a grid apart.
 MAX_STEPS = 2**32
+MAX_FLOAT = Fraction(sys.float_info.max)
 
 
 def parameter_problems(parameter: Parameter) -> Problems:
@@ -159,6 +162,9 @@ def _reach(p: Number) -> Problems:
                 f"{name} {show(bound)} is more than {MAX_STEPS} steps of {show(step)} away from 0:"
                 " give a larger step or a Float without one",
             )
+    half = exact(step) / 2  # the first and the last value lie in the middle of a cell
+    if max(half - exact(first), exact(last) + half) > MAX_FLOAT:
+        yield "step", f"{show(step)} reaches beyond what a float can hold: give a smaller step"
 
 
 def _mass(p: Number) -> Problems:
@@ -187,6 +193,8 @@ def _mass(p: Number) -> Problems:
 def _value(name: str, value: Value) -> Problems:
     if not isinstance(value, str | bool) and not finite(value):
         yield name, f"{show(value)} is no finite number, string or boolean: replace it by one"
+    if isinstance(value, str) and "\0" in value:
+        yield name, f"{show(value)} has a NUL, which no environment variable can hold: remove it"
 
 
 def _choice(p: Choice) -> Problems:

@@ -113,7 +113,10 @@ def finite(value: object) -> bool:
 
 def show(value: object) -> str:
     """A value as the user would write it in YAML or JSON, cut where it gets long."""
-    written = json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        written = json.dumps(value, default=str, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):  # of thousands of digits or levels, say
+        return f"a {type(value).__name__} that cannot be shown"
     return written if len(written) <= 120 else f"{written[:117]}..."
 
 

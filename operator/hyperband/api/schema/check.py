@@ -4,17 +4,18 @@ For studies that have not been through one: in tests, in the simulator, on the c
 knows the part of OpenAPI that `build.py` makes; CEL rules are checked by `hyperband.api.study`.
 """
 
-import copy
 import difflib
 import json
-import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from hyperband.api.schema.build import OPEN, Schema
 from hyperband.core.errors import InvalidStudyError
-from hyperband.core.parameters import show
+from hyperband.core.parameters import finite, show
+
+# Of what the schema leaves open; no object of Kubernetes comes near it.
+MAX_DEPTH: Final = 64
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -35,7 +36,7 @@ def complete(schema: Schema, value: Any, path: str) -> Any:
     """
     kind = schema.get("type")
     if kind is None:
-        return copy.deepcopy(value)
+        return _open(value, path)
     value = _of_type(kind, value, path)
     if kind == "object":
         return _object(schema, value, path)
@@ -56,19 +57,65 @@ def _of_type(kind: str, value: Any, path: str) -> Any:
             hint = " in quotes"
         article = "an" if kind[0] in "aio" else "a"
         raise InvalidStudyError(path, f"{show(value)} is not {article} {kind}: write one{hint}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidStudyError(path, f"{value} is not a finite number: give one")
+    if kind in ("integer", "number"):
+        _finite(value, path)
     return value
+
+
+def _open(value: Any, path: str, depth: int = MAX_DEPTH) -> Any:
+    """A copy of what the schema leaves open, which can be anything that JSON can hold."""
+    if depth == 0:
+        raise InvalidStudyError(path, f"is below {MAX_DEPTH} others: nest less deeply")
+    if isinstance(value, Mapping):
+        given = _with_keys(value, path).items()
+        return {key: _open(item, f"{path}.{key}", depth - 1) for key, item in given}
+    if isinstance(value, list | tuple):
+        return [_open(item, f"{path}[{i}]", depth - 1) for i, item in enumerate(value)]
+    if isinstance(value, str):
+        _unicode(value, path)
+    elif value is not None and not isinstance(value, bool):
+        if not isinstance(value, int | float):
+            raise InvalidStudyError(
+                path, f"{show(value)} is a {type(value).__name__}: write it in quotes"
+            )
+        _finite(value, path)
+    return value
+
+
+def _finite(value: object, path: str) -> None:
+    if not finite(value):
+        raise InvalidStudyError(path, f"{show(value)} is not a finite number: give one")
+
+
+def _unicode(value: str, path: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidStudyError(
+            path, f"{show(value)} has half of a character (a lone surrogate): remove it"
+        ) from None
+
+
+def _with_keys(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
+    """The object with its keys as text: those of YAML may be numbers, too."""
+    given = {}
+    for key, item in value.items():
+        if not isinstance(key, str | bool | int | float):
+            raise InvalidStudyError(path, f"the key {show(key)} is not text: write it in quotes")
+        name = key if isinstance(key, str) else show(key)
+        _unicode(name, path)
+        given[name] = item
+    return given
 
 
 def _object(schema: Schema, value: Mapping[str, Any], path: str) -> dict[str, Any]:
     fields: dict[str, Schema] = schema.get("properties", {})
     values: Schema | None = schema.get("additionalProperties")
-    given = {str(key): item for key, item in value.items()}
+    given = _with_keys(value, path)
     result: dict[str, Any] = {}
     for name, field in fields.items():
         if given.get(name) is None and "default" in field:
-            given[name] = copy.deepcopy(field["default"])
+            given[name] = field["default"]  # to be copied below
     for name, item in given.items():
         if name in fields:
             if item is not None:
@@ -76,7 +123,7 @@ def _object(schema: Schema, value: Mapping[str, Any], path: str) -> dict[str, An
         elif values is not None:
             result[name] = complete(values, item, f"{path}.{name}")
         elif schema.get(OPEN) or not fields:
-            result[name] = copy.deepcopy(item)
+            result[name] = _open(item, f"{path}.{name}")
         else:
             near = difflib.get_close_matches(name, fields, 1)
             mend = f"did you mean {near[0]}?" if near else f"use one of {', '.join(fields)}"
@@ -133,6 +180,7 @@ def _scalar(schema: Schema, value: Any, path: str) -> None:
 
 
 def _text(schema: Schema, value: str, path: str) -> None:
+    _unicode(value, path)
     if len(value) < schema.get("minLength", 0):
         raise InvalidStudyError(path, f"{show(value)} is empty: give it a value")
     longest = schema.get("maxLength")
@@ -141,7 +189,8 @@ def _text(schema: Schema, value: str, path: str) -> None:
             path, f"{show(value)} has {len(value)} characters: shorten it to at most {longest}"
         )
     pattern = schema.get("pattern")
-    if pattern is not None and not re.search(pattern, value):
+    # As a server reads it: $ is the end, and not also the place before a last line break.
+    if pattern is not None and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         raise InvalidStudyError(
             path,
             f"{show(value)} does not match {pattern}: write what does ({_first_sentence(schema)})",

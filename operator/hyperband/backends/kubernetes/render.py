@@ -86,7 +86,7 @@ def _add_environment(
 def _tolerations(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The user's tolerations, and ours for the taints of an unreachable node he does not name."""
     execute = [t for t in given if t.get("effect") in (None, "", "NoExecute")]
-    named = {toleration.get("key") for toleration in execute}
+    named = [toleration.get("key") for toleration in execute]  # anything, so far
     if None in named or "" in named:  # tolerates everything
         return given
     ours = [
