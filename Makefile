@@ -22,8 +22,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods verify generate bench \
-  bench-search bench-latency bench-recovery down clean
+.PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods fuzz verify generate \
+  bench bench-search bench-latency bench-recovery down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -77,6 +77,16 @@ test-methods: env ## Run every scheduler with every searcher: on the kind cluste
 	@$(PY) -m hack.cluster up
 	@$(PY) -m tests.simulator.pairs
 	@ALL_METHODS=1 KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) tests/cluster/test_methods.py
+
+fuzz: env ## Feed bad input to what reads it: RUNS=1000000 of each target, or TARGET=metrics INPUT=FILE
+	@$(MAKE) --no-print-directory $(VENV)/fuzz || echo "… without atheris, which has no wheel for this platform" >&2
+	@$(PY) -m tests.fuzz --runs $(or $(RUNS),100000) $(if $(TARGET),--target $(TARGET)) \
+	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(INPUT),--input $(INPUT))
+
+$(VENV)/fuzz: $(VENV)/complete
+	@$(PYTHON) hack/requirements.py fuzz | $(PY) -m pip install --quiet --only-binary atheris \
+	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
+	@touch $@
 
 verify: env ## Check generated files, lint, types and import arrows
 	@$(PY) -m hack.generate --check

@@ -1,6 +1,7 @@
-"""Good studies as manifests, and changes of them."""
+"""Good studies as manifests, changes of them, and what a server makes of JSON."""
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -112,3 +113,18 @@ def changed(manifest: Manifest, changes: Mapping[str, Any]) -> Manifest:
         else:
             node[last] = value
     return result
+
+
+def through_server(body: Any) -> Any:
+    """The body written as JSON, and as a server gives it back: keys sorted, 1.0 as 1."""
+    return _as_go(json.loads(json.dumps(body, allow_nan=False)))
+
+
+def _as_go(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_go(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_as_go(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return int(value)
+    return value

@@ -1,6 +1,5 @@
 """Trial objects and records: the round trip, and what a server makes of JSON on the way."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from hyperband.api.trial import (
 from hyperband.core.engine import Engine
 from hyperband.core.records import Fit, Report, RungValue, Suggestion, Trial, TrialState
 from hyperband.core.space import Categorical, Constant, Float, Ordinal, Space
-from tests.studies import good_study
+from tests.studies import good_study, through_server
 
 STUDY = parse_study(good_study())
 ENGINE = Engine(STUDY.study)
@@ -43,21 +42,6 @@ class Body:
     metadata: Meta
     spec: Mapping[str, Any]
     status: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _as_go(value: Any) -> Any:
-    """What a server gives back: keys sorted, 1.0 as 1."""
-    if isinstance(value, dict):
-        return {key: _as_go(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_as_go(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    return value
-
-
-def through_server(body: Any) -> Any:
-    return _as_go(json.loads(json.dumps(body, allow_nan=False)))
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
