@@ -270,6 +270,26 @@ async def test_trouble_shorter_than_the_deadline_loses_nothing(error: Kubernetes
     assert first.leading
 
 
+async def test_trouble_is_told_once_each_time_that_it_comes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Leases()
+    first = server.candidate("first")
+    await first.acquire()
+    started = server.seconds
+
+    def play() -> None:
+        past = server.seconds - started
+        server.trouble = {"first": Unreachable("no answer")} if past % 20 < 6 else {}
+        if past > 50:
+            holding.cancel()
+
+    server.on_sleep = play
+    holding = asyncio.create_task(first.hold())
+    await asyncio.gather(holding, return_exceptions=True)
+    assert [r.message for r in caplog.records] == [f"the Lease {HERE}: no answer"] * 3
+
+
 async def test_a_server_that_is_away_ends_it_at_the_deadline() -> None:
     server = Leases()
     first = server.candidate("first")

@@ -248,6 +248,7 @@ class Election:
                 await self._own.look()
             else:
                 self._renewed = sent
+                self._said = ""  # trouble that comes again is news
                 return
 
     @staticmethod

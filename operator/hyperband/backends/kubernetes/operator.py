@@ -169,13 +169,17 @@ async def _reign(
     """Runs the studies for as long as this process leads, or until a signal."""
     over = asyncio.Event()
     # Before kopf: it cancels at its end every task that was created after its start.
-    hold = asyncio.create_task(_first(stop.wait(), election.hold()), name="lease")
-    hold.add_done_callback(lambda _: over.set())
+    ends = [
+        asyncio.create_task(stop.wait(), name="stop"),
+        asyncio.create_task(election.hold(), name="lease"),
+    ]
+    for end in ends:
+        end.add_done_callback(lambda _: over.set())
     try:
         while not over.is_set():
             await _run_kopf(manager, connection, namespace, over, stop)
     finally:
-        await _cancel(hold)
+        await _cancel(*ends)
 
 
 async def _run_kopf(
