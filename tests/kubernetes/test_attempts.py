@@ -6,10 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from hyperband.api.study import parse_study
 from hyperband.backends.kubernetes import attempts
 from hyperband.backends.kubernetes.objects import Pod
+from hyperband.backends.kubernetes.sightings import sight
 from hyperband.core.decisions import Outcome
+from tests.studies import good_study
 
+STUDY = parse_study(good_study()).study
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -84,6 +88,22 @@ def disrupted(reason: str, status: str = "True") -> dict[str, Any]:
             {"phase": "Failed", **terminated(137, "ContainerStatusUnknown")},
             Outcome.DISRUPTED,
             "lost",
+        ),
+        # containerd, after the machine was down under its containers.
+        ({"phase": "Failed", **terminated(255, "Unknown")}, Outcome.DISRUPTED, "lost"),
+        ({"phase": "Failed", "reason": "TopologyAffinityError"}, Outcome.DISRUPTED, "Topology"),
+        (
+            {
+                "phase": "Failed",
+                "initContainerStatuses": [
+                    {"name": "fetch", "state": {"terminated": {"exitCode": 7, "reason": "Error"}}}
+                ],
+                "containerStatuses": [
+                    {"name": "train", "state": {"waiting": {"reason": "PodInitializing"}}}
+                ],
+            },
+            Outcome.FAILED,
+            "container fetch: exit code 7",
         ),
         ({"phase": "Failed", "deleted": True, **terminated(143)}, Outcome.DISRUPTED, "deleted"),
         ({"phase": "Failed"}, Outcome.FAILED, "before its container ran"),
@@ -168,7 +188,34 @@ def test_the_last_words_of_a_training_are_quoted(message: str, words: str) -> No
 def test_a_container_that_never_started_has_not_trained() -> None:
     status = terminated(128, "StartError")
     status["containerStatuses"][0]["state"]["terminated"]["startedAt"] = "1970-01-01T00:00:00Z"
-    assert attempts.usage(pod(phase="Failed", **status), ()).trained is None
+    never = pod(phase="Failed", **status)
+    assert attempts.usage(never, ()).trained is None
+    assert not attempts.trains(never)
+    assert attempts.trains(pod(phase="Failed", **terminated(1)))
+
+
+@pytest.mark.parametrize(
+    ("code", "other", "early"),
+    [
+        (1, {"running": {}}, True),
+        (1, {"waiting": {"reason": "ErrImagePull"}}, True),  # the pod would never end
+        (1, {"terminated": {"exitCode": 0}}, False),  # the pod ends by itself
+        (0, {"running": {}}, False),
+    ],
+)
+def test_a_training_that_fails_beside_other_containers(
+    code: int, other: dict[str, Any], early: bool
+) -> None:
+    status = terminated(code)
+    status["containerStatuses"].append({"name": "side", "state": other})
+    assert attempts.failed_early(pod(phase="Running", **status)) is early
+
+
+def test_a_pod_that_is_gone_was_taken_away_for_the_reason_that_it_had_last() -> None:
+    seen = sight(pod(phase="Running", **disrupted("PreemptionByScheduler")), STUDY, gone=True)
+    assert seen.outcome().outcome is Outcome.DISRUPTED
+    assert "PreemptionByScheduler" in seen.outcome().detail
+    assert sight(pod(phase="Running"), STUDY, gone=True).outcome().detail == "its pod was deleted"
 
 
 def named(name: str, owner: str = "s-3") -> Pod:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyperband.api.trial import AttemptRecord, TrialResource
-from hyperband.backends.kubernetes.attempts import attempt_number, ending, is_over, usage
+from hyperband.backends.kubernetes.attempts import attempt_number, usage
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.sightings import Sighting
 from hyperband.core.decisions import Outcome
@@ -30,10 +30,8 @@ def account(
     pod, trial, number = seen.pod, resource.trial, attempt_number(seen.pod)
     if number is None or number > trial.attempt or is_closed(resource, number):
         return None
-    how, used = ending(pod), usage(pod, gpu_resources)
+    how, used = seen.outcome(), usage(pod, gpu_resources)
     outcome, reason = how.outcome, how.detail
-    if not is_over(pod):
-        outcome, reason = Outcome.DISRUPTED, "its pod was deleted"
     if outcome is Outcome.DISRUPTED and not trial.state.active:  # we ended it ourselves
         outcome, reason = Outcome.ENDED, trial.reason
     reached = seen.reports.reports

@@ -17,13 +17,16 @@ from hyperband.core.decisions import Outcome
 # training (kubelet: admission failures, shutdown; a container whose status was lost).
 _NODE_REASONS = {
     "UnexpectedAdmissionError",
+    "TopologyAffinityError",
     "NodeAffinity",
     "NodeShutdown",
     "Terminated",
     "Shutdown",
 }
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
-_LOST_CONTAINER = "ContainerStatusUnknown"
+# A container that was lost with its node: the kubelet has forgotten it, or its machine went down
+# under it, after which containerd says 255 and Unknown.
+_LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}
 MAX_WORDS = 200  # characters of what a container says at its end
 # A pod whose containers are not created after this has a problem that only its events tell.
 CREATING = timedelta(seconds=30)
@@ -91,9 +94,15 @@ def training_container(pod: Pod) -> ContainerStatus | None:
 def trains(pod: Pod) -> bool:
     """Whether the training container was seen running."""
     status = training_container(pod)
-    return status is not None and (
-        status.state.running is not None or status.state.terminated is not None
-    )
+    if status is None:
+        return False
+    ended = status.state.terminated
+    return status.state.running is not None or (ended is not None and _has_begun(ended))
+
+
+def _has_begun(ended: Terminated) -> bool:
+    """Whether the container has ever run: one that could not be started did so in 1970."""
+    return ended.started_at is None or ended.started_at.timestamp() != 0
 
 
 def ending(pod: Pod) -> Ending:
@@ -105,8 +114,8 @@ def ending(pod: Pod) -> Ending:
     reason = pod.status.reason
     if reason in _NODE_REASONS or reason.startswith("OutOf"):
         return Ending(Outcome.DISRUPTED, f"{reason}: {pod.status.message}")
-    terminated = _terminated(pod)
-    if terminated is not None and terminated.reason == _LOST_CONTAINER:
+    container, terminated = _terminated(pod)
+    if terminated is not None and terminated.reason in _LOST_CONTAINER:
         return Ending(Outcome.DISRUPTED, "the container was lost with its node")
     if reason:
         return Ending(Outcome.FAILED, f"{reason}: {pod.status.message}".removesuffix(": "))
@@ -114,7 +123,8 @@ def ending(pod: Pod) -> Ending:
         return Ending(Outcome.FAILED, "the pod failed before its container ran")
     why = "" if terminated.reason in ("", "Error") else f" ({terminated.reason})"
     words = last_words(terminated.message)
-    return Ending(Outcome.FAILED, f"exit code {terminated.exit_code}{why}{words and ': '}{words}")
+    code = f"{container}exit code {terminated.exit_code}{why}"
+    return Ending(Outcome.FAILED, f"{code}{words and ': '}{words}")
 
 
 def last_words(message: str) -> str:
@@ -131,10 +141,13 @@ def interrupted(pod: Pod) -> str | None:
     """
     if (ended := mark(pod)) is not None:
         return ended.why
-    disruption = pod.status.condition("DisruptionTarget")
-    if disruption is not None and disruption.status == "True":
-        return f"{disruption.reason}: {disruption.message}"
-    return "the pod was deleted while it ran" if is_ending(pod) else None
+    return disruption(pod) or ("the pod was deleted while it ran" if is_ending(pod) else None)
+
+
+def disruption(pod: Pod) -> str | None:
+    """What the cluster says when it takes a pod away; it is taken back if it does not after all."""
+    said = pod.status.condition("DisruptionTarget")
+    return f"{said.reason}: {said.message}" if said and said.status == "True" else None
 
 
 def failed_early(pod: Pod) -> bool:
@@ -142,8 +155,9 @@ def failed_early(pod: Pod) -> bool:
     status = training_container(pod)
     terminated = status.state.terminated if status is not None else None
     failed = terminated is not None and terminated.exit_code != 0
-    # A kubelet tells of the container first and of the pod a moment later.
-    others = any(s.state.running is not None for s in pod.status.container_statuses)
+    # A kubelet tells of the container first and of the pod a moment later. One that waits, for its
+    # image say, keeps the pod from ending as well as one that runs.
+    others = any(s.state.terminated is None for s in pod.status.container_statuses)
     return failed and others and not is_over(pod)
 
 
@@ -189,9 +203,7 @@ def usage(pod: Pod, gpu_resources: tuple[str, ...]) -> Usage:
     if state is not None and state.running is not None:
         trained = state.running.started_at
     elif state is not None and state.terminated is not None:
-        trained = state.terminated.started_at
-        if trained is not None and trained.timestamp() == 0:  # it never started
-            trained = None
+        trained = state.terminated.started_at if _has_begun(state.terminated) else None
     ended = None
     if is_over(pod):
         finished = [
@@ -220,12 +232,12 @@ def _quantity(text: str | int) -> float:
         return 0.0
 
 
-def _terminated(pod: Pod) -> Terminated | None:
-    """How the training container ended, or whichever container failed first if it did not."""
+def _terminated(pod: Pod) -> tuple[str, Terminated | None]:
+    """How the training container ended, or whichever failed first, by name, if it did not."""
     status = training_container(pod)
     if status is not None and status.state.terminated is not None:
-        return status.state.terminated
+        return "", status.state.terminated
     for other in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         if other.state.terminated is not None and other.state.terminated.exit_code != 0:
-            return other.state.terminated
-    return None
+            return f"container {other.name}: ", other.state.terminated
+    return "", None

@@ -26,7 +26,7 @@ from hyperband.core.records import Spent, TrialState
 
 QUIET_SECONDS = 1.0  # between two writes of one study's status
 TIMED_SECONDS = 55.0  # between two that bring nothing but GPU time up to date; less than a resync
-MAX_EXAMPLE = 300  # characters of what a waiting pod says
+MAX_EXAMPLE = 400  # characters of what a waiting pod says
 CONFLICTS = 5  # a spec is changed by people; more than a few in a row is something else
 
 

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports, parse_metrics
-from hyperband.backends.kubernetes.attempts import Ending, ending, interrupted, is_over
+from hyperband.backends.kubernetes.attempts import (
+    Ending,
+    disruption,
+    ending,
+    interrupted,
+    is_over,
+)
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.core.decisions import Outcome
 from hyperband.core.records import Study
@@ -26,7 +32,8 @@ class Sighting:
     def outcome(self) -> Ending:
         """How the attempt ended, for a trial that has no value at its target."""
         if self.gone and not is_over(self.pod):
-            return Ending(Outcome.DISRUPTED, "its pod was deleted")
+            why = disruption(self.pod)
+            return Ending(Outcome.DISRUPTED, why or "its pod was deleted")
         how = ending(self.pod)
         if how.outcome is Outcome.SUCCEEDED and (why := interrupted(self.pod)):
             how = Ending(Outcome.DISRUPTED, why)

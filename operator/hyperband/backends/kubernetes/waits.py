@@ -26,8 +26,7 @@ class WaitCounter:
         """Adds the pods that wait to run, or should be gone by now."""
         for pod in pods:
             if is_stuck(pod, now):
-                node = f" on {pod.spec.node_name}" if pod.spec.node_name else ""
-                self.add("Terminating", f"{pod.metadata.name}{node} does not end")
+                self.add("Terminating", _stuck(pod))
             elif (why := waiting_reason(pod, now)) is not None:
                 name, (reason, message) = pod.metadata.name, why
                 self.add(reason, f"{name}: {message}" if message else name)
@@ -44,3 +43,15 @@ def is_stuck(pod: Pod, now: datetime) -> bool:
     if due is None and (ended := mark(pod)) is not None:
         due = ended.time + grace(pod)
     return due is not None and not is_over(pod) and now > due + LATE
+
+
+def _stuck(pod: Pod) -> str:
+    """What an administrator can do: the pod may still write, so nobody else decides it is lost."""
+    name, node = pod.metadata.name, pod.spec.node_name
+    if not node:
+        return f"{name} does not end"
+    return (
+        f"{name} on {node} does not end; it holds its slot until {node} answers again or is known "
+        f"to be off: kubectl delete node {node}, or taint it "
+        "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
+    )
