@@ -178,7 +178,7 @@ def test_reports_of_inactive_trials_decide_nothing() -> None:
     assert engine.seen_running(0) is None
     assert engine.attempt_ended(0, Outcome.SUCCEEDED) is None
     assert engine.attempt_ended(0, Outcome.FAILED) is None
-    assert engine.suspended(0) is None
+    assert engine.suspended(0, "the study is suspended") is None
 
 
 def test_reports_may_come_before_the_attempt_was_seen_running() -> None:
@@ -281,7 +281,7 @@ def test_a_repeated_attempt_keeps_its_levels() -> None:
 def test_suspension_counts_as_neither() -> None:
     engine = Engine(study(failure_policy=FailurePolicy(retries=0)))
     start(engine)
-    decision = put(engine, engine.suspended(0), Action.REPEAT)
+    decision = put(engine, engine.suspended(0, "the study is suspended"), Action.REPEAT)
     assert decision.reason is Reason.SUSPENDED
     assert decision.message == "attempt 0: the study is suspended"
     trial = decision.trial

@@ -325,6 +325,7 @@ async def test_what_pods_wait_for_is_said_in_their_own_words() -> None:
         "containerStatuses": [{"name": "train", "state": {"waiting": waiting}}],
     }
     world.set(pod)
+    world.set(world.pod("s-1-0"), phase="Running")  # it is not the template's fault
     await world.step()
     said = world.condition("Progressing", "message")
     assert "ErrImagePull 1 (s-0-0: no such image: trainer)" in said
@@ -333,6 +334,102 @@ async def test_what_pods_wait_for_is_said_in_their_own_words() -> None:
     world.set(pod)
     await world.step()
     assert world.client.calls.count(("status", "hyperbandtrials", "s-0")) == 1
+
+
+def cannot_pull(world: World) -> None:
+    """The kubelets of all pods that have not started cannot pull their image."""
+    for pod in world.client.bodies(PODS):
+        if pod.get("status", {}).get("phase") not in ("Running", "Succeeded"):
+            state = {"waiting": {"reason": "ErrImagePull", "message": "no such image: trainer"}}
+            pod["status"] = {
+                "phase": "Pending",
+                "startTime": START.isoformat(),
+                "containerStatuses": [{"name": "train", "state": state}],
+            }
+            world.set(pod)
+
+
+async def test_an_image_that_cannot_be_pulled_holds_the_study_until_it_can() -> None:
+    world = World(study_body(parallelism=4, maxTrials=8))
+    await world.step()
+    assert world.client.alive() == 4
+    cannot_pull(world)
+    await world.step()
+    assert world.condition("Ready", "reason") == "ImagePullFailed"
+    assert "no such image: trainer" in world.condition("Ready", "message")
+    assert world.condition("Progressing", "reason") == "ImagePullFailed"
+    for name in ("s-2-0", "s-3-0"):
+        assert "deletionTimestamp" in world.pod(name)["metadata"], "it holds devices for nothing"
+        world.remove(world.pod(name))
+    for _ in range(5):
+        await world.step()
+        cannot_pull(world)
+    world.start()  # a new operator finds the same
+    for _ in range(5):
+        await world.step()
+    assert world.condition("Ready", "reason") == "ImagePullFailed"
+    assert [pod["metadata"]["name"] for pod in world.client.bodies(PODS)] == ["s-0-0", "s-1-0"]
+    assert {t["status"]["state"] for t in world.trials} == {"Pending"}
+    assert len(world.trials) == 4
+    warnings = [e for e in world.client.events() if e["reason"] == "ImagePullFailed"]
+    assert len(warnings) == 1, "it is no news to a new operator"
+    world.set(world.pod("s-1-0"), phase="Running")  # somebody has pushed it
+    await world.step()
+    assert world.condition("Ready", "reason") == "Accepted"
+    assert world.client.alive() == 4, "all go on"
+    for pod in world.client.bodies(PODS):
+        pod["status"] = {}
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+    assert len(world.trials) == 8
+    assert all(t["status"]["failures"] == 0 for t in world.trials)
+
+
+def crash(world: World) -> None:
+    """Every pod that runs fails at once, as on a module that its image lacks."""
+    finished = (START + timedelta(seconds=world.seconds)).isoformat()
+    for pod in world.client.bodies(PODS):
+        if pod.get("status", {}).get("phase") == "Running":
+            world.set(pod, phase="Failed")
+            ended = {"exitCode": 1, "message": "ImportError: torch", "finishedAt": finished}
+            pod["status"]["startTime"] = finished
+            pod["status"]["containerStatuses"][0]["state"] = {"terminated": ended}
+            world.set(pod)
+        elif not pod.get("status"):
+            world.set(pod, phase="Running")
+
+
+async def test_a_training_that_always_crashes_costs_three_trials_and_no_more() -> None:
+    world = World(study_body(parallelism=8, maxTrials=100))
+    holds = 0
+    for _ in range(100):
+        await world.step()
+        holds += world.condition("Ready", "reason") == "TemplateFails"
+        if world.condition("Finished") == "True":
+            break
+        crash(world)
+        if holds == 2:
+            world.start()
+    assert holds > 3
+    assert world.condition("Failed", "reason") == "TemplateFails"
+    assert "exit code 1: ImportError: torch" in world.condition("Failed", "message")
+    states = [t["status"]["state"] for t in world.trials]
+    assert states == ["Failed"] * 3 + ["Stopped"] * 5
+    made = [call for call in world.client.calls if call[:2] == ("create", "pods")]
+    assert len(made) == 8 + 3 * 3, "one attempt each, and the retries of three"
+
+
+async def test_a_study_goes_on_when_what_its_training_lacks_is_there() -> None:
+    world = World(study_body(parallelism=4, maxTrials=8))
+    for _ in range(4):
+        await world.step()
+        crash(world)
+    await world.step()
+    assert world.condition("Ready", "reason") == "TemplateFails"
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+    assert len(world.trials) == 8
+    assert not [t for t in world.trials if t["status"]["state"] == "Failed"]
 
 
 async def test_deleting_a_trial_ends_its_pod_before_another_starts() -> None:
@@ -655,13 +752,14 @@ async def test_attempts_that_keep_ending_early_are_repeated_more_and_more_slowly
         pod["status"] |= {"reason": "UnexpectedAdmissionError", "startTime": finished}
         pod["status"]["containerStatuses"] = []
         world.set(pod)
-        ended = world.seconds
+        ended = looked = world.seconds
         while (PODS.plural, f"s-0-{attempt}") not in world.client.objects:
             if world.seconds > ended + 5:
                 assert "BackOff 1 (s-0-" in world.condition("Progressing", "message")
             assert world.seconds < ended + 400
+            looked = world.seconds
             await world.step()
-        starts.append(world.seconds - ended)
+        starts.append(looked - ended)
     assert starts[0] <= 1
     assert all(later >= earlier for earlier, later in pairwise(starts))
     assert starts[-1] >= 300
@@ -677,7 +775,9 @@ async def test_a_pod_that_does_not_end_is_named() -> None:
     world.seconds += 61
     for _ in range(3):
         await world.step()
-    assert "Terminating 1 (s-0-0 on dead does not end)" in world.condition("Progressing", "message")
+    said = world.condition("Progressing", "message")
+    assert "Terminating 1 (s-0-0 on dead does not end" in said
+    assert "kubectl delete node dead, or taint it node.kubernetes.io/out-of-service" in said
     assert world.client.alive() == 1, "its slot is not free"
 
 

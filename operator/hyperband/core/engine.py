@@ -196,12 +196,12 @@ class Engine:
             message = f"its attempt failed: {detail}"
         return _decide(Action.FAIL, Reason.RETRIES_EXHAUSTED, message, failed)
 
-    def suspended(self, index: int) -> Decision | None:
-        """The current attempt was ended because the study is suspended."""
+    def suspended(self, index: int, why: str) -> Decision | None:
+        """The current attempt was ended because the study, or this trial, has to wait."""
         trial = self.trials[index]
         if not trial.state.active:
             return None
-        return self._repeat(trial, Reason.SUSPENDED, "the study is suspended", disruptions=0)
+        return self._repeat(trial, Reason.SUSPENDED, why, disruptions=0)
 
     def closing(self, spent: Spent = _NOTHING) -> Closing | None:
         """Why nothing may be launched any more, whatever there is to do."""
@@ -244,9 +244,15 @@ class Engine:
         last = max(failed, key=lambda trial: trial.index, default=None)
         return f"; {self.study.name}-{last.index}: {last.message}" if last else ""
 
-    def wind_down(self, spent: Spent = _NOTHING) -> Iterator[Decision]:
-        """Ends what holds a slot and must not go on while the study closes."""
-        closing = self.closing(spent)
+    def wind_down(
+        self, spent: Spent = _NOTHING, given_up: Finish | None = None
+    ) -> Iterator[Decision]:
+        """Ends what holds a slot and must not go on while the study closes.
+
+        Args:
+            given_up: an end that the backend has come to, which records do not tell.
+        """
+        closing = Closing(given_up) if given_up else self.closing(spent)
         if closing is None:
             return
         for trial in self.active:

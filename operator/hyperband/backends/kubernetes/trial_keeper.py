@@ -39,6 +39,7 @@ from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.overtime import Overtime
+from hyperband.backends.kubernetes.probing import Hold, judge
 from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.sightings import Sighting, sight
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
@@ -52,7 +53,10 @@ from hyperband.core.records import Spent, Trial, TrialState
 log = logging.getLogger(__name__)
 
 STRAY_SECONDS = 2.0  # until a pod that lost its labels is looked for again
+STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
 BREATH = 50  # trials looked at before others on the event loop have a turn
+
+SUSPENDED = "the study is suspended"  # why a pod is ended
 
 _QUIET = {Action.RUN}  # needs no event: the pod has its own
 _WARNINGS = {Reason.DISRUPTED, Reason.ATTEMPT_FAILED, Reason.NO_FINAL_REPORT}
@@ -98,6 +102,7 @@ class TrialKeeper:
         self._overtime = Overtime()
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
         self._stray_due: float | None = None
+        self._hold: Hold | None = None
 
     # -- what has happened ------------------------------------------------------------------
 
@@ -145,6 +150,26 @@ class TrialKeeper:
             self._stray_due = None
             self.notice_all()
         await self._end_orphans()
+        before = self._hold
+        await self._look_at_all()
+        self._judge()
+        if self._hold != before:
+            self.notice_all()
+            await self._look_at_all()
+        if self._hold is not None:
+            self.blocked = self.blocked or self._hold.blocked
+
+    def _judge(self) -> None:
+        """Finds out what keeps the study's pods from working, as long as none of them ever has."""
+        self._hold = None
+        if not self.study.suspend and self.engine.best is None:
+            resources, now = self._store.resources, self._cluster.now()
+            self._hold = judge(resources, self._pods.of, self._reports, now)
+
+    def _reports(self, pod: Pod) -> bool:
+        return bool(self._sight(pod).reports.reports)
+
+    async def _look_at_all(self) -> None:
         for count, index in enumerate(sorted(self._dirty)):
             try:
                 await self._look(index)
@@ -162,7 +187,8 @@ class TrialKeeper:
         After each decision, news of other trials come first: what is to be stopped holds a slot.
         """
         spent = self._bounded_spent()
-        while not self.study.suspend and self.engine.closing(spent) is None:
+        held = self._hold is not None and self._hold.probes is not None
+        while not self.study.suspend and not held and self.engine.closing(spent) is None:
             decision = await self._launcher.decide(self.engine, self._slots_lingering())
             if decision is None:
                 return
@@ -182,10 +208,11 @@ class TrialKeeper:
             return None
         spent = self._bounded_spent()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
-        for decision in list(self.engine.wind_down(spent)):
+        given_up = self._hold.finish if finish is None and self._hold is not None else None
+        for decision in list(self.engine.wind_down(spent, given_up)):
             await self._commit(decision)
             await self._look(decision.trial.index)
-        return None if self._dirty or self._slots_lingering() else finish
+        return None if self._dirty or self._slots_lingering() else finish or given_up
 
     async def discard_pods(self) -> None:
         """Deletes the pods that have ended long enough ago, once their account is written."""
@@ -212,6 +239,9 @@ class TrialKeeper:
         known = (self._overtime.next, self._stray_due, *self._retry_due.values())
         now = self._cluster.monotonic()
         waits = [max(0.0, moment - now) for moment in known if moment is not None]
+        if self.engine.states[TrialState.PENDING] and self.engine.best is None:
+            # A kubelet tells of a pod whose volumes do not come only by saying nothing.
+            waits.append(STARTING_SECONDS)
         return min((*waits, *self._until_budget()), default=None)
 
     def spent(self) -> Spent:
@@ -371,8 +401,9 @@ class TrialKeeper:
 
     def _end_of(self, index: int, seen: Sighting) -> Decision | None:
         """What the end of the current attempt leads to."""
-        if self.study.suspend or mark(seen.pod) is not None:  # suspended meanwhile, and back again
-            return self.engine.suspended(index)
+        ended = mark(seen.pod)  # by a suspension that is over perhaps, or by a hold
+        if self.study.suspend or ended is not None:
+            return self.engine.suspended(index, ended.why if ended else SUSPENDED)
         how = seen.outcome()
         return self.engine.attempt_ended(index, how.outcome, how.detail)
 
@@ -396,7 +427,7 @@ class TrialKeeper:
         decision = None
         if number == self.engine.trials[index].attempt:
             if self.study.suspend:
-                decision = self.engine.suspended(index)
+                decision = self.engine.suspended(index, SUSPENDED)
             else:
                 decision = self.engine.attempt_ended(index, Outcome.DISRUPTED, GONE)
         if decision is not None:
@@ -444,11 +475,17 @@ class TrialKeeper:
             self._lingering.pop(index, None)
         for pod in wanted.overtime:
             self._overtime.grant(pod.metadata.uid, index, self._cluster.monotonic())
-        why = "the study is suspended" if self.study.suspend else trial.message
+        why = SUSPENDED if self.study.suspend else trial.message
         for pod in wanted.delete:
             await self._pods.end(pod, why)
         self._retry_due.pop(index, None)
-        if wanted.create and not self._closing:
+        if wanted.create and trial.attempt > 0:  # others may have ended alike a moment ago
+            self._judge()
+        if self._hold is not None and self._hold.keeps_back(index):
+            for pod in pods:
+                if pod.metadata.uid in self._hold.withdrawn:
+                    await self._pods.end(pod, f"held, as no pod starts: {self._hold.blocked.reason}")
+        elif wanted.create and not self._closing:
             await self._create(trial, uid)
 
     async def _create(self, trial: Trial, uid: str) -> None:
