@@ -4,9 +4,9 @@ import json
 import time
 from typing import Any, Final
 
-from hack.cluster import kindcluster, kindconfig
+from hack.cluster import kindcluster, kindconfig, paths
 from hack.cluster.engine import Engine
-from hack.cluster.run import ClusterError, capture, step
+from hack.cluster.run import ClusterError, capture, step, succeeds
 
 GPUS: Final = 4
 _GPU: Final = "nvidia.com/gpu"
@@ -31,6 +31,12 @@ def ensure_pod_network(engine: Engine) -> None:
         engine.docker("exec", node, "/kind/bin/pod-routes.sh", "once")
         # Last, because a node is ready from here on.
         _write(engine, node, _CONFLIST, conflist)
+
+
+def is_ours(engine: Engine) -> bool:
+    """Whether the pod network is the one that `ensure_pod_network` gives."""
+    control_plane = f"{paths.CLUSTER_NAME}-control-plane"
+    return succeeds(["docker", "exec", control_plane, "test", "-e", _CONFLIST], env=engine.env)
 
 
 def wait_ready() -> None:

@@ -118,6 +118,17 @@ def test_volumes_that_do_not_come_are_told_from_images_that_are_pulled(
     assert (judged(trial(0), pods=(creating,)) is not None) is held
 
 
+def test_a_sidecar_that_keeps_failing_keeps_the_training_from_starting() -> None:
+    proxy = {"name": "proxy", "state": {"terminated": {"exitCode": 1}}, "restartCount": 1}
+    initializing = {"waiting": {"reason": "PodInitializing"}}
+    hold = judged(trial(0), pods=(pod("s-0-0", initializing, initContainerStatuses=[proxy]),))
+    assert hold is not None
+    assert hold.blocked.reason == "ContainerCreationFailed"
+    assert "container proxy keeps failing" in hold.blocked.message
+    running = pod("s-0-0", {"running": {}}, initContainerStatuses=[proxy], phase="Running")
+    assert judged(trial(0), pods=(running,)) is None
+
+
 def test_two_go_on_trying_and_pods_that_hold_devices_for_nothing_are_taken_back() -> None:
     pods = (
         waits("s-0-0", "ErrImagePull"),

@@ -20,13 +20,14 @@ MAX_LEVELS: Final = 100
 MAX_EARLIER_STUDIES: Final = 20
 
 _MEANINGS: Final = {
-    "Ready": "the spec is valid, the API server takes its pods, and no other study is waited for",
+    "Ready": "the spec is valid, the API server takes its pods, nothing is known to keep them from "
+    "working, and no other study is waited for",
     "Progressing": "trials run or may start",
     "Suspended": "spec.suspend holds it",
     "Finished": "nothing more will happen",
     "Succeeded": "it finished with a result (Exhausted, TargetReached, BudgetReached, Stopped)",
-    "Failed": "it finished without one (InvalidSpec, NoResult, TooManyFailedTrials, or "
-    "BudgetReached or Stopped before there was any)",
+    "Failed": "it finished without one (InvalidSpec, NoResult, TooManyFailedTrials, TemplateFails, "
+    "or BudgetReached or Stopped before there was any)",
 }
 _CONDITION_TYPES = "; ".join(f"{name}: {meaning}" for name, meaning in _MEANINGS.items())
 

@@ -165,6 +165,11 @@ def waiting_reason(pod: Pod, now: datetime) -> tuple[str, str] | None:
     """Why a pod does not run yet: Kubernetes' word and its sentence; None if nothing is said."""
     if is_over(pod) or is_ending(pod):
         return None
+    for status in pod.status.init_container_statuses:
+        # A sidecar that keeps failing: a kubelet says that it has ended, not that it waits. Others
+        # are not restarted.
+        if status.restart_count > 0 and not trains(pod):
+            return "CrashLoopBackOff", f"container {status.name} keeps failing before it is ready"
     for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         if status.state.waiting is not None and status.state.waiting.reason:
             if status.state.waiting.reason in ("ContainerCreating", "PodInitializing"):

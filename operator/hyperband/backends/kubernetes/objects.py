@@ -144,6 +144,7 @@ class ContainerState(_Struct, frozen=True, gc=False):
 class ContainerStatus(_Struct, frozen=True, gc=False):
     name: str
     state: ContainerState = ContainerState()
+    restart_count: int = 0
 
 
 class PodStatus(_Struct, frozen=True, gc=False):

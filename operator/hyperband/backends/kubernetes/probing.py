@@ -12,7 +12,7 @@ what is missing is there. All this is derived from records and pods, so a new pr
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,16 +99,19 @@ def judge(
     if any(_reported(resource) for resource in resources.values()):
         return None
     active = [resource for resource in resources.values() if resource.trial.state.active]
-    pods = {r.trial.index: [p for p in pods_of(r.uid) if not is_over(p)] for r in active}
+
+    def living() -> Iterator[Pod]:
+        return (pod for r in active for pod in pods_of(r.uid) if not is_over(pod))
+
     hold = _failing(resources)
     if hold is None:
-        started = any(a.training_time for r in resources.values() for a in r.attempts)
-        if started or any(trains(pod) for each in pods.values() for pod in each):
+        trained = any(a.training_time for r in resources.values() for a in r.attempts)
+        if trained or any(map(trains, living())):
             return None
-        return _not_starting(pods, now)
-    if any(reports(pod) for each in pods.values() for pod in each):
+        return _not_starting({r.trial.index: list(pods_of(r.uid)) for r in active}, now)
+    if any(map(reports, living())):
         return None
-    if hold.finish is not None and any(trains(pod) for each in pods.values() for pod in each):
+    if hold.finish is not None and any(map(trains, living())):
         return Hold(hold.blocked, hold.probes)  # one that runs may still prove it right
     return hold
 

@@ -44,7 +44,7 @@ from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.sightings import Sighting, sight
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
 from hyperband.backends.kubernetes.study_pods import Found, StudyPods, is_stray, owner_uid
-from hyperband.backends.kubernetes.waits import WaitCounter, Waits
+from hyperband.backends.kubernetes.waits import WaitCounter, Waits, seconds_until_stuck
 from hyperband.core.budgets import exceeded
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
@@ -101,6 +101,7 @@ class TrialKeeper:
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self._overtime = Overtime()
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
+        self._stuck_due: dict[int, float] = {}  # by trial: when a pod of it should be gone
         self._stray_due: float | None = None
         self._hold: Hold | None = None
 
@@ -145,7 +146,8 @@ class TrialKeeper:
         self._news.clear()
         now = self._cluster.monotonic()
         self._dirty |= self._overtime.fire(now)
-        self._dirty |= {index for index, due in self._retry_due.items() if due <= now}
+        for due in (self._retry_due, self._stuck_due):
+            self._dirty |= {index for index, moment in due.items() if moment <= now}
         if self._stray_due is not None and self._stray_due <= now:
             self._stray_due = None
             self.notice_all()
@@ -236,7 +238,11 @@ class TrialKeeper:
 
     def due(self) -> float | None:
         """Seconds until something is to be looked at without an event, if anything is."""
-        known = (self._overtime.next, self._stray_due, *self._retry_due.values())
+        known = (
+            *(self._overtime.next, self._stray_due),
+            *self._retry_due.values(),
+            *self._stuck_due.values(),
+        )
         now = self._cluster.monotonic()
         waits = [max(0.0, moment - now) for moment in known if moment is not None]
         if self.engine.states[TrialState.PENDING] and self.engine.best is None:
@@ -479,12 +485,17 @@ class TrialKeeper:
         for pod in wanted.delete:
             await self._pods.end(pod, why)
         self._retry_due.pop(index, None)
+        self._stuck_due.pop(index, None)
+        rest = seconds_until_stuck(pods, self._cluster.now())
+        if rest is not None:
+            self._stuck_due[index] = self._cluster.monotonic() + rest + 1.0
         if wanted.create and trial.attempt > 0:  # others may have ended alike a moment ago
             self._judge()
         if self._hold is not None and self._hold.keeps_back(index):
+            why = f"held, as no pod starts: {self._hold.blocked.reason}"
             for pod in pods:
                 if pod.metadata.uid in self._hold.withdrawn:
-                    await self._pods.end(pod, f"held, as no pod starts: {self._hold.blocked.reason}")
+                    await self._pods.end(pod, why)
         elif wanted.create and not self._closing:
             await self._create(trial, uid)
 

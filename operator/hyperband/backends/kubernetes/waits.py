@@ -7,7 +7,7 @@ from hyperband.backends.kubernetes.attempts import is_over, mark, waiting_reason
 from hyperband.backends.kubernetes.objects import Pod
 
 # A pod is this late before it is called stuck: kubelets take a moment after the grace period.
-LATE = timedelta(seconds=30)
+LATE = timedelta(seconds=15)
 
 Waits = dict[str, tuple[int, str]]  # for each reason how many pods, and one of them in words
 
@@ -43,6 +43,21 @@ def is_stuck(pod: Pod, now: datetime) -> bool:
     if due is None and (ended := mark(pod)) is not None:
         due = ended.time + grace(pod)
     return due is not None and not is_over(pod) and now > due + LATE
+
+
+def seconds_until_stuck(pods: Iterable[Pod], now: datetime) -> float | None:
+    """Seconds until one of these pods should have ended, if it is still there by then."""
+    due = [_due(pod) for pod in pods if not is_over(pod)]
+    rest = [(moment + LATE - now).total_seconds() for moment in due if moment is not None]
+    return min((seconds for seconds in rest if seconds >= 0), default=None)
+
+
+def _due(pod: Pod) -> datetime | None:
+    """When the grace period of a pod that was told to end is over."""
+    if pod.metadata.deletion_timestamp is not None:
+        return pod.metadata.deletion_timestamp
+    ended = mark(pod)
+    return None if ended is None else ended.time + grace(pod)
 
 
 def _stuck(pod: Pod) -> str:
