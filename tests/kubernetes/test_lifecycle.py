@@ -281,7 +281,7 @@ async def test_a_pod_that_obeys_no_deadline_is_deleted() -> None:
     world.change(suspend=True)
     await step(world)
     pod = world.pod("s-0-0")
-    world.seconds += 59
+    world.seconds += 44
     await world.task.try_step()
     assert "deletionTimestamp" not in pod["metadata"]
     world.seconds += 62

@@ -359,8 +359,10 @@ async def test_an_image_that_cannot_be_pulled_holds_the_study_until_it_can() -> 
     assert "no such image: trainer" in world.condition("Ready", "message")
     assert world.condition("Progressing", "reason") == "ImagePullFailed"
     for name in ("s-2-0", "s-3-0"):
-        assert "deletionTimestamp" in world.pod(name)["metadata"], "it holds devices for nothing"
-        world.remove(world.pod(name))
+        pod = world.pod(name)
+        why = pod["metadata"]["annotations"][names.ENDED_ANNOTATION]
+        assert why.endswith("held, as no pod starts: ImagePullFailed"), "it holds devices in vain"
+        world.remove(pod)
     for _ in range(5):
         await world.step()
         cannot_pull(world)
