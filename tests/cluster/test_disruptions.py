@@ -222,6 +222,18 @@ async def test_a_node_that_is_deleted(
     assert status["attempts"][1]["node"] != node
 
 
+async def test_a_worker_that_restarts(
+    kubeconfig: str, namespace: str, tmp_path: Path, breaking: Engine
+) -> None:
+    """It is back before anybody has missed it: its pod is there, and its container is not."""
+    async with training(kubeconfig, namespace, tmp_path, lost_once("rebooted")) as (here, victim):
+        node = await alone_on_its_node(here, victim)
+        since = time.time()
+        breaking.docker("kill", node)
+        breaking.docker("start", node)
+        await repeated(here, "rebooted", since, why="lost with its node")
+
+
 async def test_a_worker_that_is_killed(
     kubeconfig: str, namespace: str, tmp_path: Path, breaking: Engine
 ) -> None:
