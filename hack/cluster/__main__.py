@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from hack.cluster import engine as engines
-from hack.cluster import images, install, kindcluster, leftovers, network, nodeimage, paths
+from hack.cluster import images, install, kindcluster, leftovers, mending, nodeimage, paths
 from hack.cluster.engine import Engine
 from hack.cluster.run import ClusterError, inherit, say
 
@@ -19,10 +19,7 @@ def up(_: argparse.Namespace) -> int:
     kindcluster.kind_program()
     image, official = nodeimage.ensure(engine)
     kindcluster.ensure(engine, image, official)
-    if not official:
-        network.ensure_pod_network(engine)
-    network.wait_ready()
-    network.ensure_gpus()
+    mending.mend_nodes(engine, own_network=not official)
     images.ensure_trial(engine)
     install.apply_all()
     say("the cluster is up")

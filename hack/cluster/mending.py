@@ -1,4 +1,4 @@
-"""Brings back nodes that somebody has broken: a test, a person or a crash."""
+"""Nodes as they should be: new ones, and those that a test, a person or a crash has broken."""
 
 import json
 import time
@@ -9,27 +9,25 @@ from hack.cluster import kindcluster, network
 from hack.cluster.engine import Engine
 from hack.cluster.run import ClusterError, CommandFailed, say
 
-_WAIT_SECONDS: Final = 120
+_HEARD_SECONDS: Final = 120
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 
 
-def mend_nodes(engine: Engine) -> None:
-    """Have every node running, registered, ready, open for pods, with its network and GPUs.
+def mend_nodes(engine: Engine, own_network: bool) -> None:
+    """Have every node running, registered, ready and open for pods, with its network and GPUs.
+
+    Args:
+        own_network: whether the pod network is ours to give.
 
     Raises:
         ClusterError: a node does not come back.
     """
     since = datetime.now(UTC)
-    anew = _start(engine) | _register(engine)
-    if network.is_ours(engine):
+    _wait_heard(_start(engine) | _register(engine), since)
+    if own_network:
         network.ensure_pod_network(engine)
-    for name, node in _nodes().items():
-        taints = {taint["key"] for taint in node["spec"].get("taints", [])}
-        if node["spec"].get("unschedulable"):
-            kindcluster.kubectl("uncordon", name)
-        if OUT_OF_SERVICE in taints:
-            kindcluster.kubectl("taint", "node", name, f"{OUT_OF_SERVICE}-")
-    _wait_ready(anew, since)
+    _reopen()
+    network.wait_ready()
     network.ensure_gpus()
 
 
@@ -46,43 +44,46 @@ def _start(engine: Engine) -> set[str]:
 
 
 def _register(engine: Engine) -> set[str]:
-    """Has kubelets register again whose Node object was deleted, which they do at their start."""
-    known = _nodes()
-    missing = {node.name for node in kindcluster.nodes(engine)} - known.keys()
-    for name in missing:
+    """Has kubelets register again whose Node object was deleted: they do that at their start."""
+    missing = {node.name for node in kindcluster.nodes(engine)} - _nodes().keys()
+    for name in sorted(missing):
         say(f"the Node {name} is gone; its kubelet starts again and registers it")
         engine.docker("exec", name, "systemctl", "restart", "kubelet")
     return missing
 
 
-def _wait_ready(anew: set[str], since: datetime) -> None:
-    """Waits for all nodes; for those that start anew until they have said so themselves.
+def _wait_heard(names: set[str], since: datetime) -> None:
+    """Waits until these nodes' kubelets have called: what the API says of them is old before.
 
-    What a starting kubelet says first takes the GPUs away, so it has to be waited for.
+    What a starting kubelet says first may take the GPUs away.
     """
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + _HEARD_SECONDS
+    while True:
         try:
             nodes = _nodes()
-        except CommandFailed:
+        except CommandFailed:  # the API server itself may be starting
             nodes = {}
-        waiting = [n for n, node in nodes.items() if not _ready(node, since if n in anew else None)]
-        if nodes and not waiting and anew <= nodes.keys():
+        silent = {name for name in names if name not in nodes or _heard(nodes[name]) <= since}
+        if not silent:
             return
+        if time.monotonic() > deadline:
+            raise ClusterError(f"not heard of for {_HEARD_SECONDS} s: {', '.join(sorted(silent))}")
         time.sleep(1)
-    raise ClusterError(f"not ready after {_WAIT_SECONDS} s: {', '.join(waiting) or 'the nodes'}")
 
 
-def _ready(node: dict[str, Any], since: datetime | None) -> bool:
-    conditions = {each["type"]: each for each in node["status"]["conditions"]}
-    ready = conditions.get("Ready")
-    if ready is None or ready["status"] != "True":
-        return False
-    if any(taint.get("effect") == "NoExecute" for taint in node["spec"].get("taints", [])):
-        return False
-    # Times are in whole seconds.
-    heard = datetime.fromisoformat(ready["lastHeartbeatTime"])
-    return since is None or heard > since
+def _heard(node: dict[str, Any]) -> datetime:
+    """When its kubelet last called, in whole seconds."""
+    calls = [each["lastHeartbeatTime"] for each in node["status"].get("conditions", [])]
+    return max(map(datetime.fromisoformat, calls), default=datetime.min.replace(tzinfo=UTC))
+
+
+def _reopen() -> None:
+    """Takes back what keeps pods away from a node that is whole."""
+    for name, node in _nodes().items():
+        if node["spec"].get("unschedulable"):
+            kindcluster.kubectl("uncordon", name)
+        if any(taint["key"] == OUT_OF_SERVICE for taint in node["spec"].get("taints", [])):
+            kindcluster.kubectl("taint", "node", name, f"{OUT_OF_SERVICE}-")
 
 
 def _nodes() -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ import pytest
 from kubernetes import client
 
 from hack.cluster import engine as engines
-from hack.cluster import paths
+from hack.cluster import network, paths
 from hack.cluster.engine import Engine
 from hack.cluster.mending import OUT_OF_SERVICE, mend_nodes
 from hyperband.api import names
@@ -153,7 +153,7 @@ def breaking(kubeconfig: Path) -> Iterator[Engine]:
     try:
         yield engine
     finally:
-        mend_nodes(engine)
+        mend_nodes(engine, own_network=network.is_ours(engine))
 
 
 @pytest.fixture
