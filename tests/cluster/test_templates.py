@@ -117,8 +117,8 @@ async def fails(here: Bench, body: dict[str, Any], says: str) -> None:
     assert condition(found, "Failed", "reason") == "TemplateFails"
     assert says in condition(found, "Failed", "message")
     states = [trial["status"]["state"] for trial in await here.trials(name)]
-    assert states == ["Failed"] * 3 + ["Stopped"] * (len(states) - 3)
-    assert len(states) <= PARALLELISM
+    assert states.count("Failed") in (3, 4), "a fourth may have begun its retry before the third"
+    assert {*states} <= {"Failed", "Stopped"}
 
 
 async def test_templates_that_do_not_work(
