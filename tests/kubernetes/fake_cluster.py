@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from hyperband.api import names
+from hyperband.api.archive import unpack
 from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, Invalid, NotFound
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.cache import Cache, Change
 from hyperband.backends.kubernetes.client import Page, PageMetadata
 from hyperband.backends.kubernetes.cluster import Cluster
-from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind, Pod
+from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Kind, Object, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
 from hyperband.backends.kubernetes.study_task import StudyTask
 from hyperband.core.records import Fit
@@ -66,6 +67,7 @@ class FakeClient:
         self.fault: Fault = lambda *_: None
         self.most_alive = 0
         self.revision = 0  # of the last change
+        self.told: Callable[[Kind, Body, bool], None] = lambda *_: None  # body, whether it is gone
 
     def add(self, kind: Kind, body: Mapping[str, Any]) -> Body:
         body = json.loads(json.dumps(body))
@@ -74,6 +76,7 @@ class FakeClient:
         number = self.revision
         body["metadata"] |= {"uid": f"uid-{name}-{number}", "resourceVersion": str(number)}
         self.objects[kind.plural, name] = body
+        self.told(kind, body, False)
         return body
 
     def touch(self, body: Body) -> Body:
@@ -155,7 +158,13 @@ class FakeClient:
         return answer
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
         self._call("before", "delete", kind, name)
         body = self.objects.get((kind.plural, name))
@@ -163,9 +172,18 @@ class FakeClient:
             raise NotFound(404)
         if uid not in (None, body["metadata"]["uid"]):
             raise Conflict(409, "Conflict")
-        body["metadata"]["deletionTimestamp"] = START.isoformat()
-        self.touch(body)
+        if resource_version not in (None, body["metadata"]["resourceVersion"]):
+            raise Conflict(409, "Conflict")
+        if kind == PODS:  # ends within its grace period
+            body["metadata"]["deletionTimestamp"] = START.isoformat()
+            self.touch(body)
+        else:
+            self.drop(kind, name)
         self._call("after", "delete", kind, name)
+
+    def drop(self, kind: Kind, name: str) -> None:
+        """The object is gone."""
+        self.told(kind, self.touch(self.objects.pop((kind.plural, name))), True)
 
     def _call(self, when: str, verb: str, kind: Kind, name: str) -> None:
         if kind.plural == "events":
@@ -229,10 +247,11 @@ class World:
     def start(self) -> None:
         """A new operator process: it knows nothing but what the server has."""
         self.pods: Any = Cache(on_change=self._changed, index=owner_uid)
+        self.trial_objects: Any = Cache(index=owner_uid)
         self.cluster = Cluster(
             self.client,  # type: ignore[arg-type]  # stands in for it
             self.pods,
-            Cache(),  # type: ignore[arg-type]
+            self.trial_objects,
             lambda: START + timedelta(seconds=self.seconds),
             lambda: self.seconds,
             self.workers,
@@ -242,6 +261,11 @@ class World:
         for pod in self.client.bodies(PODS):
             self.pods.see_listed(as_(pod, Pod))
         self.pods.end_list(self.client.revision)
+        self.trial_objects.begin_list()
+        for trial in self.client.bodies(TRIALS):
+            self.trial_objects.see_listed(as_(trial, Object))
+        self.trial_objects.end_list(self.client.revision)
+        self.client.told = self._told
 
     async def step(self) -> None:
         """One step of the task, and the time that it wants to wait at the least."""
@@ -339,7 +363,13 @@ class World:
 
     @property
     def trials(self) -> list[Body]:
-        own = (t for t in self.client.bodies(TRIALS) if _labels(t).get(names.STUDY_LABEL) == "s")
+        """All trials of the study, archived or not."""
+        own = [t for t in self.client.bodies(TRIALS) if _labels(t).get(names.STUDY_LABEL) == "s"]
+        there = {t["spec"]["index"] for t in own}
+        archived = {
+            t["spec"]["index"]: t for a in self.client.bodies(ARCHIVES) for t in unpack(a["spec"])
+        }
+        own += [t for index, t in archived.items() if index not in there]
         return sorted(own, key=lambda t: int(t["spec"]["index"]))
 
     def pod(self, name: str) -> Body:
@@ -348,6 +378,17 @@ class World:
     def condition(self, type_: str, key: str = "status") -> str:
         rows = self.study.get("status", {}).get("conditions", [])
         return next((str(row[key]) for row in rows if row["type"] == type_), "")
+
+    def _told(self, kind: Kind, body: Body, gone: bool) -> None:
+        """What the informers of trials and archives hear, and the manager tells the task."""
+        if kind == TRIALS:
+            if gone:
+                self.trial_objects.see_deleted(as_(body, Object))
+                self.task.trial_gone(body["metadata"]["uid"])
+            else:
+                self.trial_objects.see(as_(body, Object))
+        elif kind == ARCHIVES and gone:
+            self.task.archive_gone(body["metadata"]["uid"])
 
     def _changed(self, change: Change, old: Pod | None, new: Pod | None) -> None:
         for pod in (old, new):

@@ -7,8 +7,11 @@ STUDY_KIND = "HyperbandStudy"
 STUDY_PLURAL = "hyperbandstudies"
 TRIAL_KIND = "HyperbandTrial"
 TRIAL_PLURAL = "hyperbandtrials"
+ARCHIVE_KIND = "HyperbandArchive"
+ARCHIVE_PLURAL = "hyperbandarchives"
 
-# Labels of trials and pods. The operator asks the server for objects with STUDY_LABEL only.
+# Labels of trials, archives and pods. The operator asks the server for objects with STUDY_LABEL
+# only.
 STUDY_LABEL = f"{GROUP}/study"
 TRIAL_LABEL = f"{GROUP}/trial"  # the trial's index
 ATTEMPT_LABEL = f"{GROUP}/attempt"
@@ -53,6 +56,11 @@ MAX_STUDY_NAME = 40  # a pod's name and a label value must fit in 63 characters
 def trial_name(study: str, index: int) -> str:
     """The name of a trial object."""
     return f"{study}-{index}"
+
+
+def archive_name(study: str, chunk: int) -> str:
+    """The name of an archive object."""
+    return f"{study}-archive-{chunk}"
 
 
 def pod_name(study: str, index: int, attempt: int) -> str:

@@ -32,10 +32,7 @@ def progress(engine: Engine, spent: Spent) -> dict[str, Any]:
             "total": len(engine.trials),
             **{state.value.lower(): count for state, count in states.items()},
         },
-        "promotions": sum(
-            trial.target - engine.scheduler.first_target(trial.bracket)
-            for trial in engine.trials.values()
-        ),
+        "promotions": engine.promotions,
         "gpuSeconds": round(spent.gpu_seconds, 1),
         "resourceUnits": round(spent.resource_units, 6),
         "best": _best(engine),

@@ -61,10 +61,11 @@ class ReportingMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is kept of pods that have ended."""
+    """What is kept of pods that have ended, and of finished trials."""
 
     pods: float  # seconds
     logs: bool  # whether pods that we end are kept, too
+    trials: int  # that keep an object of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
         retention=Retention(
             _duration(spec["retention"], "pods", "spec.retention"),
             spec["retention"]["logs"] == "Keep",
+            spec["retention"]["trials"],
         ),
         warm_start=_warm_start(spec.get("warmStart") or {}, name),
     )

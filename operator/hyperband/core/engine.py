@@ -49,6 +49,7 @@ class Engine:
         self.searcher = make_searcher(study, self.ladder)
         self.trials: dict[int, Trial] = {}
         self.states: Counter[TrialState] = Counter()
+        self.promotions = 0  # how many times a trial went on to a higher rung
         self.best: tuple[float, float, int] | None = None  # (loss, -resource, index)
         self._active: set[int] = set()
         self._broken = 0  # trials that failed for another reason than a diverged training
@@ -83,6 +84,8 @@ class Engine:
             self.states[old.state] -= 1
             self._broken -= _broken(old)
         self.states[trial.state] += 1
+        before = old.target if old else self.scheduler.first_target(trial.bracket)
+        self.promotions += trial.target - before
         self._broken += _broken(trial)
         if trial.state.active:
             self._active.add(trial.index)

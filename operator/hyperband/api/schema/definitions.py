@@ -1,9 +1,10 @@
-"""Both CustomResourceDefinitions, put together."""
+"""The CustomResourceDefinitions, put together."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from hyperband.api import names
+from hyperband.api.schema.archive import ARCHIVE_SPEC
 from hyperband.api.schema.build import Schema, column, record, rule
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import STATUS
@@ -49,6 +50,19 @@ TRIAL_SCHEMA: Final = record(
         "metadata": {"type": "object"},
         "spec": TRIAL_SPEC,
         "status": TRIAL_STATUS,
+    },
+    required=("spec",),
+)
+
+ARCHIVE_SCHEMA: Final = record(
+    "A HyperbandArchive holds finished trials of a HyperbandStudy, compressed, whose own objects "
+    "are deleted: they still count, and nothing of their records is lost. The operator creates it "
+    "when a study has more finished trials than spec.retention.trials.",
+    {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+        "spec": ARCHIVE_SPEC,
     },
     required=("spec",),
 )
@@ -106,6 +120,19 @@ TRIAL_COLUMNS: Final = (
     column("Age", ".metadata.creationTimestamp", "date"),
 )
 
+ARCHIVE_COLUMNS: Final = (
+    column(
+        "Study",
+        r".metadata.labels.hyperband\.dev/study",
+        description="The study whose trials it holds.",
+    ),
+    column("Chunk", ".spec.chunk", "integer", description="Number of the archive in its study."),
+    column("Trials", ".spec.trials", "integer", description="How many trials it holds."),
+    column("First", ".spec.first", "integer", description="The lowest index among them."),
+    column("Last", ".spec.last", "integer", description="The highest index among them."),
+    column("Age", ".metadata.creationTimestamp", "date"),
+)
+
 
 def _definition(
     kind: str,
@@ -119,7 +146,7 @@ def _definition(
         "name": names.VERSION,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        **({"subresources": {"status": {}}} if "status" in schema["properties"] else {}),
         "additionalPrinterColumns": list(columns),
         "schema": {"openAPIV3Schema": schema},
     }
@@ -159,4 +186,11 @@ def trial_definition() -> Manifest:
         TRIAL_SCHEMA,
         TRIAL_COLUMNS,
         (".status.state", ".status.reason"),
+    )
+
+
+def archive_definition() -> Manifest:
+    """The definition of HyperbandArchive."""
+    return _definition(
+        names.ARCHIVE_KIND, names.ARCHIVE_PLURAL, "hba", ARCHIVE_SCHEMA, ARCHIVE_COLUMNS, ()
     )

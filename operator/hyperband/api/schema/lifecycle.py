@@ -3,7 +3,17 @@
 from typing import Any, Final
 
 from hyperband.api.durations import MAX_LENGTH, PATTERN
-from hyperband.api.schema.build import Schema, boolean, choice, many, number, record, rule, text
+from hyperband.api.schema.build import (
+    Schema,
+    boolean,
+    choice,
+    integer,
+    many,
+    number,
+    record,
+    rule,
+    text,
+)
 from hyperband.core.records import Goal, OnBudget
 
 
@@ -107,7 +117,7 @@ RESUME: Final = boolean(
 )
 
 RETENTION: Final = record(
-    "What is kept of pods that have ended. May be changed at any time.",
+    "What is kept of pods that have ended, and of finished trials. May be changed at any time.",
     {
         "pods": duration(
             "How long a pod is kept after its end, and its log with it. Default: 24h.",
@@ -120,8 +130,16 @@ RETENTION: Final = record(
             ("Keep", "Discard"),
             default="Keep",
         ),
+        "trials": integer(
+            "How many finished trials keep an object of their own. The oldest of the others are "
+            "folded into HyperbandArchive objects, in which nothing of their records is lost, "
+            "once they have no pod any more.",
+            default=1_000,
+            minimum=0,
+            maximum=100_000,
+        ),
     },
-    default={"pods": "24h", "logs": "Keep"},
+    default={"pods": "24h", "logs": "Keep", "trials": 1_000},
 )
 
 TTL: Final = duration(

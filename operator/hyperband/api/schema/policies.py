@@ -338,22 +338,30 @@ def study_policy() -> list[Manifest]:
 
 def trial_policy() -> list[Manifest]:
     """Trials are records: the operator writes them, once."""
+    return _record_policy("hyperband-trial", names.TRIAL_KIND, names.TRIAL_PLURAL)
+
+
+def archive_policy() -> list[Manifest]:
+    """So are archives."""
+    return _record_policy("hyperband-archive", names.ARCHIVE_KIND, names.ARCHIVE_PLURAL)
+
+
+def _record_policy(name: str, kind: str, plural: str) -> list[Manifest]:
     return make_policy(
-        "hyperband-trial",
-        [_own_resource(names.TRIAL_PLURAL)],
+        name,
+        [_own_resource(plural)],
         {"spec-changes": "request.operation == 'CREATE' || object.spec != oldObject.spec"},
         {},
         [
             make_check(
                 "request.operation == 'CREATE'",
-                "spec: a HyperbandTrial is a record and never changes: change or create a "
-                "HyperbandStudy",
+                f"spec: a {kind} is a record and never changes: change or create a HyperbandStudy",
             ),
             make_check(
                 f"authorizer.group('{names.GROUP}').resource('{names.TRIAL_PLURAL}')"
                 ".subresource('status').namespace(object.metadata.namespace)"
                 ".check('update').allowed()",
-                "spec: HyperbandTrials are created by the operator alone, %s may not: create a "
+                f"spec: {kind}s are created by the operator alone, %s may not: create a "
                 "HyperbandStudy",
                 "request.userInfo.username",
             ),

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from hyperband.backends.kubernetes.objects import Kind
+from hyperband.backends.kubernetes.objects import Kind, Object
 from hyperband.backends.kubernetes.transport import Call, Transport
 
 T = TypeVar("T")
@@ -62,12 +62,15 @@ class Client(Transport):
     ) -> AsyncIterator[Page[T]]:
         """List objects page by page; without a namespace, those of all.
 
+        With `Object` for a type, all but metadata is left out at the server.
+
         Raises:
             Gone: the pages took so long that their common state is forgotten; begin again.
         """
         query = {"limit": str(limit), **_selector(label_selector)}
         while True:
-            body = await self.send(Call("list", kind, namespace, query=query))
+            call = Call("list", kind, namespace, query=query, metadata_only=type_ is Object)
+            body = await self.send(call)
             page: Page[T] = decoder(Page[type_]).decode(body)  # type: ignore[valid-type]
             yield page
             if not page.metadata.continue_:
@@ -83,6 +86,7 @@ class Client(Transport):
         seconds: int,
         margin: float,
         label_selector: str | None = None,
+        metadata_only: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """The events after a resourceVersion, one undecoded line each, with bookmarks.
 
@@ -98,7 +102,8 @@ class Client(Transport):
             "timeoutSeconds": str(seconds),
             **_selector(label_selector),
         }
-        return self.lines(Call("watch", kind, namespace, query=query), seconds + margin)
+        call = Call("watch", kind, namespace, query=query, metadata_only=metadata_only)
+        return self.lines(call, seconds + margin)
 
     async def create(
         self,
@@ -178,15 +183,16 @@ class Client(Transport):
         name: str,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         grace_period_seconds: int | None = None,
     ) -> None:
         """Ask for the deletion of an object, which may take its time.
 
         Raises:
             NotFound: it is gone already.
-            Conflict: the object of that name has another uid.
+            Conflict: the object of that name has another uid, or is not at `resource_version`.
         """
-        body = _delete_options(uid, grace_period_seconds)
+        body = _delete_options(uid, resource_version, grace_period_seconds)
         await self.send(Call("delete", kind, namespace, name, body=body))
 
 
@@ -200,10 +206,14 @@ def _selector(label: str | None) -> dict[str, str]:
     return {"labelSelector": label} if label else {}
 
 
-def _delete_options(uid: str | None, grace: int | None) -> dict[str, Any]:
+def _delete_options(
+    uid: str | None, resource_version: str | None, grace: int | None
+) -> dict[str, Any]:
     options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
-    if uid is not None:
-        options["preconditions"] = {"uid": uid}
+    given = {"uid": uid, "resourceVersion": resource_version}
+    conditions = {key: value for key, value in given.items() if value is not None}
+    if conditions:
+        options["preconditions"] = conditions
     if grace is not None:
         options["gracePeriodSeconds"] = grace
     return options

@@ -16,7 +16,7 @@ class Cluster:
 
     client: Client
     pods: Informer[Pod]  # indexed by the uid of the controlling owner
-    trials: Informer[Object]
+    trials: Informer[Object]  # the same
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     workers: Workers

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from hyperband.api import names
 from hyperband.api.status import WAITING, Blocked, is_finished
 from hyperband.api.study import StudyResource
 from hyperband.api.warm_start import (
@@ -23,10 +22,10 @@ from hyperband.api.warm_start import (
     warm_start_status,
 )
 from hyperband.backends.kubernetes.api_errors import NotFound
+from hyperband.backends.kubernetes.archives import read_trials
 from hyperband.backends.kubernetes.client import Client
-from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, CustomObject
+from hyperband.backends.kubernetes.objects import STUDIES
 from hyperband.backends.kubernetes.recorder import Recorder
-from hyperband.backends.kubernetes.store import owns
 from hyperband.core.searchers import SEARCHERS
 from hyperband.core.space import Space
 
@@ -153,10 +152,8 @@ class EarlierStudies:
     async def _find(self, study: StudyResource, name: str, uid: str) -> list[Found]:
         space: Space = study.study.space
         found: list[Found] = []
-        selector = f"{names.STUDY_LABEL}={name}"
-        pages = self._client.pages(TRIALS, CustomObject, study.namespace, label_selector=selector)
-        async for page in pages:
-            found += find(name, (item for item in page.items if owns(item, name, uid)), space)
+        async for items in read_trials(self._client, study.namespace, name, uid):
+            found += find(name, items, space)
         return found
 
     def _announce(

@@ -17,7 +17,7 @@ import msgspec
 from hyperband.backends.kubernetes.api_errors import Gone, KubernetesError, error_from
 from hyperband.backends.kubernetes.cache import Cache, Change, O, OnChange
 from hyperband.backends.kubernetes.client import PAGE_SIZE, Client, decoder
-from hyperband.backends.kubernetes.objects import Kind
+from hyperband.backends.kubernetes.objects import Kind, Object
 from hyperband.backends.kubernetes.transport import Retry
 
 __all__ = ["Change", "Informer", "OnChange"]
@@ -152,6 +152,7 @@ class Informer(Cache[O]):
             resource_version=str(self.revision),
             seconds=int(first + (last - first) * self._jitter()),
             margin=self._silence_margin,
+            metadata_only=self._type is Object,
         )
         async with aclosing(events):
             async for line in events:

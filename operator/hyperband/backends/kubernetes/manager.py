@@ -92,6 +92,14 @@ class Manager:
             if task is not None:
                 task.trial_gone(old.metadata.uid)
 
+    def archive_changed(self, change: Change, old: Object | None, new: Object | None) -> None:
+        """For the informer of archives."""
+        if change is Change.DELETED and old is not None:
+            study = old.metadata.labels.get(names.STUDY_LABEL, "")
+            task = self._tasks.get((old.metadata.namespace, study))
+            if task is not None:
+                task.archive_gone(old.metadata.uid)
+
     # -- tasks ------------------------------------------------------------------------------
 
     def _begin(self, key: Key, body: Mapping[str, Any]) -> None:

@@ -56,6 +56,7 @@ class Kind:
 PODS = Kind("", "v1", "pods")
 STUDIES = Kind(names.GROUP, names.VERSION, names.STUDY_PLURAL)
 TRIALS = Kind(names.GROUP, names.VERSION, names.TRIAL_PLURAL)
+ARCHIVES = Kind(names.GROUP, names.VERSION, names.ARCHIVE_PLURAL)
 LEASES = Kind("coordination.k8s.io", "v1", "leases")
 
 
@@ -167,7 +168,8 @@ class Pod(Object, frozen=True, gc=False):
 
 
 class CustomObject(Object, frozen=True, gc=False):
-    """A HyperbandTrial or HyperbandStudy; `hyperband.api` knows what spec and status mean."""
+    """A HyperbandTrial, HyperbandArchive or HyperbandStudy; `hyperband.api` knows what spec and
+    status mean."""
 
     spec: dict[str, Any] = {}
     status: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.lease import Election, Place, Terms
 from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.backends.kubernetes.workers import Pools
@@ -121,7 +121,15 @@ async def run_operator(connection: Connection, *, namespace: str | None, terms: 
                 index=owner_uid,
             )
             trials = Informer(
-                client, TRIALS, Object, namespace=namespace, on_change=manager.trial_changed
+                client,
+                TRIALS,
+                Object,
+                namespace=namespace,
+                on_change=manager.trial_changed,
+                index=owner_uid,
+            )
+            archives = Informer(
+                client, ARCHIVES, Object, namespace=namespace, on_change=manager.archive_changed
             )
             pools = Pools()
             clocks = (lambda: datetime.now(UTC), time.monotonic)
@@ -130,12 +138,14 @@ async def run_operator(connection: Connection, *, namespace: str | None, terms: 
             background = [
                 asyncio.create_task(pods.run(), name="pods"),
                 asyncio.create_task(trials.run(), name="trials"),
+                asyncio.create_task(archives.run(), name="archives"),
                 asyncio.create_task(manager.audit(client, namespace), name="audit"),
             ]
             log.info("watching %s at %s", namespace or "all namespaces", connection.url)
             try:
                 while not stop.is_set():
-                    await _first(stop.wait(), _both(pods.synced, trials.synced))
+                    synced = (pods.synced, trials.synced, archives.synced)
+                    await _first(stop.wait(), _all(*synced))
                     await _first(stop.wait(), election.acquire())
                     if not stop.is_set():
                         await _reign(manager, connection, namespace, election, stop)
@@ -216,7 +226,7 @@ async def _run_kopf(
                 await over.wait()
 
 
-async def _both(*events: asyncio.Event) -> None:
+async def _all(*events: asyncio.Event) -> None:
     await asyncio.gather(*(event.wait() for event in events))
 
 
@@ -236,7 +246,7 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def _check_installed(client: Client, namespace: str | None) -> None:
-    for kind in (STUDIES, TRIALS):
+    for kind in (STUDIES, TRIALS, ARCHIVES):
         try:
             async for _ in client.pages(kind, Object, namespace, limit=1):
                 break

@@ -1,4 +1,4 @@
-"""A study's trial objects: reading them back, and writing decisions into them.
+"""A study's trials: reading them back, and writing decisions into their objects.
 
 Every write carries the resourceVersion that the decision was made on. Whoever wrote in between
 makes it a Conflict, and the study's task then reads everything again and decides again.
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from fractions import Fraction
+from typing import Any
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports, thin
@@ -27,6 +29,7 @@ from hyperband.backends.kubernetes.api_errors import (
     UnknownOutcome,
     Unreachable,
 )
+from hyperband.backends.kubernetes.archives import ArchiveReader, as_object, owns, trial_pages
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import TRIALS, CustomObject
 from hyperband.core.decisions import Action, Decision
@@ -44,34 +47,90 @@ class UnreadableTrialError(Exception):
     """A trial's record does not make sense, because somebody has edited it."""
 
 
+class Totals:
+    """What trials have spent, as running sums: exact, so that neither order nor restarts matter."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._units = engine.resource_units
+        self._gpu_seconds = self._resource_units = Fraction()
+
+    def add(self, resource: TrialResource, sign: int = 1) -> None:
+        """Counts a trial; with sign -1, takes it back."""
+        self._gpu_seconds += sign * Fraction(resource.gpu_seconds)
+        if resource.curve:
+            units = self._units(resource.trial, resource.curve[-1].resource)
+            self._resource_units += sign * Fraction(units)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """As far as the accounts of attempts are closed."""
+        return float(self._gpu_seconds)
+
+    @property
+    def resource_units(self) -> float:
+        """Repetitions after disruptions left out."""
+        return float(self._resource_units)
+
+
 class TrialStore:
-    """The trial objects of one study, as last written or read.
+    """The trials of one study, as last written or read.
 
     Attributes:
         study: what they belong to.
-        resources: the objects, by trial index.
+        archives: those that have been folded.
+        resources: the others, by index: each has an object.
+        leftovers: objects, by index, whose very records are archived: still to be deleted.
+        totals: over all of them.
     """
 
-    def __init__(self, client: Client, study: StudyResource, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        study: StudyResource,
+        archives: ArchiveReader[TrialResource],
+        now: Callable[[], datetime],
+    ) -> None:
         self._client, self.study, self._now = client, study, now
+        self.archives = archives
         self.resources: dict[int, TrialResource] = {}
+        self.leftovers: dict[int, TrialResource] = {}
+        self.totals: Totals  # once they are loaded
 
     async def load(self) -> Engine:
-        """Reads all trial objects of the study and rebuilds its engine from them.
+        """Reads all trials of the study and rebuilds its engine from them.
 
         Raises:
             UnreadableTrialError: one of them makes no sense.
+            UnreadableArchiveError: an archive makes no sense.
         """
         study = self.study
         engine = Engine(study.study)
-        found = await list_trials(self._client, study.namespace, study.name, study.uid)
-        self.resources = {}
-        for item in sorted(found, key=lambda item: int(item.spec["index"])):
-            with _named_if_unreadable(item):
+        place = (self._client, study.namespace, study.name, study.uid)
+        found = [item async for items in trial_pages(*place) for item in items]
+        trials = await self.archives.read(study.uid, lambda body: _parse_archived(body, engine))
+        self.resources, self.leftovers = {}, {}
+        self.totals = Totals(engine)
+        for item in found:
+            with _named_if_unreadable(item.metadata.name):
                 resource = parse_trial(item, engine)
+            index = resource.trial.index
+            if index in trials and _same_record(trials[index], resource):
+                self.leftovers[index] = resource
+            else:  # where both are there and differ, the object is the one that has been written
+                self.resources[index] = trials[index] = resource
+        for _, resource in sorted(trials.items()):
+            with _named_if_unreadable(resource.name):
                 engine.put(resource.trial)
-            self.resources[resource.trial.index] = resource
+            self.totals.add(resource)
         return engine
+
+    def _keep(self, resource: TrialResource) -> None:
+        """Takes in what is written in a trial's object."""
+        index = resource.trial.index
+        if index in self.resources:
+            self.totals.add(self.resources[index], -1)
+        self.totals.add(resource)
+        self.resources[index] = resource
 
     async def commit(
         self,
@@ -101,7 +160,7 @@ class TrialStore:
                 evidence=dict(decision.evidence),
             )
             resource = await self._write(_with_reports(changed, reports), attempt)
-        self.resources[index] = resource
+        self._keep(resource)
         engine.put(resource.trial)
         return resource.trial
 
@@ -116,7 +175,7 @@ class TrialStore:
         """
         known = self.resources[index]
         changed = replace(known, transition_time=known.transition_time or self._now())
-        self.resources[index] = await self._write(_with_reports(changed, reports), attempt)
+        self._keep(await self._write(_with_reports(changed, reports), attempt))
 
     async def _create(self, engine: Engine, decision: Decision) -> TrialResource:
         study, trial = self.study, decision.trial
@@ -131,7 +190,7 @@ class TrialStore:
                     f"HyperbandTrial {name} exists and belongs to another study; delete it, or "
                     "give this study another name"
                 ) from None
-        with _named_if_unreadable(created):
+        with _named_if_unreadable(created.metadata.name):
             return parse_trial(created, engine)
 
     async def _write(self, resource: TrialResource, attempt: AttemptRecord | None) -> TrialResource:
@@ -156,31 +215,41 @@ class TrialStore:
 
 
 @contextmanager
-def _named_if_unreadable(item: CustomObject) -> Iterator[None]:
+def _named_if_unreadable(name: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, IndexError, TypeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UnreadableTrialError(
-            f"the record of HyperbandTrial {item.metadata.name} makes no sense ({what}); "
+            f"the record of HyperbandTrial {name} makes no sense ({what}); "
             "undo the edit, or delete that trial"
         ) from error
 
 
-async def list_trials(client: Client, namespace: str, study: str, uid: str) -> list[CustomObject]:
-    """The trial objects of a study, as they are, in no order."""
-    selector = f"{names.STUDY_LABEL}={study}"
-    found: list[CustomObject] = []
-    async for page in client.pages(TRIALS, CustomObject, namespace, label_selector=selector):
-        found += [item for item in page.items if owns(item, study, uid)]
-    return found
+def _parse_archived(body: dict[str, Any], engine: Engine) -> TrialResource:
+    """The part of an archived trial's record that decisions and accounts need."""
+    status = body["status"]
+    status.pop("attempts", None)
+    if curve := status.get("curve"):
+        status["curve"] = curve[-1:]
+    return without_history(parse_trial(as_object(body), engine))
 
 
-def owns(item: CustomObject, study: str, uid: str) -> bool:
-    """Whether it is a trial of the study: a name exists once, an index may be forged."""
-    owner = item.metadata.controller
-    name = names.trial_name(study, int(item.spec.get("index", -1)))
-    return owner is not None and owner.uid == uid and item.metadata.name == name
+def without_history(resource: TrialResource) -> TrialResource:
+    """Without what a trial that will not change any more is not asked for."""
+    return replace(
+        resource,
+        curve=resource.curve[-1:],
+        latest=None,
+        attempts=(),
+        evidence={},
+        report_error=None,
+    )
+
+
+def _same_record(one: TrialResource, other: TrialResource) -> bool:
+    """Whether both are the same object in the same version."""
+    return (one.uid, one.resource_version) == (other.uid, other.resource_version)
 
 
 def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:

@@ -24,7 +24,7 @@ from hyperband.backends.kubernetes.attempts import (
     usage,
 )
 from hyperband.backends.kubernetes.cluster import Cluster
-from hyperband.backends.kubernetes.objects import PODS, Pod
+from hyperband.backends.kubernetes.objects import PODS, Object, Pod
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.store import ForeignObjectError
 from hyperband.backends.kubernetes.waits import LATE, grace
@@ -207,9 +207,9 @@ class StudyPods(TrialPods):
         return pod
 
 
-def owner_uid(pod: Pod) -> str | None:
-    """The uid of the pod's controlling owner."""
-    owner = pod.metadata.controller
+def owner_uid(object_: Object) -> str | None:
+    """The uid of the controlling owner."""
+    owner = object_.metadata.controller
     return owner.uid if owner else None
 
 

@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hyperband.api import names
+from hyperband.api.archive import UnreadableArchiveError
 from hyperband.api.durations import parse_duration
 from hyperband.api.status import Blocked, budget_reached, elapsed_seconds, is_finished
 from hyperband.api.study import StudyResource, parse_study
+from hyperband.api.trial import TrialResource
 from hyperband.backends.kubernetes import admission
 from hyperband.backends.kubernetes.api_errors import (
     ApiError,
@@ -23,6 +25,13 @@ from hyperband.backends.kubernetes.api_errors import (
     KubernetesError,
     NotFound,
     UnknownOutcome,
+)
+from hyperband.backends.kubernetes.archiver import Archiver, chunk_size
+from hyperband.backends.kubernetes.archives import (
+    ArchiveReader,
+    owns,
+    read_trials,
+    trial_pages,
 )
 from hyperband.backends.kubernetes.attempts import is_ending, is_over
 from hyperband.backends.kubernetes.cleaner import Cleaner, unneeded
@@ -32,12 +41,7 @@ from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, CustomObject,
 from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
-from hyperband.backends.kubernetes.store import (
-    TrialStore,
-    UnreadableTrialError,
-    list_trials,
-    owns,
-)
+from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError
 from hyperband.backends.kubernetes.study_pods import TrialPods
 from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
@@ -50,6 +54,7 @@ log = logging.getLogger(__name__)
 RESYNC_SECONDS = 60.0  # everything is looked at again, whether an event came or not
 NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only tried
 CONFLICT_SECONDS = 0.1
+ARCHIVE_AGAIN_SECONDS = 600.0  # after an error at archiving trials of a finished study
 RETRY_SECONDS = 5.0  # after an error of the API server, or while something blocks the study
 
 
@@ -67,6 +72,9 @@ class StudyTask:
         # By trial: deleted pods whose last words are still to be read.
         self._gone: dict[int, list[Pod]] = {}
         self._orphaned: set[str] = set()  # uids of trial objects that somebody deleted
+        self._vanished: set[str] = set()  # uids of what was deleted while it was read
+        self._archives = ArchiveReader[TrialResource](cluster.client, self.namespace, self.name)
+        self._archive_due = 0.0  # once the study is finished
         self._admitted = False
         self._cleaned = False  # whether a finished study's checkpoints are dealt with
         self._sweep = True  # whether it is time to look for pods that were kept for long enough
@@ -112,8 +120,18 @@ class StudyTask:
 
     def trial_gone(self, uid: str) -> None:
         """Somebody has deleted a trial object."""
-        if self._keeper is not None and uid in self._keeper.uids:
+        if self._keeper is None:
+            self._vanished.add(uid)
+        elif uid in self._keeper.uids:
             self._orphaned.add(uid)
+            self._forget()
+        self._wake.set()
+
+    def archive_gone(self, uid: str) -> None:
+        """Somebody has deleted an archive."""
+        if self._keeper is None:
+            self._vanished.add(uid)
+        elif uid in self._archives:
             self._forget()
         self._wake.set()
 
@@ -178,6 +196,9 @@ class StudyTask:
         except UnreadableTrialError as error:
             log.warning("%s: %s", self, error)
             await self._complain(Blocked("TrialUnreadable", str(error)))
+        except UnreadableArchiveError as error:
+            log.warning("%s: %s", self, error)
+            await self._complain(Blocked("ArchiveUnreadable", str(error)))
         except Exception as error:
             log.exception("%s: unexpected; reading everything again", self)
             await self._complain(Blocked("InternalError", f"{type(error).__name__}: {error}"))
@@ -186,6 +207,8 @@ class StudyTask:
 
     async def _complain(self, blocked: Blocked) -> None:
         """Shows in the status what holds the study up, if that much works."""
+        if self._finished:  # nothing does any more, and its status is to say how it ended
+            return
         try:
             await self._publish(self._keeper, blocked)
         except Exception as error:
@@ -254,11 +277,12 @@ class StudyTask:
         if blocked is None:
             await keeper.launch()
         finish = await keeper.conclude()
+        more = finish is None and await keeper.archive()
         if self._sweep:
             self._sweep = False
             await keeper.discard_pods()
             await self._cleaner.step(keeper.study, keeper.unneeded(finished=False), all_=False)
-        blocked = blocked or keeper.blocked
+        blocked = blocked or keeper.blocked or keeper.unarchived
         due = await self._publish(keeper, blocked, finish)
         if finish is not None and self._finished:
             log.info("%s: %s: %s", self, finish.reason, finish.message)
@@ -266,6 +290,8 @@ class StudyTask:
             self._with_pods = self._having_pods(keeper.uids)
             self._forget()
             self._gone.clear()
+            return 0.0
+        if more:
             return 0.0
         return _soonest(due, RETRY_SECONDS if blocked else None, keeper.due())
 
@@ -283,6 +309,7 @@ class StudyTask:
             else:
                 await self._discard_pods(study)
                 self._cleaned = await self._clean_up(study)
+                await self._archive_rest(study)
         ttl = self._body["spec"].get("ttlAfterFinished")
         if ttl is None or not self._cleaned:
             return None
@@ -301,7 +328,8 @@ class StudyTask:
         if not wanted or "checkpointsRemoved" in self._body["status"]:
             return True
         if self._unneeded is None:
-            trials = await list_trials(self._cluster.client, self.namespace, self.name, self.uid)
+            place = (self._cluster.client, self.namespace, self.name, self.uid)
+            trials = [trial async for trials in read_trials(*place) for trial in trials]
             states = (
                 (int(t.spec["index"]), TrialState(t.status["state"]))
                 for t in trials
@@ -338,8 +366,8 @@ class StudyTask:
         )
 
     async def _trial_uids(self) -> list[str]:
-        trials = await list_trials(self._cluster.client, self.namespace, self.name, self.uid)
-        return [trial.metadata.uid for trial in trials]
+        place = (self._cluster.client, self.namespace, self.name, self.uid)
+        return [trial.metadata.uid async for trials in trial_pages(*place) for trial in trials]
 
     async def _publish(
         self,
@@ -429,10 +457,39 @@ class StudyTask:
 
     async def _load(self, study: StudyResource) -> TrialKeeper:
         study = self._earlier.added_to(study)
-        store = TrialStore(self._cluster.client, study, self._cluster.now)
-        engine = await store.load()
+        store, engine = await self._read_trials(study)
         news = (self._gone, self._orphaned, self._wake.set)
         return TrialKeeper(self._cluster, study, store, engine, self._recorder, *news)
+
+    async def _read_trials(self, study: StudyResource) -> tuple[TrialStore, Engine]:
+        self._vanished.clear()
+        store = TrialStore(self._cluster.client, study, self._archives, self._cluster.now)
+        engine = await store.load()
+        known = {resource.uid for resource in store.resources.values()}
+        if any(uid in known or uid in self._archives for uid in self._vanished):
+            raise Conflict(409, message="trials were deleted while they were read")
+        return store, engine
+
+    async def _archive_rest(self, study: StudyResource) -> None:
+        """Archives what is more than is to be kept of a finished study's trials.
+
+        Its trials are read again for that, which is worth it only where there is something to do.
+        """
+        trials = self._cluster.trials.by_index(self.uid)
+        if not trials or self._cluster.monotonic() < self._archive_due:
+            return
+        try:
+            pods = TrialPods(self._cluster)
+            ripe = sum(not pods.of(trial.metadata.uid) for trial in trials)
+            if not chunk_size(ripe, study.retention.trials, len(trials)):
+                return
+            store, _ = await self._read_trials(self._earlier.added_to(study))
+            archiver = Archiver(self._cluster, store, over=True)
+            while await archiver.work():
+                await asyncio.sleep(0)
+        except (KubernetesError, UnreadableTrialError, UnreadableArchiveError) as error:
+            log.warning("%s: archiving its trials: %s", self, error)
+            self._archive_due = self._cluster.monotonic() + ARCHIVE_AGAIN_SECONDS
 
     def _forget(self) -> None:
         if self._keeper is not None:

@@ -44,6 +44,9 @@ METHODS = {
     "delete": "DELETE",
 }
 READS = {"get", "list", "watch"}
+# What to accept where metadata is all that is wanted; a server that cannot do it sends everything.
+_AS = "application/json;as=%s;g=meta.k8s.io;v=v1,application/json"
+METADATA = {"list": _AS % "PartialObjectMetadataList", "watch": _AS % "PartialObjectMetadata"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Call:
 
     Attributes:
         verb: Kubernetes' verb, a key of METHODS.
+        metadata_only: of a list or a watch: whether the server leaves out all but metadata.
         repeatable: False if a second try could do a second thing (a create without a name).
     """
 
@@ -78,6 +82,7 @@ class Call:
     body: Mapping[str, Any] | None = None
     content_type: str = "application/json"
     repeatable: bool = True
+    metadata_only: bool = False
 
     @property
     def resource(self) -> str:
@@ -212,7 +217,7 @@ class Transport:
         if call.verb not in READS:
             self._fence()
         data = None if call.body is None else msgspec.json.encode(call.body)
-        typed = {"Accept": "application/json"} | (
+        typed = {"Accept": METADATA[call.verb] if call.metadata_only else "application/json"} | (
             {"Content-Type": call.content_type} if data else {}
         )
         response = await self._session.request(

@@ -25,6 +25,7 @@ from hyperband.backends.kubernetes.api_errors import (
     ServerError,
     TooManyRequests,
 )
+from hyperband.backends.kubernetes.archiver import Archiver
 from hyperband.backends.kubernetes.attempts import (
     attempt_number,
     failed_early,
@@ -94,9 +95,10 @@ class TrialKeeper:
         self._cluster, self._store, self._recorder = cluster, store, recorder
         self._pods = StudyPods(cluster, study)
         self._launcher = Launcher(cluster.workers, wake)
+        self._archiver = Archiver(cluster, store)
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
         self._orphaned = orphaned  # uids of trial objects that somebody deleted
-        self._dirty: set[int] = set(engine.trials)
+        self._dirty: set[int] = set(store.resources)
         self._news: set[int] = set()  # trials with news since `settle` began
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self._overtime = Overtime()
@@ -119,7 +121,7 @@ class TrialKeeper:
 
     @property
     def uids(self) -> Iterator[str]:
-        """Of the study's trial objects."""
+        """Of the study's trial objects, but for those that are archived."""
         return (resource.uid for resource in self._store.resources.values())
 
     def change(self, study: StudyResource) -> None:
@@ -232,6 +234,17 @@ class TrialKeeper:
         best = self.engine.best[2] if self.engine.best else None
         return unneeded(states, best, finished=finished) - self._lingering.keys()
 
+    async def archive(self) -> bool:
+        """Archives some of the trials that are done with; True if there may be more to do."""
+        return await self._archiver.work(
+            self._dirty | self._gone.keys() | self._lingering.keys() | self._retry_due.keys()
+        )
+
+    @property
+    def unarchived(self) -> Blocked | None:
+        """Why trials cannot be archived, if so; it holds nothing else up."""
+        return self._archiver.blocked
+
     def close(self) -> None:
         """Nothing more will be launched."""
         self._launcher.close()
@@ -252,7 +265,7 @@ class TrialKeeper:
 
     def spent(self) -> Spent:
         """What the study has spent so far."""
-        return Spent(self._gpu_seconds()[0], self.elapsed, self._resource_units())
+        return Spent(self._gpu_seconds()[0], self.elapsed, self._store.totals.resource_units)
 
     def exceeded(self) -> str:
         """The bound of the budget that is reached, in words; empty if none is."""
@@ -264,7 +277,7 @@ class TrialKeeper:
         return Spent(
             0.0 if budget.gpu_seconds is None else self._gpu_seconds()[0],
             self.elapsed,
-            0.0 if budget.resource_units is None else self._resource_units(),
+            self._store.totals.resource_units,
             self.budget_reached,
         )
 
@@ -282,7 +295,7 @@ class TrialKeeper:
 
     def _gpu_seconds(self) -> tuple[float, float]:
         """Of all pods up to now, and the GPUs held just now."""
-        seconds, gpus = sum(r.gpu_seconds for r in self._store.resources.values()), 0.0
+        seconds, gpus = self._store.totals.gpu_seconds, 0.0
         live = self.engine.indices_of_active | self._lingering.keys()
         for index in live & self._store.resources.keys():
             resource = self._resource(index)
@@ -290,13 +303,6 @@ class TrialKeeper:
             used = running(pods, resource, names_of_gpus, self._cluster.now())
             seconds, gpus = seconds + used.gpu_seconds, gpus + used.gpus
         return seconds, gpus
-
-    def _resource_units(self) -> float:
-        return sum(
-            self.engine.resource_units(resource.trial, resource.curve[-1].resource)
-            for resource in self._store.resources.values()
-            if resource.curve
-        )
 
     def waiting(self) -> Waits:
         """What pods wait for, those of decided trials that do not end included."""
@@ -317,9 +323,9 @@ class TrialKeeper:
         """Does all that there is to do about a trial; what fails is to be done again."""
         self._dirty.discard(index)  # before the work, so that news meanwhile is not lost
         try:
-            if index in self.engine.trials:
+            if index in self._store.resources:
                 await self._settle(index)
-            else:  # a trial that somebody deleted
+            else:  # a trial that somebody deleted, or that is archived
                 self._gone.pop(index, None)
         except ForeignObjectError as error:
             self.blocked = Blocked("NameTaken", str(error))
