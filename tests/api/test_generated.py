@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hack.generate import FILES, REPOSITORY, drifted, main, render
-from hyperband.api.schema.definitions import STUDY_SCHEMA, TRIAL_SCHEMA
+from hyperband.api.schema.definitions import ARCHIVE_SCHEMA, STUDY_SCHEMA, TRIAL_SCHEMA
 
 
 def test_nothing_has_drifted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,9 +45,11 @@ def _fields(schema: dict[str, Any], path: str) -> list[tuple[str, dict[str, Any]
     return found
 
 
-@pytest.mark.parametrize("schema", [STUDY_SCHEMA, TRIAL_SCHEMA], ids=["study", "trial"])
+@pytest.mark.parametrize(
+    "schema", [STUDY_SCHEMA, TRIAL_SCHEMA, ARCHIVE_SCHEMA], ids=["study", "trial", "archive"]
+)
 def test_every_field_is_explained(schema: dict[str, Any]) -> None:
-    for part in ("spec", "status"):
+    for part in {"spec", "status"} & schema["properties"].keys():
         for path, field in _fields(schema["properties"][part], part):
             assert field.get("description", "").endswith((".", "`.")), path
             for rule in field.get("x-kubernetes-validations", ()):

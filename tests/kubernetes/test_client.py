@@ -10,7 +10,7 @@ import pytest
 from hyperband.backends.kubernetes import api_errors as errors
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection, Headers
-from hyperband.backends.kubernetes.objects import PODS, TRIALS, CustomObject, Kind, Pod
+from hyperband.backends.kubernetes.objects import PODS, TRIALS, CustomObject, Kind, Object, Pod
 from hyperband.backends.kubernetes.transport import Retry
 from tests.kubernetes.fake_api import Answer, Cut, FakeApi, Naps, page, pod, refusal
 
@@ -213,6 +213,19 @@ async def test_pages(api: FakeApi, client: Client) -> None:
     assert second.query == first.query | {"continue": "next"}
 
 
+async def test_no_more_than_metadata_is_asked_for_where_no_more_is_read(
+    api: FakeApi, client: Client
+) -> None:
+    api.answer(page(version=9), page(version=9))
+    for type_ in (Pod, Object):
+        async for _ in client.pages(PODS, type_):
+            pass
+    whole, part = (request.headers["Accept"] for request in api.requests)
+    assert whole == "application/json"
+    assert part.startswith("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,")
+    assert part.endswith(",application/json"), "a server that cannot do it sends everything"
+
+
 async def test_expired_pages(api: FakeApi, client: Client) -> None:
     api.answer(page(pod("a", 1), version=9, token="next"), refusal(410, "Expired"))
     with pytest.raises(errors.Gone):
@@ -248,10 +261,12 @@ async def test_replace_status_needs_a_precondition(api: FakeApi, client: Client)
 
 
 async def test_delete(api: FakeApi, client: Client) -> None:
-    api.answer(Answer(body=pod("a", 1)), Answer(body=pod("a", 1)))
+    api.answer(*[Answer(body=pod("a", 1))] * 3)
     await client.delete(PODS, "ns", "a", uid="u", grace_period_seconds=0)
     await client.delete(PODS, "ns", "a")
-    first, second = (request.body for request in api.requests)
+    await client.delete(PODS, "ns", "a", uid="u", resource_version="7")
+    first, second, third = (request.body for request in api.requests)
+    assert third["preconditions"] == {"uid": "u", "resourceVersion": "7"}
     assert first["preconditions"] == {"uid": "u"} and first["gracePeriodSeconds"] == 0
     assert second == {"apiVersion": "v1", "kind": "DeleteOptions"}
 

@@ -118,8 +118,7 @@ class Troubled(World):
         self.client.fault = lambda *_: None
 
 
-async def check(seed: int) -> Counter[str]:
-    world = Troubled(seed)
+async def check(world: Troubled) -> Counter[str]:
     rounds = 0
     while world.condition("Finished") != "True":
         rounds += 1
@@ -150,7 +149,7 @@ async def test_random_faults(seeds: range) -> None:
     seen: Counter[str] = Counter()
     for seed in seeds:
         try:
-            seen += await check(seed)
+            seen += await check(Troubled(seed))
         except Exception as error:
             again = f"replay it with HYPERBAND_FAULT_SEED={seed}"
             raise AssertionError(f"study {seed}: {error!r}; {again}") from error

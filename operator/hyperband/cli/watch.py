@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hyperband.api import names
+from hyperband.api.archive import UnreadableArchiveError
 from hyperband.api.status import is_finished, short
 from hyperband.backends.kubernetes.api_errors import KubernetesError, NotFound
+from hyperband.backends.kubernetes.archives import ArchiveReader
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection, NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
@@ -54,7 +56,7 @@ def watch(
             err=True,
         )
         code = 1
-    except (NoConnectionError, KubernetesError) as error:
+    except (NoConnectionError, KubernetesError, UnreadableArchiveError) as error:
         typer.echo(f"hyperband watch: {error}", err=True)
         code = 1
     raise typer.Exit(code)
@@ -65,11 +67,12 @@ async def _follow(connection: Connection, namespace: str, name: str, timeout: fl
     started, unheard = time.monotonic(), False
     deadline = started + timeout
     async with Client(connection) as client:
+        archives = ArchiveReader[dict[str, Any]](client, namespace, name)
         with Live(console=console, refresh_per_second=4, transient=console.is_terminal) as live:
             last = ""
             while True:
                 body = await client.get(STUDIES, namespace, name, dict)
-                trials = await _trials(client, namespace, name)
+                trials = await _trials(client, archives, body)
                 if console.is_terminal:
                     live.update(view(body, trials))
                 elif (line := one_line(body, trials)) != last:
@@ -90,10 +93,22 @@ async def _follow(connection: Connection, namespace: str, name: str, timeout: fl
     return 0 if _condition(body, "Succeeded").get("status") == "True" else 1
 
 
-async def _trials(client: Client, namespace: str, study: str) -> list[dict[str, Any]]:
-    selector = f"{names.STUDY_LABEL}={study}"
-    pages = client.pages(TRIALS, dict, namespace, label_selector=selector)
-    return [item async for page in pages for item in page.items]
+async def _trials(
+    client: Client, archives: ArchiveReader[dict[str, Any]], body: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """All trials of a study, archived or not; the latter without their curves."""
+    metadata = body["metadata"]
+    selector = f"{names.STUDY_LABEL}={metadata['name']}"
+    pages = client.pages(TRIALS, dict, metadata["namespace"], label_selector=selector)
+    trials = [item async for page in pages for item in page.items]
+    there = {trial["spec"]["index"] for trial in trials}
+    archived = await archives.read(metadata["uid"], _without_curve)
+    return [*trials, *(trial for index, trial in archived.items() if index not in there)]
+
+
+def _without_curve(trial: dict[str, Any]) -> dict[str, Any]:
+    trial["status"].pop("curve", None)
+    return trial
 
 
 def view(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> RenderableType:

@@ -23,8 +23,6 @@ from hyperband.backends.kubernetes.api_errors import (
     NotFound,
     ServerError,
     TooManyRequests,
-    UnknownOutcome,
-    Unreachable,
 )
 from hyperband.backends.kubernetes.archives import owns_archive
 from hyperband.backends.kubernetes.cluster import Cluster
@@ -66,7 +64,7 @@ class Archiver:
 
         Raises:
             Conflict: a trial or an archive is not as it was read.
-            UnknownOutcome: an archive may have been made, or not.
+            KubernetesError: trouble that all requests would have; what was begun is gone on with.
         """
         if self._monotonic() < self._due:
             return False
@@ -159,8 +157,6 @@ class Archiver:
             if found.spec != manifest["spec"]:  # another process has been faster
                 raise Conflict(409, message=f"{name} was made by somebody else") from None
             return found
-        except (ServerError, Unreachable) as error:
-            raise UnknownOutcome(f"{name}: {error}") from error
 
     async def _delete(self) -> None:
         """Deletes objects of archived trials, as many as there is time for."""
