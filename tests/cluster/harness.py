@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ from typing import Any
 import yaml
 
 from hyperband.api import names
+from hyperband.api.archive import unpack
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import connect
 from hyperband.backends.kubernetes.informer import Change, Informer
-from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Pod
+from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Kind, Pod
 
 IMAGE = "hyperband.dev/digits:dev"
+PROGRAM = (sys.executable, "-m", "hyperband.cli")
 LEASE_SECONDS = 4  # not the 15 that people get, as tests kill operators again and again
 TIMEOUT = 180.0  # on a busy machine of two cores; a bound, not an expectation
 
@@ -131,10 +133,17 @@ class Operator:
 
     Args:
         lease_seconds: after being killed, the next process waits so long before it works.
+        program: how `hyperband` is run.
     """
 
-    def __init__(self, namespace: str, log: Path, lease_seconds: int = LEASE_SECONDS) -> None:
-        self.namespace, self.log = namespace, log
+    def __init__(
+        self,
+        namespace: str,
+        log: Path,
+        lease_seconds: int = LEASE_SECONDS,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
+        self.namespace, self.log, self._program = namespace, log, program
         self._lease_seconds = lease_seconds
         permit_lease(namespace)
         self._kubeconfig = str(operator_kubeconfig(log.parent))
@@ -144,7 +153,7 @@ class Operator:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "hyperband.cli", "operator"),
+                    *(*self._program, "operator"),
                     *("-n", self.namespace, "--kubeconfig", self._kubeconfig),
                     *("--lease-seconds", str(self._lease_seconds)),
                 ],
@@ -178,15 +187,16 @@ class Operator:
 
 @contextlib.contextmanager
 def running_operator(
-    namespace: str, log: Path, *, may_be_refused: bool = False
+    namespace: str, log: Path, *, may_be_refused: bool = False, program: Sequence[str] = PROGRAM
 ) -> Iterator[Operator]:
     """An operator that is ended with the test.
 
     Args:
         may_be_refused: whether 403 may be answered, which elsewhere means that its role lacks
             something.
+        program: how `hyperband` is run.
     """
-    operator = Operator(namespace, log)
+    operator = Operator(namespace, log, program=program)
     operator.start()
     try:
         yield operator
@@ -210,11 +220,18 @@ class Bench:
         return await self.client.get(STUDIES, self.namespace, name, dict)
 
     async def trials(self, study: str) -> list[dict[str, Any]]:
-        """The trial objects, by index."""
+        """All trials, archived or not, by index."""
+        items = await self.objects(TRIALS, study)
+        archives = await self.objects(ARCHIVES, study)
+        trials = {t["spec"]["index"]: t for a in archives for t in unpack(a["spec"])}
+        trials |= {t["spec"]["index"]: t for t in items}
+        return [trials[index] for index in sorted(trials)]
+
+    async def objects(self, kind: Kind, study: str) -> list[dict[str, Any]]:
+        """Objects of one kind that belong to a study."""
         selector = f"{names.STUDY_LABEL}={study}"
-        pages = self.client.pages(TRIALS, dict, self.namespace, label_selector=selector)
-        items = [item async for page in pages for item in page.items]
-        return sorted(items, key=lambda item: int(item["spec"]["index"]))
+        pages = self.client.pages(kind, dict, self.namespace, label_selector=selector)
+        return [item async for page in pages for item in page.items]
 
     async def pods(self, study: str | None = None) -> list[Pod]:
         selector = f"{names.STUDY_LABEL}={study}" if study else None
