@@ -9,10 +9,10 @@ import pytest
 
 from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_status import STATUS
-from hyperband.api.status import Account, Blocked, conditions, progress
+from hyperband.api.status import Blocked, conditions, progress
 from hyperband.api.study import parse_study
 from hyperband.core.engine import Engine
-from hyperband.core.records import RungValue, Suggestion, Trial, TrialState
+from hyperband.core.records import RungValue, Spent, Suggestion, Trial, TrialState
 from hyperband.core.schedulers import SCHEDULERS
 from tests.studies import changed, good_study
 
@@ -47,7 +47,7 @@ def size(status: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("mode", SCHEDULERS)
 def test_the_status_does_not_grow_with_the_trials(mode: str) -> None:
-    few, many = (progress(engine_of(n, mode), Account(1e9, 1e9)) for n in (200, 20_000))
+    few, many = (progress(engine_of(n, mode), Spent(1e9, 1e9, 1e9)) for n in (200, 20_000))
     assert many["trials"]["total"] == 20_000
     assert size(many) < MAX_BYTES
     assert size(many) < size(few) + 200, "counts have more digits, and that is all"

@@ -50,8 +50,8 @@ class UnreadableTrialError(Exception):
 class Totals:
     """What trials have spent, as running sums: exact, so that neither order nor restarts matter."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._units = engine.resource_units
+    def __init__(self, study: StudyResource) -> None:
+        self._units = Engine(study.study).resource_units
         self._gpu_seconds = self._resource_units = Fraction()
 
     def add(self, resource: TrialResource, sign: int = 1) -> None:
@@ -94,7 +94,7 @@ class TrialStore:
         self.archives = archives
         self.resources: dict[int, TrialResource] = {}
         self.leftovers: dict[int, TrialResource] = {}
-        self.totals: Totals  # once they are loaded
+        self.totals = Totals(study)
 
     async def load(self) -> Engine:
         """Reads all trials of the study and rebuilds its engine from them.
@@ -109,7 +109,7 @@ class TrialStore:
         found = [item async for items in trial_pages(*place) for item in items]
         trials = await self.archives.read(study.uid, lambda body: _parse_archived(body, engine))
         self.resources, self.leftovers = {}, {}
-        self.totals = Totals(engine)
+        self.totals = Totals(study)
         for item in found:
             with _named_if_unreadable(item.metadata.name):
                 resource = parse_trial(item, engine)
