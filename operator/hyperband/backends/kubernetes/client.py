@@ -33,6 +33,11 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     items: list[T]
 
 
+class _Answer(msgspec.Struct, Generic[T], frozen=True):
+    metadata: PageMetadata
+    items: list[T] | None  # null where a list of nothing but metadata is empty
+
+
 @cache
 def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
     """One decoder for each type: making one costs more than decoding a pod."""
@@ -71,11 +76,11 @@ class Client(Transport):
         while True:
             call = Call("list", kind, namespace, query=query, metadata_only=type_ is Object)
             body = await self.send(call)
-            page: Page[T] = decoder(Page[type_]).decode(body)  # type: ignore[valid-type]
-            yield page
-            if not page.metadata.continue_:
+            answer: _Answer[T] = decoder(_Answer[type_]).decode(body)  # type: ignore[valid-type]
+            yield Page(answer.metadata, answer.items or [])
+            if not answer.metadata.continue_:
                 return
-            query = {**query, "continue": page.metadata.continue_}
+            query = {**query, "continue": answer.metadata.continue_}
 
     def watch(
         self,

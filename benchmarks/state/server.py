@@ -1,0 +1,163 @@
+"""A bare API server with its etcd: the real programs, without nodes, controllers or TLS of ours."""
+
+import contextlib
+import json
+import re
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hack.cluster import gobuild
+from hack.cluster.kindcluster import kubectl_program
+
+READY_SECONDS = 120.0
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that runs."""
+
+    kubeconfig: Path
+    etcd: str  # URL
+
+    def etcd_bytes(self) -> int:
+        """The size of etcd's file with nothing in it but the newest version of each object."""
+        revision = self._ask("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
+        with contextlib.suppress(urllib.error.HTTPError):  # nothing has changed since the last time
+            self._ask("/v3/kv/compaction", {"revision": revision, "physical": True})
+        self._ask("/v3/maintenance/defragment", {})
+        return int(self._ask("/v3/maintenance/status", {})["dbSize"])
+
+    def _ask(self, path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(self.etcd + path, json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.load(answer)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Server]:
+    """Starts both with the definitions installed, and leaves nothing behind.
+
+    Raises:
+        ClusterError: they are not built yet, and cannot be.
+        TimeoutError: they do not come up.
+    """
+    programs = {p.name: p for p in gobuild.NODE_PROGRAMS if p.name in ("etcd", "kube-apiserver")}
+    gobuild.build(programs.values())
+    folder = Path(tempfile.mkdtemp(prefix="bench-state-"))
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        etcd, peer, port = _free_ports(3)
+        server = Server(folder / "kubeconfig", f"http://127.0.0.1:{etcd}")
+        with (folder / "log").open("wb") as log:
+            for words in (
+                _etcd(programs["etcd"].binary, folder, etcd, peer),
+                _api_server(programs["kube-apiserver"].binary, folder, etcd, port),
+            ):
+                processes.append(subprocess.Popen(words, stdout=log, stderr=log))
+        _wait(folder, port, processes)
+        _install(server.kubeconfig)
+        yield server
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(timeout=60)
+        shutil.rmtree(folder)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _etcd(program: Path, folder: Path, port: int, peer: int) -> list[str]:
+    url = f"http://127.0.0.1:{port}"
+    return [
+        str(program),
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer}",
+        "--unsafe-no-fsync",  # sizes are the same, and the disk is left alone
+        "--log-level=error",
+    ]
+
+
+def _api_server(program: Path, folder: Path, etcd: int, port: int) -> list[str]:
+    token, key = secrets.token_hex(16), folder / "key"
+    (folder / "tokens").write_text(f"{token},bench,bench,system:masters\n")
+    subprocess.run(
+        ["openssl", "genrsa", "-out", str(key), "2048"], check=True, stderr=subprocess.DEVNULL
+    )
+    cluster = {"server": f"https://127.0.0.1:{port}", "insecure-skip-tls-verify": True}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "bench", "cluster": cluster}],
+        "users": [{"name": "bench", "user": {"token": token}}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+        "current-context": "bench",
+    }
+    (folder / "kubeconfig").write_text(yaml.safe_dump(config))
+    return [
+        str(program),
+        f"--etcd-servers=http://127.0.0.1:{etcd}",
+        f"--cert-dir={folder / 'certificates'}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        "--authorization-mode=AlwaysAllow",
+        f"--token-auth-file={folder / 'tokens'}",
+        "--service-account-issuer=https://bench",
+        f"--service-account-signing-key-file={key}",
+        f"--service-account-key-file={key}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+    ]
+
+
+def _wait(folder: Path, port: int, processes: list[subprocess.Popen[bytes]]) -> None:
+    insecure = ssl.create_default_context()
+    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+    token = (folder / "tokens").read_text().partition(",")[0]
+    url = f"https://127.0.0.1:{port}/readyz"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(request, timeout=5, context=insecure),
+        ):
+            return
+        ended = any(process.poll() is not None for process in processes)
+        if ended or time.monotonic() > deadline:
+            log = (folder / "log").read_text(errors="replace")
+            tail = re.sub(r"\s+", " ", log[-1000:])
+            raise TimeoutError(f"the API server does not come up: {tail}")
+        time.sleep(0.2)
+
+
+def _install(kubeconfig: Path) -> None:
+    for words in (
+        ("apply", "--server-side", "-f", str(ROOT / "crds")),
+        ("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"),
+    ):
+        subprocess.run(
+            [kubectl_program(), "--kubeconfig", str(kubeconfig), *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
