@@ -23,7 +23,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods fuzz verify generate \
-  bench bench-search bench-latency bench-recovery down clean
+  bench bench-search bench-latency bench-recovery bench-state down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -113,6 +113,9 @@ bench-latency: env $(VENV)/benchmarks ## Time suggestions, ours and Syne Tune's,
 
 bench-recovery: env ## Time a study's recovery after kill -9 with 10 to 10,000 trials on the kind cluster
 	@$(PY) -m benchmarks.recovery $(ARGS)
+
+bench-state: env ## Measure what 20,000 trials take in etcd, and how soon they are read back
+	@$(PY) -m benchmarks.state $(ARGS)
 
 $(VENV)/benchmarks: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py benchmarks | $(PY) -m pip install --quiet \

@@ -54,14 +54,13 @@ def finished_trials(study: StudyResource) -> Iterator[TrialResource]:
         if (seen := engine.seen_running(trial.index)) is not None:
             engine.put(seen.trial)
         reports = list(_curve(int(study.study.resource.max), dice))
-        reached = 0
-        for reached, _ in enumerate(reports, 1):  # as they come: one epoch after the other
+        reached, evidence = 0, {}
+        while engine.trials[trial.index].state.active:  # from one rung to the next
+            reached = next(int(level) for level in engine.ladder.levels if level > reached)
             decided = engine.observe(trial.index, reports[:reached])
-            if decided is not None:
-                engine.put(decided.trial)
-                evidence = decided.evidence
-                if not decided.trial.state.active:
-                    break
+            assert decided is not None, "each rung is a decision"
+            engine.put(decided.trial)
+            evidence = dict(decided.evidence)
         yield _record(study, engine.trials[trial.index], reports[:reached], evidence, dice)
 
 
@@ -84,7 +83,7 @@ def _record(
     study: StudyResource,
     trial: Trial,
     reports: list[Report],
-    evidence: Any,
+    evidence: dict[str, float],
     dice: random.Random,
 ) -> TrialResource:
     start = START + timedelta(seconds=20 * trial.index)
@@ -111,7 +110,7 @@ def _record(
         latest=reports[-1],
         attempts=(attempt,),
         gpu_seconds=seconds,
-        evidence=dict(evidence),
+        evidence=evidence,
         transition_time=attempt.end_time,
     )
 
