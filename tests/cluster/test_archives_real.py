@@ -57,6 +57,7 @@ async def test_trials_are_archived_while_the_operator_is_killed_again_and_again(
 
             async def left() -> bool:
                 nonlocal killed
+                assert operator.alive, operator.text()[-1000:]
                 await _tidy(here)
                 archives = len(await here.objects(ARCHIVES, "archived"))
                 if archives > killed:  # just made: objects of trials in it may still be there

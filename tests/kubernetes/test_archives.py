@@ -57,12 +57,17 @@ class Archiving(World):
     def objects(self) -> list[int]:
         return sorted(t["spec"]["index"] for t in self.client.bodies(TRIALS))
 
+    async def later(self) -> None:
+        """A step in which all is looked at again, as once a minute."""
+        self.task._resync()
+        await self.step()
+
     async def until(self, what: Callable[[], bool]) -> None:
         for _ in range(300):
             if what():
                 return
             try:
-                await self.step()
+                await self.later()
             except Killed:
                 self.start()
             self.live()
@@ -208,14 +213,14 @@ async def test_random_faults() -> None:
 
 
 async def test_with_pods_in_sight_nothing_is_archived() -> None:
-    world = World(study_body(retention={"trials": 0}, maxTrials=TOTAL))
+    world = Archiving(study_body(retention={"trials": 0}, maxTrials=TOTAL))
     await world.run()
     for _ in range(5):
-        await world.step()
+        await world.later()
     assert not world.client.bodies(ARCHIVES)
     for pod in world.client.bodies(PODS):
         world.remove(pod)
-    await world.step()
+    await world.later()
     assert not world.client.bodies(TRIALS)
 
 
@@ -380,7 +385,7 @@ async def test_a_finished_study_is_archived_by_an_operator_that_starts_later() -
     assert world.study["status"]["conditions"] == conditions
     world.client.calls.clear()
     for _ in range(3):
-        await world.step()
+        await world.later()
     assert world.client.calls == [], "and then it asks for nothing"
 
 
