@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.objects import PODS, STUDIES
 from tests.kubernetes.fake_cluster import Body, Killed, World, overdue, study_body, trains
 
@@ -297,6 +298,23 @@ async def test_logs_of_pods_that_are_ended(logs: str, kept: bool) -> None:
     await step(world)
     world.live()
     assert bool(world.client.bodies(PODS)) == kept
+
+
+async def test_trouble_after_the_end_does_not_change_how_it_ended() -> None:
+    world = World(study_body(retention={"pods": "1h", "logs": "Keep"}))
+    await world.run()
+    before = world.study["status"]
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if (verb, plural) == ("delete", "pods"):
+            raise Forbidden(403, "Forbidden", "no")
+
+    world.client.fault = fault
+    world.seconds += 3700
+    world.task._resync()
+    await world.task.try_step()
+    assert ("delete", "pods", "s-0-0") in world.client.calls
+    assert world.study["status"] == before
 
 
 async def test_finished_pods_are_deleted_after_their_time() -> None:
