@@ -120,8 +120,7 @@ class Archiver:
         folded = indices[: manifest["spec"]["trials"]]
         records = [(index, without_history(self._store.resources[index])) for index in folded]
         archives.add(created.metadata, records)
-        for index in folded:
-            self._store.leftovers[index] = self._store.resources.pop(index)
+        self._store.set_aside(folded)
         log.info("%s/%s: %d trials in %s", *place[:2], len(folded), created.metadata.name)
 
     async def _read(self, indices: Sequence[int]) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ Every write carries the resourceVersion that the decision was made on. Whoever w
 makes it a Conflict, and the study's task then reads everything again and decides again.
 """
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -36,6 +37,7 @@ from hyperband.core.decisions import Action, Decision
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
 
+BREATH = 500  # trials taken in before others on the event loop have a turn
 _JUDGED = {TrialState.PAUSED, TrialState.STOPPED, TrialState.COMPLETED}
 
 
@@ -79,6 +81,7 @@ class TrialStore:
         study: what they belong to.
         archives: those that have been folded.
         resources: the others, by index: each has an object.
+        uids: of the objects of these.
         leftovers: objects, by index, whose very records are archived: still to be deleted.
         totals: over all of them.
     """
@@ -93,6 +96,7 @@ class TrialStore:
         self._client, self.study, self._now = client, study, now
         self.archives = archives
         self.resources: dict[int, TrialResource] = {}
+        self.uids: dict[str, None] = {}  # a set in order
         self.leftovers: dict[int, TrialResource] = {}
         self.totals = Totals(study)
 
@@ -118,11 +122,20 @@ class TrialStore:
                 self.leftovers[index] = resource
             else:  # where both are there and differ, the object is the one that has been written
                 self.resources[index] = trials[index] = resource
-        for _, resource in sorted(trials.items()):
+        self.uids = dict.fromkeys(resource.uid for resource in self.resources.values())
+        for count, (_, resource) in enumerate(sorted(trials.items())):
             with _named_if_unreadable(resource.name):
                 engine.put(resource.trial)
             self.totals.add(resource)
+            if count % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
         return engine
+
+    def set_aside(self, indices: Iterable[int]) -> None:
+        """Takes note that these trials are archived as they are."""
+        for index in indices:
+            self.leftovers[index] = self.resources.pop(index)
+            del self.uids[self.leftovers[index].uid]
 
     def _keep(self, resource: TrialResource) -> None:
         """Takes in what is written in a trial's object."""
@@ -131,6 +144,7 @@ class TrialStore:
             self.totals.add(self.resources[index], -1)
         self.totals.add(resource)
         self.resources[index] = resource
+        self.uids[resource.uid] = None
 
     async def commit(
         self,

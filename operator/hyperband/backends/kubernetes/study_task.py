@@ -465,8 +465,7 @@ class StudyTask:
         self._vanished.clear()
         store = TrialStore(self._cluster.client, study, self._archives, self._cluster.now)
         engine = await store.load()
-        known = {resource.uid for resource in store.resources.values()}
-        if any(uid in known or uid in self._archives for uid in self._vanished):
+        if any(uid in store.uids or uid in self._archives for uid in self._vanished):
             raise Conflict(409, message="trials were deleted while they were read")
         return store, engine
 

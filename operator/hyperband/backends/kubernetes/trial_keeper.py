@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 
 from hyperband.api import names
@@ -120,9 +120,9 @@ class TrialKeeper:
         self._dirty.update(self._lingering, self._gone)
 
     @property
-    def uids(self) -> Iterator[str]:
+    def uids(self) -> Collection[str]:
         """Of the study's trial objects, but for those that are archived."""
-        return (resource.uid for resource in self._store.resources.values())
+        return self._store.uids
 
     def change(self, study: StudyResource) -> None:
         """Takes in a changed spec."""
