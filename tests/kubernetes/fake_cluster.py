@@ -365,10 +365,11 @@ class World:
     def trials(self) -> list[Body]:
         """All trials of the study, archived or not."""
         own = [t for t in self.client.bodies(TRIALS) if _labels(t).get(names.STUDY_LABEL) == "s"]
-        there = {t["spec"]["index"] for t in own}
         archived = {
             t["spec"]["index"]: t for a in self.client.bodies(ARCHIVES) for t in unpack(a["spec"])
         }
+        own = [t for t in own if t.get("status") or t["spec"]["index"] not in archived]
+        there = {t["spec"]["index"] for t in own}
         own += [t for index, t in archived.items() if index not in there]
         return sorted(own, key=lambda t: int(t["spec"]["index"]))
 

@@ -16,14 +16,14 @@ from hyperband.api.trial import TrialResource
 from hyperband.backends.kubernetes import archiver, study_task
 from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.archiver import Archiver, chunk_size
-from hyperband.backends.kubernetes.archives import ArchiveReader
+from hyperband.backends.kubernetes.archives import ArchiveReader, read_trials
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, TRIALS
 from hyperband.backends.kubernetes.store import TrialStore
 from hyperband.core.decisions import Decision, Outcome
 from hyperband.core.engine import Engine
 from hyperband.core.records import Report, TrialState
 from hyperband.core.schedulers import SCHEDULERS
-from tests.kubernetes.fake_cluster import START, Body, Killed, World, study_body
+from tests.kubernetes.fake_cluster import NAMESPACE, START, Body, Killed, World, study_body
 from tests.kubernetes.test_random_faults import Troubled
 from tests.kubernetes.test_random_faults import check as check_troubled
 from tests.kubernetes.test_study_task import FAULTS
@@ -284,6 +284,24 @@ async def test_an_archive_that_another_process_has_made_is_not_mistaken_for_the_
     await world.live_out()
     check(world)
     assert [t["spec"]["index"] for t in unpack(world.archives[0]["spec"])] == [1]
+
+
+async def test_a_late_creation_of_an_archived_trial_takes_nothing_back() -> None:
+    """By an operator that leads no more: all of its other writes are refused."""
+    world = await some_archived()
+    index = world.archived[0]
+    made = next(t for t in world.trials if t["spec"]["index"] == index)
+    owners = world.archives[0]["metadata"]["ownerReferences"]
+    metadata = {"name": f"s-{index}", "namespace": NAMESPACE, "ownerReferences": owners}
+    metadata["labels"] = made["metadata"]["labels"]
+    world.client.add(TRIALS, {"metadata": metadata, "spec": made["spec"]})
+    place: Any = (world.client, NAMESPACE, "s", world.study["metadata"]["uid"])
+    read = [t async for trials in read_trials(*place) for t in trials]
+    assert sorted(int(t.spec["index"]) for t in read) == sorted({*world.archived, *world.objects})
+    assert all(t.status for t in read if t.spec["index"] == index)
+    world.start()
+    await world.live_out()
+    check(world)
 
 
 async def test_deleting_an_archive_is_as_deleting_its_trials() -> None:

@@ -101,9 +101,9 @@ async def _trials(
     selector = f"{names.STUDY_LABEL}={metadata['name']}"
     pages = client.pages(TRIALS, dict, metadata["namespace"], label_selector=selector)
     trials = [item async for page in pages for item in page.items]
-    there = {trial["spec"]["index"] for trial in trials}
     archived = await archives.read(metadata["uid"], _without_curve)
-    return [*trials, *(trial for index, trial in archived.items() if index not in there)]
+    there = {trial["spec"]["index"]: trial for trial in trials}
+    return list((there | archived | {i: t for i, t in there.items() if _status(t)}).values())
 
 
 def _without_curve(trial: dict[str, Any]) -> dict[str, Any]:

@@ -117,11 +117,13 @@ async def read_trials(
         UnreadableArchiveError: an archive makes no sense.
     """
     seen: set[int] = set()
+    new: dict[int, CustomObject] = {}  # nothing has happened to them, or all is archived
     async for items in trial_pages(client, namespace, study, uid):
-        seen |= {int(item.spec["index"]) for item in items}
-        yield items
+        seen |= {int(item.spec["index"]) for item in items if item.status}
+        new |= {int(item.spec["index"]): item for item in items if not item.status}
+        yield [item for item in items if item.status]
     archived = await ArchiveReader[CustomObject](client, namespace, study).read(uid, as_object)
-    yield [item for index, item in archived.items() if index not in seen]
+    yield [item for index, item in (new | archived).items() if index not in seen]
 
 
 async def trial_pages(

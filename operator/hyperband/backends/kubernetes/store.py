@@ -118,7 +118,7 @@ class TrialStore:
             with _named_if_unreadable(item.metadata.name):
                 resource = parse_trial(item, engine)
             index = resource.trial.index
-            if index in trials and _same_record(trials[index], resource):
+            if index in trials and adds_nothing(item, trials[index]):
                 self.leftovers[index] = resource
             else:  # where both are there and differ, the object is the one that has been written
                 self.resources[index] = trials[index] = resource
@@ -261,9 +261,14 @@ def without_history(resource: TrialResource) -> TrialResource:
     )
 
 
-def _same_record(one: TrialResource, other: TrialResource) -> bool:
-    """Whether both are the same object in the same version."""
-    return (one.uid, one.resource_version) == (other.uid, other.resource_version)
+def adds_nothing(item: CustomObject, archived: TrialResource) -> bool:
+    """Whether an object tells nothing that the archive does not.
+
+    It is the archived one, in the same version; or an operator that leads no more has made it since
+    by a late write, and nothing has happened to it.
+    """
+    same = item.metadata.resource_version == archived.resource_version
+    return same if item.metadata.uid == archived.uid else not item.status
 
 
 def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:
