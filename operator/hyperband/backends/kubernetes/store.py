@@ -79,7 +79,7 @@ class TrialStore:
 
     Attributes:
         study: what they belong to.
-        archives: those that have been folded.
+        archives: reads those that are folded.
         resources: the others, by index: each has an object.
         uids: of the objects of these.
         leftovers: objects, by index, whose very records are archived: still to be deleted.
