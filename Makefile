@@ -79,7 +79,7 @@ test-methods: env ## Run every scheduler with every searcher: on the kind cluste
 	@ALL_METHODS=1 KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) tests/cluster/test_methods.py
 
 fuzz: env ## Feed bad input to what reads it: RUNS=1000000 of each target, or TARGET=metrics INPUT=FILE
-	@$(MAKE) --no-print-directory $(VENV)/fuzz || echo "… without atheris, which has no wheel for this platform" >&2
+	@$(MAKE) -s --no-print-directory $(VENV)/fuzz || echo "… without atheris, which has no wheel for this platform" >&2
 	@$(PY) -m tests.fuzz --runs $(or $(RUNS),100000) $(if $(TARGET),--target $(TARGET)) \
 	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(INPUT),--input $(INPUT))
 
