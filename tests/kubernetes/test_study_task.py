@@ -182,7 +182,7 @@ async def test_a_pod_in_overtime_is_ended_once_and_waited_for_quietly() -> None:
     world.set(pod, reports=REPORT)  # its target is reached, and it runs on
     await world.step()
     world.seconds += 31
-    await world.step()
+    await world.task.try_step()
     assert pod["spec"]["activeDeadlineSeconds"] == 1
     world.client.calls.clear()
     waits = [await world.task.try_step() for _ in range(4)]
@@ -213,7 +213,7 @@ async def test_the_best_trial_never_mixes_parameters_of_two() -> None:
     assert world.study["status"]["best"]["parameters"] == flat["spec"]["parameters"]
     world.client.calls.clear()
     for _ in range(4):
-        await world.step()
+        await world.task.try_step()
     assert not [call for call in world.client.calls if call[1] == "hyperbandstudies"]
 
 
