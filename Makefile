@@ -22,8 +22,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods fuzz verify generate \
-  bench bench-search bench-latency bench-recovery bench-state down clean
+.PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods fuzz \
+  verify generate bench bench-search bench-latency bench-recovery bench-state down clean chaos
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -87,6 +87,14 @@ $(VENV)/fuzz: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py fuzz | $(PY) -m pip install --quiet --only-binary atheris \
 	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
 	@touch $@
+chaos: env ## Kill the operator and fault its calls: every write, and at random: SEEDS=500 REAL=50, or SEED=7 alone
+	@$(if $(CHAOS_CLUSTER),$(PY) -m hack.cluster up)
+	@PYTHONHASHSEED=0 $(if $(CHAOS_CLUSTER),KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig)) \
+	  $(PY) -m tests.chaos --seeds $(or $(SEEDS),500) --real $(or $(REAL),50) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(REAL_SEED),--real-seed $(REAL_SEED)) $(if $(POINT),--point $(POINT))
+
+# What runs in memory alone needs no cluster.
+chaos: CHAOS_CLUSTER = $(if $(SEED)$(POINT),,$(if $(filter 0,$(REAL)),$(REAL_SEED),yes))
 
 verify: env ## Check generated files, lint, types and import arrows
 	@$(PY) -m hack.generate --check

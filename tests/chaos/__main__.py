@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Annotated
@@ -24,8 +24,10 @@ from hack.cluster.paths import CACHE, REPOSITORY
 from tests.chaos import clock, walk
 from tests.chaos.faults import Fault
 from tests.chaos.real import SLOTS, run_real
-from tests.chaos.schedules import random_schedule
+from tests.chaos.schedules import MODES, random_schedule
 from tests.chaos.simulated import simulate
+
+End = Callable[[str, str | None], None]  # told of a case's end and what went wrong, if anything
 
 REPLAY = {"point": "POINT", "seed": "SEED", "real": "REAL_SEED"}
 
@@ -49,7 +51,7 @@ def points() -> list[str]:
     """Every write point of every mode with every fault, as `Promotion:12:LOST`."""
     return [
         f"{mode}:{point}:{fault.name}"
-        for mode in walk.MODES
+        for mode in MODES
         for point in range(len(walk.write_points(mode)))
         for fault in walk.FAULTS
     ]
@@ -95,7 +97,7 @@ class Campaign:
                 end(running[future], future.result())
 
     def real(self, seeds: list[str]) -> None:
-        async def all_of_them(left: list[str], end: "End") -> None:
+        async def all_of_them(left: list[str], end: End) -> None:
             slots = asyncio.Semaphore(SLOTS)
 
             async def one(seed: str) -> None:
@@ -113,9 +115,7 @@ class Campaign:
             asyncio.run(all_of_them(left, end))
 
     @contextmanager
-    def _part(
-        self, title: str, kind: str, which: list[str]
-    ) -> Iterator[tuple[list[str], "End"]]:
+    def _part(self, title: str, kind: str, which: list[str]) -> Iterator[tuple[list[str], End]]:
         """The cases that have not passed before, and what is to be called at the end of each."""
         left = [each for each in which if f"{kind} {each}" not in self._passed]
         self.cases += len(which)
@@ -129,15 +129,12 @@ class Campaign:
                 else:
                     self.failed += 1
                     again = f"make chaos {REPLAY[kind]}={each}"
-                    self._console.print(f"{kind} {each} failed; replay it: {again}", wrong, sep="\n")
+                    self._console.print(
+                        f"{kind} {each} failed; replay it: {again}", wrong, sep="\n"
+                    )
                 progress.advance(task)
 
             yield left, end
-
-
-from collections.abc import Callable  # noqa: E402
-
-End = Callable[[str, str | None], None]
 
 
 def replay(kind: str, which: str) -> None:
@@ -183,7 +180,7 @@ def main(
             sys.exit(failed)
     campaign = Campaign(console)
     walked = points()
-    for mode in walk.MODES:
+    for mode in MODES:
         console.print(f"{mode}: {len(walk.write_points(mode))} write points")
     campaign.simulated("point", walked, jobs)
     campaign.simulated("seed", [str(number) for number in range(seeds)], jobs)

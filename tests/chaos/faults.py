@@ -124,9 +124,7 @@ class AtRandom:
         struck: how often each fault has come.
     """
 
-    def __init__(
-        self, seed: str, rate: float, *, writes: int, kills: int, hidings: int
-    ) -> None:
+    def __init__(self, seed: str, rate: float, *, writes: int, kills: int, hidings: int) -> None:
         """Args:
         rate: the share of writes, and of a watch's events, that meet a fault; of reads a third.
         writes: after so many the rest goes undisturbed, so that a study can end.

@@ -1,12 +1,11 @@
 """What must hold of a study that is over, whatever happened to it on the way.
 
 Read from the objects that the API server has at the end, and from a `Ledger` of all pods that ever
-were. Ranks are counted here by brute force, never asked of the engine.
+were.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -21,6 +20,7 @@ from hyperband.api.trial import parse_trial
 from hyperband.backends.kubernetes.objects import CustomObject
 from hyperband.core.engine import Engine
 from tests.chaos import pods
+from tests.chaos.justified import check_decisions
 from tests.chaos.pods import Body
 
 GPU_SECONDS_ROUNDED = 0.051  # of a study's status
@@ -160,50 +160,6 @@ def check_end(study: Body, engine: Engine) -> None:
     rows = {row["type"]: (row["status"], row["reason"]) for row in study["status"]["conditions"]}
     assert rows[wanted] == ("True", finish.reason), rows
     assert study["status"]["trials"]["total"] == len(engine.trials)
-
-
-def check_decisions(engine: Engine) -> None:
-    """Every promotion and every stop was justified by the values recorded up to then."""
-    values: dict[tuple[int, int], list[tuple[int, float, int]]] = defaultdict(list)
-    objective, mode, ladder = engine.study.objective, engine.study.mode, engine.ladder
-    for trial in engine.trials.values():
-        for value in trial.rungs:
-            row = (value.sequence, objective.loss(value.value), trial.index)
-            values[engine.scheduler.group(trial), value.level].append(row)
-    end = sum(len(rows) for rows in values.values())
-    for trial in engine.trials.values():
-        ends = [*(v.sequence for v in trial.rungs[1:]), end]
-        for value, after in zip(trial.rungs, ends, strict=True):
-            rung = values[engine.scheduler.group(trial), value.level]
-            own = (objective.loss(value.value), trial.index)
-
-            def rank(at: int, rung: Any = rung, own: Any = own) -> tuple[int, int]:
-                there = [row[1:] for row in rung if row[0] <= at]
-                return 1 + sum(row < own for row in there), len(there)
-
-            def good(at: int, level: int = value.level, rank: Any = rank) -> bool:
-                place, count = rank(at)
-                quotient = ladder[level] / ladder[level + 1]
-                return bool(place - 1 <= (count - 1) * quotient + 1e-9)
-
-            last = value is trial.rungs[-1]
-            where = f"trial {trial.index} at level {value.level}"
-            if value.level == ladder.top:
-                assert trial.state.value in ("Completed", "Failed"), where
-            elif mode == "Stopping":
-                stopped = last and trial.state.value == "Stopped"
-                assert stopped is not good(value.sequence) or trial.state.value == "Failed", where
-            elif mode in ("Promotion", "Synchronous"):
-                if last and trial.target == value.level:
-                    continue  # it was not promoted
-                if mode == "Synchronous":  # its rung was complete by then
-                    passed = sum(
-                        engine.trials[row[2]].target > value.level for row in rung
-                    )
-                    assert rank(end)[0] <= passed, f"{where} was passed on before better ones"
-                else:
-                    moments = range(value.sequence, after if not last else end)
-                    assert any(rank(m)[1] >= 2 and good(m) for m in moments), where
 
 
 def check_pods(trials: Sequence[Body], ledger: Ledger) -> None:

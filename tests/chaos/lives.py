@@ -49,9 +49,7 @@ def steps_in_order(
         yield chosen, pods.trained(chosen)
 
 
-def _next_in_order(
-    study: Body, trials: Sequence[Body], all_pods: Sequence[Body]
-) -> Body | None:
+def _next_in_order(study: Body, trials: Sequence[Body], all_pods: Sequence[Body]) -> Body | None:
     """The pod that may report next, if all is quiet.
 
     That is, when every active trial's pod runs, the records say so and hold all reports, no other

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -32,6 +33,8 @@ from tests.chaos.events import troubled
 from tests.chaos.faults import Fault, Faults, Request
 from tests.chaos.server import Server
 from tests.kubernetes.fake_cluster import NAMESPACE, Inline
+
+log = logging.getLogger(__name__)
 
 HIDDEN_SECONDS = 60.0
 REFUSED_SECONDS = 20.0
@@ -137,23 +140,12 @@ class Troubled(Client):
 
     @asynccontextmanager
     async def _open(self, call: Call, timeout: Any) -> AsyncIterator[Any]:
-        asked = request(call)
-        fault = None if self._process.dead else self._faults.at_call(asked)
         await self._pause()
-        if fault is Fault.REFUSED:
-            self._server.refused_until[asked.name] = clock.seconds() + REFUSED_SECONDS
-        elif fault is None and asked.writes and self._server.refuses(asked.name):
-            fault = Fault.REFUSED
-        if fault is Fault.HIDDEN:
-            self._server.hidden_until = clock.seconds() + HIDDEN_SECONDS
+        fault = self._fault(call)
         if clock.seconds() < self._server.hidden_until or fault is Fault.CUT:
             raise Unreachable("cut")
         if fault in (Fault.KILL_BEFORE, Fault.KILL_LATE):
-            if fault is Fault.KILL_LATE:
-                asyncio.get_running_loop().call_later(
-                    self._process.dice.uniform(0.0, LATE_SECONDS), self._server.land, call
-                )
-            await self._die()
+            await self._die(call if fault is Fault.KILL_LATE else None)
         if fault in _REFUSALS:
             raise _REFUSALS[fault]
         if call.verb == "watch":
@@ -169,12 +161,30 @@ class Troubled(Client):
             raise ServerError(500, "InternalError", "by chance, but applied")
         yield Answer(answer)
 
+    def _fault(self, call: Call) -> Fault | None:
+        """What happens to a call, also as a consequence of what happened before."""
+        asked = request(call)
+        fault = self._faults.at_call(asked)
+        if fault is not None:
+            log.info("%s: %s", fault, asked)
+        if fault is Fault.HIDDEN:
+            self._server.hidden_until = clock.seconds() + HIDDEN_SECONDS
+        elif fault is Fault.REFUSED:
+            self._server.refused_until[asked.name] = clock.seconds() + REFUSED_SECONDS
+        elif fault is None and asked.writes and self._server.refuses(asked.name):
+            return Fault.REFUSED
+        return fault
+
     async def _pause(self) -> None:
         if self._process.dead:
             raise asyncio.CancelledError
         await asyncio.sleep(self._process.dice.uniform(*ANSWER_SECONDS))
 
-    async def _die(self) -> None:
+    async def _die(self, under_way: Call | None = None) -> None:
+        """The process is killed, and its call may be on its way still."""
+        if under_way is not None:
+            delay = self._process.dice.uniform(0.0, LATE_SECONDS)
+            asyncio.get_running_loop().call_later(delay, self._server.land, under_way)
         self._process.kill()
         await asyncio.Event().wait()
 

@@ -89,15 +89,7 @@ class Proxy:
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         body = await incoming.read()
         asked = parse(incoming, body)
-        fault = None if self._hidden else self._faults.at_call(asked)
-        if fault is Fault.REFUSED:
-            self._refused_until[asked.name] = _now() + REFUSED_SECONDS
-        elif fault is None and asked.writes and _now() < self._refused_until.get(asked.name, 0.0):
-            fault = Fault.REFUSED
-        if fault is not None:
-            log.info("%s: %s", fault, asked)
-        if fault is Fault.HIDDEN:
-            self._hidden_until = _now() + self._hidden_seconds
+        fault = self._fault(asked)
         if self._hidden or fault is Fault.CUT:
             return _hang_up(incoming)
         if fault in (Fault.KILL_BEFORE, Fault.KILL_LATE):
@@ -107,22 +99,43 @@ class Proxy:
             return _hang_up(incoming)
         if fault in _REFUSALS and fault is not Fault.ERROR_AFTER:
             return _refusal(fault)
-        if asked.verb == "watch" and asked.resource in self._expired:
-            self._expired.discard(asked.resource)
-            return _refusal(Fault.GONE)
         async with self._forward(incoming, body) as answer:
             if asked.verb == "watch" and answer.status == 200:
                 return await self._stream(incoming, asked, answer)
-            text = await answer.read()
-            if fault is Fault.KILL_AFTER:
-                self._kill()
-            if fault in (Fault.KILL_AFTER, Fault.LOST) or self._hidden:
-                return _hang_up(incoming)
-            if fault is Fault.ERROR_AFTER:
-                return _refusal(fault)
-            kept = ("Content-Type", "Retry-After")
-            headers = {key: answer.headers[key] for key in kept if key in answer.headers}
-            return web.Response(status=answer.status, body=text, headers=headers)
+            return await self._answer(incoming, answer, fault)
+
+    def _fault(self, asked: Request) -> Fault | None:
+        """What happens to a call, also as a consequence of what happened before."""
+        if self._hidden:
+            return Fault.HIDDEN
+        fault = self._faults.at_call(asked)
+        if fault is not None:
+            log.info("%s: %s", fault, asked)
+        if fault is Fault.HIDDEN:
+            self._hidden_until = _now() + self._hidden_seconds
+        elif fault is Fault.REFUSED:
+            self._refused_until[asked.name] = _now() + REFUSED_SECONDS
+        elif fault is None and asked.writes and _now() < self._refused_until.get(asked.name, 0.0):
+            return Fault.REFUSED
+        elif fault is None and asked.verb == "watch" and asked.resource in self._expired:
+            self._expired.discard(asked.resource)
+            return Fault.GONE
+        return fault
+
+    async def _answer(
+        self, incoming: web.Request, answer: aiohttp.ClientResponse, fault: Fault | None
+    ) -> web.Response:
+        """The server's answer, or what becomes of it on its way back."""
+        text = await answer.read()
+        if fault is Fault.KILL_AFTER:
+            self._kill()
+        if fault in (Fault.KILL_AFTER, Fault.LOST) or self._hidden:
+            return _hang_up(incoming)
+        if fault is Fault.ERROR_AFTER:
+            return _refusal(fault)
+        kept = ("Content-Type", "Retry-After")
+        headers = {key: answer.headers[key] for key in kept if key in answer.headers}
+        return web.Response(status=answer.status, body=text, headers=headers)
 
     def _forward(self, incoming: web.Request, body: bytes) -> Any:
         headers = {key: incoming.headers[key] for key in _PASSED if key in incoming.headers}

@@ -42,6 +42,7 @@ SLOTS = 6  # schedules at once
 TICK = 0.3  # seconds between two looks at the pods
 TROUBLES = 3
 LIMIT = 240.0  # seconds
+LOG = 3000  # characters of an operator's log, where something does not hold
 AFTERMATH = 5.0  # seconds in which a dead operator's last call may land
 NAMESPACES = Kind("", "v1", "namespaces", namespaced=False)
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts")
@@ -64,7 +65,9 @@ async def run_real(seed: int) -> None:
                 await cluster.run(log_file)
         except AssertionError as error:
             text = log_file.read_text() if log_file.exists() else ""
-            raise AssertionError(f"{error}\nthe operator's log ends with\n{text[-3000:]}") from error
+            raise AssertionError(
+                f"{error}\nthe operator's log ends with\n{text[-3000:]}"
+            ) from error
     check(cluster.study, cluster.trials, cluster.ledger)
     if schedule.ordered:
         undisturbed = await asyncio.to_thread(run, schedule.undisturbed())

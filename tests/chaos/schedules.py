@@ -5,16 +5,17 @@ alone fix, and no training fails: then every decision must equal that of the und
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from hyperband.core.schedulers import SCHEDULERS
 from tests.chaos import pods
 from tests.chaos.faults import AtRandom, Faults, Recorded
 from tests.chaos.pods import Body, Fates
 from tests.cluster.harness import study as kubelet_study
 from tests.kubernetes.fake_cluster import study_body
 
-MODES = ("Promotion", "Stopping", "Synchronous", "None")
+MODES = tuple(SCHEDULERS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Schedule:
     seed: str
     study: Body
     faults: Faults
-    fates: Fates = Fates()
+    fates: Fates = field(default_factory=Fates)
     ordered: bool = False
     pauses: float = 0.0
     hidden: float = 60.0

@@ -211,10 +211,9 @@ class Server:
         if revision < self.forgotten:
             raise Gone(410, "Expired", f"too old resource version: {revision}")
         for number, type_, plural, body in self._events:
-            if number > revision and plural == call.kind.plural:
-                if _selected(body, dict(call.query or {})):
-                    line = json.dumps({"type": type_, "object": body}).encode()
-                    yield number, line
+            told = number > revision and plural == call.kind.plural
+            if told and _selected(body, dict(call.query or {})):
+                yield number, json.dumps({"type": type_, "object": body}).encode()
 
     async def news(self) -> None:
         """Waits until something has changed."""

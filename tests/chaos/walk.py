@@ -8,7 +8,7 @@ from functools import cache
 
 from tests.chaos.faults import AtOnePoint, Fault, Recorded, Request
 from tests.chaos.invariants import check, compare
-from tests.chaos.schedules import MODES, Schedule, study
+from tests.chaos.schedules import Schedule, study
 from tests.chaos.simulated import World, run
 
 FAULTS = (
