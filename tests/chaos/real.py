@@ -140,21 +140,25 @@ class RealCluster:
 
         proxy = Proxy(server, self.schedule.faults, kill, self._dice, self.schedule.hidden)
         proxy.landed = self._landed
-        async with proxy, asyncio.TaskGroup() as group:
+        async with proxy:
             redirect(kubeconfig, proxy.url)
-            background = [
-                group.create_task(self._follow(PODS)),
-                group.create_task(self._follow(TRIALS)),
-                group.create_task(self._operate(operator)),
-            ]
+            parts = (
+                self._live(),
+                self._follow(PODS),
+                self._follow(TRIALS),
+                self._operate(operator),
+            )
+            tasks = [asyncio.create_task(part) for part in parts]
             try:
-                async with asyncio.timeout(LIMIT):
-                    await self._live()
-            except TimeoutError:
-                raise AssertionError(f"stuck: {self.study.get('status')}") from None
+                first = asyncio.FIRST_COMPLETED  # the study's end, or an error of any of them
+                done, _ = await asyncio.wait(tasks, timeout=LIMIT, return_when=first)
+                assert done, f"stuck: {self.study.get('status')}"
+                for task in done:
+                    task.result()
             finally:
-                for task in background:
+                for task in tasks:
                     task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
                 kill()
 
     async def _operate(self, operator: Operator) -> None:

@@ -44,7 +44,7 @@ class Server:
         self._objects: dict[tuple[str, str], Body] = {}
         self._events: list[tuple[int, str, str, Body]] = []  # revision, type, plural, object
         self._pages: dict[str, tuple[int, list[Body]]] = {}  # by continue token: what is left
-        self._revision = 0
+        self._revision = self._tokens = 0
         self._changed = asyncio.Event()
         self.forgotten = 0  # a watch cannot begin before this revision
         self.hidden_until = 0.0
@@ -143,7 +143,8 @@ class Server:
             left = copy.deepcopy([b for b in self.bodies(call.kind) if _selected(b, query)])
         metadata = {"resourceVersion": str(revision)}
         if left[PAGE:]:
-            metadata["continue"] = f"{revision}-{len(left)}"
+            self._tokens += 1
+            metadata["continue"] = str(self._tokens)
             self._pages[metadata["continue"]] = (revision, left[PAGE:])
         return {"metadata": metadata, "items": left[:PAGE]}
 
