@@ -14,12 +14,14 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from hack.cluster import kindcluster
 from hack.cluster.paths import CACHE, REPOSITORY
 from tests.chaos import clock, walk
 from tests.chaos.faults import Fault
@@ -158,6 +160,11 @@ def replay(kind: str, which: str) -> None:
         run_loudly(kind, which)
 
 
+def kubectl_folder() -> Path:
+    """Where `make up` has built one, or anybody else has put it."""
+    return Path(kindcluster.kubectl_program()).parent
+
+
 def main(
     seeds: Annotated[int, typer.Option(help="Simulated schedules.")] = 500,
     real: Annotated[int, typer.Option(help="Schedules on the cluster of KUBECONFIG.")] = 50,
@@ -167,6 +174,7 @@ def main(
     jobs: Annotated[int, typer.Option(help="Processes.")] = os.cpu_count() or 1,
 ) -> None:
     """Runs what has not passed yet; the last line says how many schedules and failures."""
+    os.environ["PATH"] = f"{kubectl_folder()}{os.pathsep}{os.environ['PATH']}"
     console = Console(highlight=False, soft_wrap=True)
     for kind, which in (("seed", seed), ("real", real_seed), ("point", point)):
         if which:

@@ -34,6 +34,7 @@ class Server:
     """The objects of one namespace.
 
     Attributes:
+        revision: of the last change.
         created, removed: called with each pod that comes or goes.
         landed: called with each pod that a dead operator's call has made.
         written: called with each trial whose status was written.
@@ -44,7 +45,7 @@ class Server:
         self._objects: dict[tuple[str, str], Body] = {}
         self._events: list[tuple[int, str, str, Body]] = []  # revision, type, plural, object
         self._pages: dict[str, tuple[int, list[Body]]] = {}  # by continue token: what is left
-        self._revision = self._tokens = 0
+        self.revision = self._tokens = 0
         self._changed = asyncio.Event()
         self.forgotten = 0  # a watch cannot begin before this revision
         self.hidden_until = 0.0
@@ -73,7 +74,7 @@ class Server:
         metadata = body["metadata"]
         if (kind.plural, metadata["name"]) in self._objects:
             raise AlreadyExists(409, "AlreadyExists", f"{metadata['name']} already exists")
-        metadata |= {"uid": f"uid-{self._revision + 1}", "generation": 1}
+        metadata |= {"uid": f"uid-{self.revision + 1}", "generation": 1}
         metadata["creationTimestamp"] = self._now().isoformat()
         body.pop("status", None)
         self._objects[kind.plural, metadata["name"]] = body
@@ -101,16 +102,16 @@ class Server:
 
     def forget(self) -> None:
         """Watches that begin from the past are told 410 from now on."""
-        self.forgotten = self._revision
+        self.forgotten = self.revision
 
     def refuses(self, name: str) -> bool:
         """Whether writes of this object are refused just now."""
         return self._now() < START + timedelta(seconds=self.refused_until.get(name, 0.0))
 
     def _tell(self, type_: str, kind: Kind, body: Body) -> None:
-        self._revision += 1
-        body["metadata"]["resourceVersion"] = str(self._revision)
-        self._events.append((self._revision, type_, kind.plural, copy.deepcopy(body)))
+        self.revision += 1
+        body["metadata"]["resourceVersion"] = str(self.revision)
+        self._events.append((self.revision, type_, kind.plural, copy.deepcopy(body)))
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -139,7 +140,7 @@ class Server:
         if token := query.get("continue"):
             revision, left = self._pages.pop(token)
         else:
-            revision = self._revision
+            revision = self.revision
             left = copy.deepcopy([b for b in self.bodies(call.kind) if _selected(b, query)])
         metadata = {"resourceVersion": str(revision)}
         if left[PAGE:]:
@@ -221,7 +222,7 @@ class Server:
         await self._changed.wait()
 
     def bookmark(self) -> bytes:
-        metadata = {"resourceVersion": str(self._revision)}
+        metadata = {"resourceVersion": str(self.revision)}
         return json.dumps({"type": "BOOKMARK", "object": {"metadata": metadata}}).encode()
 
 
