@@ -162,7 +162,7 @@ class RealCluster:
                 kill()
 
     async def _operate(self, operator: Operator) -> None:
-        """One operator after the other; one that could not reach the server at its start gives up."""
+        """One operator after the other: one that cannot reach the server at its start gives up."""
         while True:
             operator.start()
             while operator.alive:
