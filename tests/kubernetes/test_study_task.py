@@ -874,6 +874,22 @@ async def test_a_status_that_got_through_unseen_is_no_other_operator_s() -> None
     await world.step()
     assert lost
     assert world.client.calls.count(("list", "hyperbandtrials", "")) == listed
+
+
+async def test_what_an_earlier_operator_had_under_way_is_refused() -> None:
+    world = World()
+    await world.step()
+    world.live()
+    await world.step()
+    running = [as_(trial, dict) for trial in world.trials]
+    assert {trial["status"]["state"] for trial in running} == {"Running"}
+    world.start()
+    await world.step()
+    for trial in running:  # a value, say, with a sequence number that is given anew by now
+        with pytest.raises(Conflict):
+            await world.client.replace_status(
+                TRIALS, "team", trial["metadata"]["name"], trial, dict
+            )
     await world.run()
     check(world)
 
@@ -914,3 +930,25 @@ async def test_a_pod_made_late_for_a_study_that_is_over_is_deleted() -> None:
     await world.step()
     assert "deletionTimestamp" in made["metadata"]
     assert ("delete", "pods", "mine") not in world.client.calls
+
+
+async def test_what_got_no_answer_is_refused_once_all_is_read_again() -> None:
+    world = World()
+    await world.step()
+    world.live()
+    await world.step()
+    before = {trial["metadata"]["name"]: as_(trial, dict) for trial in world.trials}
+
+    def lose(when: str, verb: str, plural: str, name: str) -> None:
+        if (when, verb, name) == ("before", "status", "s-0"):
+            world.client.fault = lambda *_: None
+            raise Unreachable("cut")
+
+    world.client.fault = lose
+    world.set(world.pod("s-0-0"), reports=[world.report(world.pod("s-0-0"))])
+    await world.step()
+    await world.step()
+    with pytest.raises(Conflict):
+        await world.client.replace_status(TRIALS, "team", "s-0", before["s-0"], dict)
+    with pytest.raises(Conflict):
+        await world.client.replace_status(TRIALS, "team", "s-1", before["s-1"], dict)

@@ -73,6 +73,7 @@ class TrialResource:
     evidence: Mapping[str, float] = field(default_factory=dict)
     report_error: str | None = None
     transition_time: datetime | None = None
+    read_time: datetime | None = None  # when its writer had read all records anew
 
     @property
     def open_attempt(self) -> AttemptRecord | None:
@@ -140,6 +141,7 @@ def _parse(item: TrialObject, engine: Engine) -> TrialResource:
         evidence=_floats(status.get("evidence")),
         report_error=status.get("reportError"),
         transition_time=_time(status.get("transitionTime")),
+        read_time=_time(status.get("readTime")),
     )
 
 
@@ -286,6 +288,7 @@ def trial_status(resource: TrialResource) -> dict[str, Any]:
         "evidence": _finite(resource.evidence),
         "reportError": resource.report_error[:4096] if resource.report_error else None,
         "transitionTime": _write_time(resource.transition_time),
+        "readTime": _write_time(resource.read_time),
         "gpuSeconds": resource.gpu_seconds,
         "attempts": [_write_attempt(each) for each in resource.attempts[-MAX_ATTEMPTS:]],
     }

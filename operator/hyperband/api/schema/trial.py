@@ -176,6 +176,10 @@ TRIAL_STATUS: Final = record(
             "What is wrong with the latest metrics annotation, if anything.", maxLength=4096
         ),
         "transitionTime": moment("When the state last changed."),
+        "readTime": moment(
+            "When the operator that wrote this had read all records: at its start, or after a "
+            "write without an answer. Written then, so that nothing older can be written later."
+        ),
         "gpuSeconds": number("GPU time of all attempts that have ended: GPUs times seconds."),
         "attempts": ATTEMPTS,
     },

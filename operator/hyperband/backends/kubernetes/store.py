@@ -6,6 +6,7 @@ makes it a Conflict, and the study's task then reads everything again and decide
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -99,6 +100,7 @@ class TrialStore:
         self.uids: dict[str, None] = {}  # a set in order
         self.leftovers: dict[int, TrialResource] = {}
         self.totals = Totals(study)
+        self._read_time: datetime | None = None
 
     async def load(self) -> Engine:
         """Reads all trials of the study and rebuilds its engine from them.
@@ -145,6 +147,20 @@ class TrialStore:
         self.totals.add(resource)
         self.resources[index] = resource
         self.uids[resource.uid] = None
+    async def take_over(self) -> None:
+        """Writes into the record of every active trial that all records have been read anew.
+
+        Whatever was on its way to one of them before, from an operator that is no more or from a
+        try of our own, comes to a Conflict from now on. Its value would else have a sequence number
+        that another trial's is given meanwhile.
+
+        Raises:
+            Conflict: something has arrived since they were read.
+            UnknownOutcome: one of them may have been written, or not.
+        """
+        self._read_time = self._now()
+        active = [index for index, each in self.resources.items() if each.trial.state.active]
+        await asyncio.gather(*(self.record_progress(index) for index in active))
 
     async def commit(
         self,
@@ -208,6 +224,7 @@ class TrialStore:
             return parse_trial(created, engine)
 
     async def _write(self, resource: TrialResource, attempt: AttemptRecord | None) -> TrialResource:
+        resource = replace(resource, read_time=self._read_time or resource.read_time)
         if attempt is not None:
             resource = resource.with_attempt(attempt)
         body = {

@@ -76,6 +76,7 @@ class StudyTask:
         self._archives = ArchiveReader[TrialResource](cluster.client, self.namespace, self.name)
         self._archive_due = 0.0  # once the study is finished
         self._admitted = False
+        self._in_doubt = True  # whether writes may be on their way that nobody waits for
         self._cleaned = False  # whether a finished study's checkpoints are dealt with
         self._sweep = True  # whether it is time to look for pods that were kept for long enough
         # Of a finished study: uids of the trials that have pods, once that was asked.
@@ -186,6 +187,7 @@ class StudyTask:
             return CONFLICT_SECONDS
         except UnknownOutcome as error:
             log.warning("%s: reading again: %s", self, error)
+            self._in_doubt = True
             if isinstance(error.__cause__, ApiError):
                 await self._complain(Blocked("RequestFailed", str(error)))
             self._forget()
@@ -458,6 +460,11 @@ class StudyTask:
     async def _load(self, study: StudyResource) -> TrialKeeper:
         study = self._earlier.added_to(study)
         store, engine = await self._read_trials(study)
+        store = TrialStore(self._cluster.client, study, self._cluster.now)
+        engine = await store.load()
+        if self._in_doubt:
+            await store.take_over()
+            self._in_doubt = False
         news = (self._gone, self._orphaned, self._wake.set)
         return TrialKeeper(self._cluster, study, store, engine, self._recorder, *news)
 
