@@ -71,7 +71,7 @@ class Ledger:
     # Who was alive when a pod came, itself included as the last.
     crowds: list[list[Life]] = field(default_factory=list)
 
-    def seen(self, body: Body, now: datetime) -> None:
+    def seen(self, body: Body) -> None:
         """A pod is there, new or changed."""
         uid = body["metadata"]["uid"]
         if uid in self.lives:
@@ -83,12 +83,12 @@ class Ledger:
 
     def gone(self, body: Body, now: datetime) -> None:
         """A pod is not there any more."""
-        self.seen(body, now)
+        self.seen(body)
         self.lives[body["metadata"]["uid"]].gone = now
 
-    def landed(self, body: Body, now: datetime) -> None:
+    def landed(self, body: Body) -> None:
         """A pod was made by a call that a dead operator had sent."""
-        self.seen(body, now)
+        self.seen(body)
         self.lives[body["metadata"]["uid"]].stale = True
 
     def written(self, trial: Body) -> None:

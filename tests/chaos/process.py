@@ -42,14 +42,20 @@ RETRY_AFTER = 2.0
 ANSWER_SECONDS = (0.001, 0.05)  # a call takes so long, before it is applied and again after
 LATE_SECONDS = 20.0  # an event, or a dead operator's last call, is on its way so long at the most
 QUIET_SECONDS = 5.0  # an event that waits for the one behind it comes after so long all the same
-_REFUSALS: dict[Fault, ApiError] = {
-    Fault.CONFLICT: Conflict(409, "Conflict", "by chance"),
-    Fault.BUSY: TooManyRequests(429, "TooManyRequests", "by chance", RETRY_AFTER),
-    Fault.ERROR: ServerError(500, "InternalError", "by chance"),
-    Fault.REFUSED: Forbidden(403, "Forbidden", "by chance"),
-    Fault.INVALID: Invalid(422, "Invalid", "by chance"),
-    Fault.GONE: Gone(410, "Expired", "by chance"),
+_REFUSALS = {
+    Fault.CONFLICT: (Conflict, 409, "Conflict"),
+    Fault.BUSY: (TooManyRequests, 429, "TooManyRequests"),
+    Fault.ERROR: (ServerError, 500, "InternalError"),
+    Fault.REFUSED: (Forbidden, 403, "Forbidden"),
+    Fault.INVALID: (Invalid, 422, "Invalid"),
+    Fault.GONE: (Gone, 410, "Expired"),
 }
+
+
+def refusal(fault: Fault) -> ApiError:
+    """What the client makes of the server's answer."""
+    error, status, reason = _REFUSALS[fault]
+    return error(status, reason, "by chance", RETRY_AFTER if fault is Fault.BUSY else None)
 
 
 def request(call: Call) -> Request:
@@ -147,7 +153,7 @@ class Troubled(Client):
         if fault in (Fault.KILL_BEFORE, Fault.KILL_LATE):
             await self._die(call if fault is Fault.KILL_LATE else None)
         if fault in _REFUSALS:
-            raise _REFUSALS[fault]
+            raise refusal(fault)
         if call.verb == "watch":
             yield Stream(self._process, self._server, self._faults, call)
             return

@@ -42,7 +42,7 @@ SLOTS = 6  # schedules at once
 TICK = 0.3  # seconds between two looks at the pods
 TROUBLES = 3
 LIMIT = 240.0  # seconds
-LOG = 3000  # characters of an operator's log, where something does not hold
+LOG = 12_000  # characters of an operator's log, where something does not hold
 AFTERMATH = 5.0  # seconds in which a dead operator's last call may land
 NAMESPACES = Kind("", "v1", "namespaces", namespaced=False)
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts")
@@ -63,12 +63,10 @@ async def run_real(seed: int) -> None:
             async with Client(connection) as client, _namespace(client, schedule) as where:
                 cluster = RealCluster(schedule, client, where)
                 await cluster.run(log_file)
+            check(cluster.study, cluster.trials, cluster.ledger)
         except AssertionError as error:
             text = log_file.read_text() if log_file.exists() else ""
-            raise AssertionError(
-                f"{error}\nthe operator's log ends with\n{text[-3000:]}"
-            ) from error
-    check(cluster.study, cluster.trials, cluster.ledger)
+            raise AssertionError(f"{error}\nthe operator's log ends with\n{text[-LOG:]}") from error
     if schedule.ordered:
         undisturbed = await asyncio.to_thread(run, schedule.undisturbed())
         compare(cluster.trials, undisturbed.trials)
@@ -199,13 +197,13 @@ class RealCluster:
             return
         self._objects[key] = body
         if kind is PODS:
-            self.ledger.seen(body, datetime.now(UTC))
+            self.ledger.seen(body)
         elif body.get("status"):
             self.ledger.written(body)
 
     def _landed(self, body: Body) -> None:
         if body.get("kind") == "Pod":
-            self.ledger.landed(body, datetime.now(UTC))
+            self.ledger.landed(body)
 
     async def _live(self) -> None:
         """The study is made, and its pods live, until it is over."""

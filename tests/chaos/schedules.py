@@ -27,6 +27,7 @@ class Schedule:
         ordered: whether the pods' order is fixed by the records.
         pauses: seconds between two operators, at the most.
         hidden: seconds for which the server is hidden, where it is.
+        hidden: seconds for which the real server is hidden, where it is.
         kubelet: whether real pods train, which only a real cluster has.
     """
 

@@ -53,7 +53,7 @@ class Server:
         self.created: Callable[[Body], None] = lambda _: None
         self.written: Callable[[Body], None] = lambda _: None
         self.removed: Callable[[Body], None] = lambda _: None
-        self.landed: Callable[[Body, datetime], None] = lambda *_: None
+        self.landed: Callable[[Body], None] = lambda _: None
 
     # -- for the world around the operator ------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Server:
         with suppress(ApiError):
             self.answer(call)
             if call.verb == "create" and call.kind is PODS and call.body is not None:
-                self.landed(self._objects[PODS.plural, call.body["metadata"]["name"]], self._now())
+                self.landed(self._objects[PODS.plural, call.body["metadata"]["name"]])
 
     def _get(self, call: Call) -> Body:
         return self._known(call)

@@ -27,7 +27,7 @@ class World:
         self.schedule = schedule
         self.server = Server(clock.now)
         self.ledger = Ledger(schedule.study["spec"]["parallelism"])
-        self.server.created = lambda pod: self.ledger.seen(pod, clock.now())
+        self.server.created = self.ledger.seen
         self.server.landed = self.ledger.landed
         self.server.removed = lambda pod: self.ledger.gone(pod, clock.now())
         self.server.written = self.ledger.written
