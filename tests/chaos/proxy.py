@@ -161,7 +161,6 @@ class Proxy:
         self, incoming: web.Request, asked: Request, answer: aiohttp.ClientResponse
     ) -> web.StreamResponse:
         outgoing = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await outgoing.prepare(incoming)
         lines = troubled(
             self._lines(answer),
             self._faults,
@@ -170,6 +169,7 @@ class Proxy:
             lambda: self._expired.add(asked.resource),
         )
         with suppress(ConnectionError):  # the operator has gone
+            await outgoing.prepare(incoming)
             async for line in lines:
                 await outgoing.write(line)
         return outgoing

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 SLOTS = 6  # schedules at once
 TICK = 0.3  # seconds between two looks at the pods
 TROUBLES = 3
-LIMIT = 240.0  # seconds
+LIMIT = 480.0  # seconds: ten times what it takes where nothing else runs
 LOG = 12_000  # characters of an operator's log, where something does not hold
 AFTERMATH = 5.0  # seconds in which a dead operator's last call may land
 NAMESPACES = Kind("", "v1", "namespaces", namespaced=False)

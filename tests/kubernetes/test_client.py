@@ -168,6 +168,22 @@ async def test_a_broken_connection_is_tried_again(api: FakeApi, client: Client) 
     assert client.requests["create", "pods", 0] == 1
 
 
+async def test_a_refusal_does_not_hide_that_an_earlier_try_may_have_worked(
+    api: FakeApi, client: Client
+) -> None:
+    body = {"metadata": {"name": "t", "resourceVersion": "1"}, "status": {}}
+    for later in (refusal(403, "Forbidden"), refusal(422, "Invalid")):
+        api.answer(refusal(500, "InternalError"), later)
+        with pytest.raises(errors.ServerError):
+            await client.replace_status(TRIALS, "ns", "t", body, CustomObject)
+    api.answer(refusal(500, "InternalError"), refusal(409, "Conflict"))
+    with pytest.raises(errors.Conflict):
+        await client.replace_status(TRIALS, "ns", "t", body, CustomObject)
+    api.answer(refusal(500, "InternalError"), refusal(403, "Forbidden"))
+    with pytest.raises(errors.Forbidden):
+        await client.get(TRIALS, "ns", "t", CustomObject)
+
+
 async def test_a_nameless_create_is_repeated_only_if_nothing_was_done(
     api: FakeApi, client: Client
 ) -> None:

@@ -21,8 +21,12 @@ import aiohttp
 import msgspec
 
 from hyperband.backends.kubernetes.api_errors import (
+    AlreadyExists,
     ApiError,
+    Conflict,
     KubernetesError,
+    NotFound,
+    NotLeading,
     ServerError,
     TooManyRequests,
     Unreachable,
@@ -47,6 +51,8 @@ READS = {"get", "list", "watch"}
 # What to accept where metadata is all that is wanted; a server that cannot do it sends everything.
 _AS = "application/json;as=%s;g=meta.k8s.io;v=v1,application/json"
 METADATA = {"list": _AS % "PartialObjectMetadataList", "watch": _AS % "PartialObjectMetadata"}
+# After an attempt that may have worked, these say what there is to know, or that it is not known.
+_TELLING = (AlreadyExists, Conflict, NotFound, ServerError, Unreachable, NotLeading)
 
 
 @dataclass(frozen=True)
@@ -143,8 +149,11 @@ class Transport:
         Raises:
             ApiError: the last refusal.
             Unreachable: the last attempt got no answer.
+            ServerError, Unreachable: so an earlier attempt of a write ended, which may have worked,
+                and a later one was refused: that refusal does not tell what has become of it.
         """
         started = self._clock()
+        unknown: KubernetesError | None = None  # how such an attempt ended
         for attempt in range(1, self._retry.attempts + 1):
             try:
                 async with self._slots, self._open(call, self._timeout) as response:
@@ -155,7 +164,11 @@ class Transport:
                     delay += error.retry_after or 0.0
                 late = self._clock() + delay - started > self._retry.total
                 if late or attempt == self._retry.attempts or not _worth_repeating(call, error):
+                    if unknown is not None and not isinstance(error, _TELLING):
+                        raise unknown from error
                     raise
+                if call.verb not in READS and isinstance(error, ServerError | Unreachable):
+                    unknown = error
             await self._sleep(delay)
         raise ValueError("Retry.attempts must be at least 1")
 
