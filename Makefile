@@ -23,7 +23,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods fuzz \
-  verify generate bench bench-search bench-latency bench-recovery bench-state down clean chaos
+  chaos verify generate bench bench-search bench-latency bench-recovery bench-state down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -87,6 +87,7 @@ $(VENV)/fuzz: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py fuzz | $(PY) -m pip install --quiet --only-binary atheris \
 	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
 	@touch $@
+
 chaos: env ## Kill the operator and fault its calls: every write, and at random: SEEDS=500 REAL=50, or SEED=7 alone
 	@$(if $(CHAOS_CLUSTER),$(PY) -m hack.cluster up)
 	@PYTHONHASHSEED=0 $(if $(CHAOS_CLUSTER),KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig)) \

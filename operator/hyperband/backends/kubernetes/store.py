@@ -6,7 +6,6 @@ makes it a Conflict, and the study's task then reads everything again and decide
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -147,6 +146,7 @@ class TrialStore:
         self.totals.add(resource)
         self.resources[index] = resource
         self.uids[resource.uid] = None
+
     async def take_over(self) -> None:
         """Writes into the record of every active trial that all records have been read anew.
 

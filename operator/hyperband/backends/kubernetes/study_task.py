@@ -460,8 +460,6 @@ class StudyTask:
     async def _load(self, study: StudyResource) -> TrialKeeper:
         study = self._earlier.added_to(study)
         store, engine = await self._read_trials(study)
-        store = TrialStore(self._cluster.client, study, self._cluster.now)
-        engine = await store.load()
         if self._in_doubt:
             await store.take_over()
             self._in_doubt = False
