@@ -290,6 +290,30 @@ async def test_trouble_is_told_once_each_time_that_it_comes(
     assert [r.message for r in caplog.records] == [f"the Lease {HERE}: no answer"] * 3
 
 
+async def test_a_renewal_that_comes_after_the_deadline_opens_no_fence() -> None:
+    server = Leases()
+    first = server.candidate("first")
+    await first.acquire()
+    client: Any = first._client
+    answer = client.patch
+    closed = []
+
+    async def patch(*given: Any, **named: Any) -> Lease:
+        renewed: Lease = await answer(*given, **named)
+        server.seconds += 8.5  # the last renewal was sent 10.5 s ago, this one 8.5 s ago
+        closed.append(not first.leading)
+        return renewed
+
+    client.patch = patch
+    await first.hold()
+    assert closed == [True]
+    with pytest.raises(NotLeading):
+        first.check()
+    client.patch = answer
+    await first.acquire()
+    first.check()
+
+
 async def test_a_server_that_is_away_ends_it_at_the_deadline() -> None:
     server = Leases()
     first = server.candidate("first")

@@ -179,6 +179,7 @@ class Election:
     async def acquire(self) -> None:
         """Waits until this process leads."""
         while True:
+            self._renewed = None
             await self._turn()
             if self.leading:
                 self._say(logging.INFO, f"leading, with the Lease {self.place}, as {self.identity}")
@@ -247,7 +248,9 @@ class Election:
             except (Conflict, AlreadyExists):  # others were faster, or have edited it
                 await self._own.look()
             else:
-                self._renewed = sent
+                # A fence that was closed meanwhile stays so until the studies are read anew.
+                if self._renewed is None or self.leading:
+                    self._renewed = sent
                 self._said = ""  # trouble that comes again is news
                 return
 
