@@ -183,8 +183,12 @@ def check_observations(trials: Sequence[Body], ledger: Ledger) -> None:
                 continue
             if status["state"] == "Stopped" and epochs > max(recorded):
                 continue  # it was not asked for any more
-            if status["state"] == "Failed" and epochs not in recorded and life.gone is not None:
-                continue  # its pod went before anybody read it, and no other one came as far
+            failed = status["state"] == "Failed"
+            passed_over = failed or any(resource > epochs for resource in recorded)
+            if epochs not in recorded and life.gone is not None and passed_over:
+                # Its pod went before anybody read it. No other one came as far, or it went on from
+                # a checkpoint beyond, so that its first report was the value of that level.
+                continue
             assert recorded.get(epochs) == value, f"{life.name} at {epochs}: {recorded}"
 
 
