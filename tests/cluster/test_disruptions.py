@@ -71,6 +71,16 @@ if trial in ("-0", "-1") and os.environ["HYPERBAND_ATTEMPT"] == "0":
 """
 RUNGS = {"name": "epochs", "min": 3, "max": 9}
 TRIALS = 6
+# A node that does not answer takes 50 s to be called so; its pods need not wait for 30 s more.
+GIVEN_UP_SOON = [
+    {
+        "key": f"node.kubernetes.io/{state}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 1,
+    }
+    for state in ("unreachable", "not-ready")
+]
 
 
 def lost_once(name: str, **template: Any) -> dict[str, Any]:
@@ -238,11 +248,7 @@ async def test_a_worker_that_is_killed(
     kubeconfig: str, namespace: str, tmp_path: Path, breaking: Engine
 ) -> None:
     """Its pods end when somebody says that the machine is off."""
-    toleration = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
-    tolerations = [
-        {"key": f"node.kubernetes.io/{key}", **toleration} for key in ("unreachable", "not-ready")
-    ]
-    body = lost_once("killed", tolerations=tolerations)
+    body = lost_once("killed", tolerations=GIVEN_UP_SOON)
     async with training(kubeconfig, namespace, tmp_path, body) as (here, victim):
         node = await alone_on_its_node(here, victim)
         since = time.time()
@@ -260,7 +266,8 @@ async def test_a_worker_that_is_paused_and_comes_back(
     kubeconfig: str, namespace: str, tmp_path: Path, breaking: Engine
 ) -> None:
     """Its pod is a ghost that is alive still: nothing takes its place until it is gone."""
-    async with training(kubeconfig, namespace, tmp_path, lost_once("paused")) as (here, victim):
+    body = lost_once("paused", tolerations=GIVEN_UP_SOON)
+    async with training(kubeconfig, namespace, tmp_path, body) as (here, victim):
         node = await alone_on_its_node(here, victim)
         since = time.time()
         breaking.docker("pause", node)
