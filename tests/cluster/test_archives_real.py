@@ -54,9 +54,8 @@ async def test_trials_are_archived_while_the_operator_is_killed(
     small = {"maxTrials": TOTAL, "retention": {"trials": KEPT}}
     stopping = {"hyperband": {"mode": "Stopping"}}
     killed = 0
-    with running_operator(
-        namespace, tmp_path / "operator.log", program=_program(SMALL)
-    ) as operator:
+    log, program = tmp_path / "operator.log", _program(SMALL)
+    with running_operator(namespace, log, program=program) as operator:
         async with bench(kubeconfig, namespace) as here:
             await here.apply(study("archived", **small, **stopping))
 
@@ -65,9 +64,7 @@ async def test_trials_are_archived_while_the_operator_is_killed(
                 assert operator.alive, operator.text()[-1000:]
                 await _tidy(here)
                 archives = len(await here.objects(ARCHIVES, "archived"))
-                if killed < min(
-                    archives, KILLS
-                ):  # one was just made: objects of trials in it may still be there
+                if killed < min(archives, KILLS):  # objects of the last one may still be there
                     operator.kill()
                     killed += 1
                     operator.start()
