@@ -45,6 +45,7 @@ class Reading:
     """What one process had to do to have the study's engine again."""
 
     seconds: float
+    cpu: float  # seconds of it that this process has worked
     memory: int  # bytes, above what the libraries take
     status: int  # bytes of the study's status
     decides: str  # all that is decided next and shown, to be compared
@@ -66,6 +67,7 @@ def main() -> None:
         "in etcd, MB",
         "a trial, bytes",
         "read back, s",
+        "CPU, s",
         "memory, MB",
         "status, B",
     ):
@@ -135,14 +137,14 @@ async def _read(kubeconfig: str, name: str) -> Reading:
     libraries = peak()
     async with Client(connect(kubeconfig)) as client:
         study = parse_study(await client.get(STUDIES, NAMESPACE, name, dict))
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.process_time()
         store, engine = await _load(client, study)
-        seconds = time.monotonic() - started
+        seconds, cpu = time.monotonic() - started, time.process_time() - worked
     totals = store.totals
     status = progress(engine, Spent(totals.gpu_seconds, 0.0, totals.resource_units))
     text = json.dumps(status, separators=(",", ":"))
     decides = f"{text} {engine.finish(Spent())} {sorted(engine.trials)[-1]}"
-    return Reading(seconds, peak() - libraries, len(text), decides)
+    return Reading(seconds, cpu, peak() - libraries, len(text), decides)
 
 
 def _row(table: Table, what: str, size: int, trials: int, reading: Reading) -> None:
@@ -152,6 +154,7 @@ def _row(table: Table, what: str, size: int, trials: int, reading: Reading) -> N
         f"{size / 1e6:.1f}",
         f"{size / trials:.0f}",
         f"{reading.seconds:.1f}",
+        f"{reading.cpu:.1f}",
         f"{reading.memory / 1e6:.0f}",
         str(reading.status),
     )
