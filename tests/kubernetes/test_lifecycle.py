@@ -242,6 +242,21 @@ async def test_a_pod_that_vanished_while_no_operator_ran_is_paid_for() -> None:
     assert world.trials[0]["status"]["attempt"] == 1
 
 
+@pytest.mark.parametrize("mode", ["Promotion", "Stopping"])
+async def test_a_pod_that_had_reported_when_it_was_first_seen_is_paid_for(mode: str) -> None:
+    world = World(study_body(trialTemplate=TEMPLATE, hyperband={"mode": mode}))
+    await step(world)
+    pod = world.pod("s-0-0")
+    world.set(pod, phase="Running", reports=[{"epochs": 1, "loss": 0.5}])
+    await step(world)
+    assert world.trials[0]["status"]["rungs"][0]["value"] == 0.5
+    del world.client.objects[PODS.plural, pod["metadata"]["name"]]  # no watch tells of it
+    world.seconds = 500
+    world.start()
+    await step(world)
+    assert world.trials[0]["status"]["attempts"][0]["gpuSeconds"] == 2 * 500
+
+
 async def test_a_stopped_trial_whose_pod_vanished_is_paid_for() -> None:
     world = await started(budget={"duration": "100s"}, onBudget="Stop")
     world.seconds = 150

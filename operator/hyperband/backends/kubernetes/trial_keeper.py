@@ -376,11 +376,13 @@ class TrialKeeper:
         pod, reports = seen.pod, seen.reports
         current = attempt_number(pod) == self.engine.trials[index].attempt
         if current:
+            # With the first that is written of it, whatever that is, or its bill may be lost.
+            attempt = begun(pod, self.study.gpu_resources)
             decision = self.engine.observe(index, reports.reports)
             if decision is not None:
-                await self._commit(decision, reports)
+                await self._commit(decision, reports, attempt)
             if trains(pod) and (decision := self.engine.seen_running(index)):
-                await self._commit(decision, reports, begun(pod, self.study.gpu_resources))
+                await self._commit(decision, reports, attempt)
             elif waiting_reason(pod, self._cluster.now()) is not None:
                 await self._show(index)
         if seen.ended:
