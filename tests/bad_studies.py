@@ -162,6 +162,11 @@ REFUSED_BY_SERVER: Final = (
         ("spec.budget.gpuHours", "Invalid value: 0", "greater than 0"),
     ),
     BadStudy(
+        "no time",
+        {"spec.budget": {"duration": "0h0s"}},
+        ("spec.budget.duration", "0h0s leaves no time", "give more, or none"),
+    ),
+    BadStudy(
         "duration without a unit",
         {"spec.budget": {"duration": "90"}},
         ("spec.budget.duration", '"90"', "should match"),

@@ -28,6 +28,10 @@ async def started(**spec: Any) -> World:
     return world
 
 
+def disruption(reason: str) -> Body:
+    return {"type": "DisruptionTarget", "status": "True", "reason": reason}
+
+
 def states(world: World) -> list[str]:
     return [t["status"]["state"] for t in world.trials]
 
@@ -272,6 +276,89 @@ async def test_a_stopped_trial_whose_pod_vanished_is_paid_for() -> None:
     assert world.condition("Finished") == "True"
 
 
+async def test_a_pod_that_its_node_took_along_is_paid_for() -> None:
+    """The garbage collector of pods says Failed; the container is as it was last heard of."""
+    world = await started()
+    pod = world.pod("s-0-0")
+    pod["status"] |= {"phase": "Failed", "conditions": [disruption("DeletionByPodGC")]}
+    world.seconds = 500
+    world.set(pod)
+    await step(world)
+    attempt = world.trials[0]["status"]["attempts"][0]
+    assert (attempt["outcome"], attempt["gpuSeconds"]) == ("Disrupted", 2 * 500)
+
+
+async def test_an_init_container_that_fails_is_paid_for() -> None:
+    world = World(study_body(trialTemplate=TEMPLATE))
+    await step(world)
+    pod = world.pod("s-0-0")
+    ended = {"exitCode": 1, "finishedAt": "2026-01-01T02:00:00Z"}
+    pod["status"] = {
+        "phase": "Failed",
+        "startTime": "2026-01-01T00:00:00Z",
+        "initContainerStatuses": [{"name": "fetch", "state": {"terminated": ended}}],
+        "containerStatuses": [{"name": "train", "state": {"waiting": {}}}],
+    }
+    world.set(pod)
+    await step(world)
+    assert world.trials[0]["status"]["attempts"][0]["gpuSeconds"] == 2 * 7200
+
+
+async def test_a_training_that_failed_beside_another_container_is_accounted_as_failed() -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    ended = {"exitCode": 3, "finishedAt": "2026-01-01T00:00:01Z", "message": "ImportError: x"}
+    pod["status"]["containerStatuses"] = [
+        {"name": "train", "state": {"terminated": ended}},
+        {"name": "proxy", "state": {"running": {}}},
+    ]
+    world.set(pod)
+    await step(world)
+    world.seconds += 31
+    await step(world)
+    assert overdue(pod)
+    proxy = {"exitCode": 137, "finishedAt": "2026-01-01T00:00:40Z"}
+    pod["status"]["containerStatuses"][1]["state"] = {"terminated": proxy}
+    pod["status"] |= {"phase": "Failed", "reason": "DeadlineExceeded"}
+    world.set(pod)
+    await step(world)
+    attempt = world.trials[0]["status"]["attempts"][0]
+    assert (attempt["outcome"], attempt["reason"]) == ("Failed", "exit code 3: ImportError: x")
+    assert attempt["gpuSeconds"] == 2 * 40
+
+
+async def test_a_pod_that_is_ended_after_its_trial_s_promotion_is_no_disruption() -> None:
+    world = await started(maxTrials=2)
+    for name, loss in (("s-0-0", 0.5), ("s-1-0", 0.4)):
+        world.set(world.pod(name), reports=[{"epochs": 1, "loss": loss}])  # and both run on
+        await step(world)
+    world.change(parallelism=4)
+    await step(world)
+    promoted = world.trials[1]["status"]
+    assert (promoted["reason"], promoted["attempt"]) == ("Promoted", 1)
+    world.seconds += 31
+    await step(world)
+    world.expire(world.pod("s-1-0"))
+    await step(world)
+    assert world.trials[1]["status"]["attempts"][0]["outcome"] == "Ended"
+
+
+async def test_resource_between_rungs_is_spent_as_it_is_reported() -> None:
+    world = await started(
+        budget={"resourceUnits": 5}, onBudget="Stop", hyperband={"mode": "None"}, maxTrials=2
+    )
+    for name in ("s-0-0", "s-1-0"):
+        world.set(world.pod(name), reports=[{"epochs": 2, "loss": 1.0}])
+    await step(world)
+    assert states(world) == ["Running", "Running"]
+    world.set(world.pod("s-1-0"), reports=[{"epochs": 2.9, "loss": 1.0}] * 1)
+    world.set(world.pod("s-0-0"), reports=[{"epochs": 2.5, "loss": 1.0}])
+    await step(world)
+    assert states(world) == ["Stopped", "Stopped"]
+    await end(world)
+    assert "5.4 epochs are trained" in world.condition("Failed", "message")
+
+
 # -- how pods are ended and kept -----------------------------------------------------------------
 
 
@@ -478,6 +565,18 @@ async def test_while_a_study_runs_many_checkpoints_are_removed_together() -> Non
     best = world.study["status"]["best"]["index"]
     assert {int(name) for name in names_} == {t["spec"]["index"] for t in over} - {best}
     assert not first["spec"]["containers"][0].get("env")
+
+
+async def test_the_checkpoint_of_the_trial_that_reached_the_target_stays() -> None:
+    target = {"metric": "accuracy", "goal": "Maximize", "value": 0.9}
+    checkpoint = {"volume": VOLUME, "cleanUp": "Remove"}
+    world = await started(earlyStopping=[target], checkpoint=checkpoint, hyperband={"brackets": 2})
+    world.set(world.pod("s-1-0"), reports=[{"epochs": 0.5, "loss": 1.0, "accuracy": 0.91}])
+    await step(world)
+    await end(world)
+    await clean_up(world)
+    (pod,) = cleaners(world)
+    assert pod["metadata"]["annotations"]["hyperband.dev/removes"] == "0"
 
 
 async def test_a_clean_up_that_fails_is_given_up_and_told() -> None:

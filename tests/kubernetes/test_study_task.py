@@ -22,8 +22,9 @@ from hyperband.backends.kubernetes.api_errors import (
     error_from,
 )
 from hyperband.backends.kubernetes.attempts import is_over
+from hyperband.backends.kubernetes.cache import Change
 from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.objects import PODS, TRIALS, Pod
+from hyperband.backends.kubernetes.objects import PODS, TRIALS, Object, Pod
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
 from tests.kubernetes.fake_cluster import START, Body, Killed, World, as_, study_body
@@ -180,8 +181,11 @@ async def test_a_pod_in_overtime_is_ended_once_and_waited_for_quietly() -> None:
     world = await started()
     pod = world.pod("s-0-0")
     world.set(pod, reports=REPORT)  # its target is reached, and it runs on
-    await world.step()
-    world.seconds += 31
+    await world.task.try_step()
+    world.seconds += 20
+    await world.task.try_step()
+    assert "activeDeadlineSeconds" not in pod["spec"], "it may save its model first"
+    world.seconds += 11
     await world.task.try_step()
     assert pod["spec"]["activeDeadlineSeconds"] == 1
     world.client.calls.clear()
@@ -952,3 +956,37 @@ async def test_what_got_no_answer_is_refused_once_all_is_read_again() -> None:
         await world.client.replace_status(TRIALS, "team", "s-0", before["s-0"], dict)
     with pytest.raises(Conflict):
         await world.client.replace_status(TRIALS, "team", "s-1", before["s-1"], dict)
+
+
+async def test_a_record_that_others_have_written_is_read_again() -> None:
+    """A promotion that an earlier operator had on its way arrives late, say."""
+    world = await started()
+    known = world.trials[0]
+    world.client.touch(known)
+    world.cluster.trials.see(as_(known, Object))
+    lists = world.client.calls.count(("list", TRIALS.plural, ""))
+    await world.task.try_step()
+    assert world.client.calls.count(("list", TRIALS.plural, "")) == lists
+    world.task._resync()
+    await world.task.try_step()
+    await world.task.try_step()
+    assert world.client.calls.count(("list", TRIALS.plural, "")) > lists
+    world.task._resync()
+    lists = world.client.calls.count(("list", TRIALS.plural, ""))
+    await world.task.try_step()
+    assert world.client.calls.count(("list", TRIALS.plural, "")) == lists
+
+
+async def test_a_trial_object_that_loses_its_label_is_as_one_that_is_deleted() -> None:
+    told: list[str] = []
+    manager = Manager()
+    world = await started()
+    manager._tasks["team", "s"] = world.task
+    world.task.trial_gone = told.append  # type: ignore[method-assign]
+    body = world.trials[0]
+    before = as_(body, Object)
+    manager.trial_changed(Change.MODIFIED, before, before)
+    assert told == []
+    del body["metadata"]["labels"][names.STUDY_LABEL]
+    manager.trial_changed(Change.MODIFIED, before, as_(body, Object))
+    assert told == [before.metadata.uid]

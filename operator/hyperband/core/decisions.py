@@ -67,7 +67,7 @@ class Outcome(StrEnum):
     SUCCEEDED = "Succeeded"  # exit code 0
     FAILED = "Failed"  # the training's own fault: uses up a retry
     DISRUPTED = "Disrupted"  # taken away by the cluster or by somebody: does not
-    ENDED = "Ended"  # by us, as its trial was decided; only in accounts, decides nothing
+    ENDED = "Ended"  # by us: its trial is decided or suspended; only in accounts, decides nothing
 
 
 @dataclass(frozen=True, slots=True)

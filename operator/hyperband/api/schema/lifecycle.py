@@ -40,8 +40,9 @@ BUDGET: Final = record(
             exclusiveMinimum=True,
         ),
         "duration": duration(
-            "Time since the study started its first trial; time for which it was suspended does "
-            "not count."
+            "Time since the study could start its first trial; time for which it was suspended "
+            "does not count.",
+            rules=[rule("self.matches('[1-9]')", "%s leaves no time: give more, or none", "self")],
         ),
         "resourceUnits": number(
             "Units of the resource, e.g. epochs, summed over all trials: for each trial the "
@@ -120,7 +121,7 @@ RETENTION: Final = record(
     "What is kept of pods that have ended, and of finished trials. May be changed at any time.",
     {
         "pods": duration(
-            "How long a pod is kept after its end, and its log with it. Default: 24h.",
+            "How long a pod is kept after its end, and its log with it.",
             default="24h",
         ),
         "logs": choice(

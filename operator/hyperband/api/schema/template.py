@@ -47,8 +47,9 @@ CHECKPOINT: Final = record(
         "cleanUp": choice(
             "Keep (default): checkpoints are yours to remove. Remove: the operator removes the "
             "folders of trials that can never be resumed: Stopped and Failed ones and, once the "
-            "study has finished, Paused ones. Those of Completed trials and of the best one stay. "
-            "It mounts no volume for that, but runs a pod that does. May be changed at any time.",
+            "study has finished, Paused ones. Those of Completed trials, of the best one and of "
+            "one that has reached a target stay. It mounts no volume for that, but runs a pod that "
+            "does. May be changed at any time.",
             ("Keep", "Remove"),
             default="Keep",
         ),

@@ -120,7 +120,7 @@ ATTEMPTS: Final = many(
             "outcome": choice(
                 "How it ended. Succeeded: exit code 0. Failed: the training's own fault, which "
                 "uses up a retry. Disrupted: taken away, which does not. Ended: by the operator, "
-                "as its trial was decided.",
+                "as its trial was decided or the study suspended.",
                 [outcome.value for outcome in Outcome],
             ),
             "reason": text("Why it ended, in one word or a short sentence.", maxLength=1024),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyperband.api.trial import AttemptRecord, TrialResource
-from hyperband.backends.kubernetes.attempts import attempt_number, usage
+from hyperband.backends.kubernetes.attempts import attempt_number, mark, usage
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.sightings import Sighting
 from hyperband.core.decisions import Outcome
@@ -25,7 +25,7 @@ def account(
     above the trial's own attempt, is none of ours to write.
 
     Args:
-        now: the end of a pod that was gone before it was seen to end.
+        now: the end of a pod whose end nobody saw.
     """
     pod, trial, number = seen.pod, resource.trial, attempt_number(seen.pod)
     if number is None or number > trial.attempt or is_closed(resource, number):
@@ -34,6 +34,8 @@ def account(
     outcome, reason = how.outcome, how.detail
     if outcome is Outcome.DISRUPTED and not trial.state.active:  # we ended it ourselves
         outcome, reason = Outcome.ENDED, trial.reason
+    elif outcome is Outcome.DISRUPTED and (ended := mark(pod)) is not None:
+        outcome, reason = Outcome.ENDED, ended.why
     reached = seen.reports.reports
     return AttemptRecord(
         number=number,

@@ -109,9 +109,10 @@ def ending(pod: Pod) -> Ending:
     """How the attempt of a pod that is over ended."""
     if pod.status.phase == "Succeeded":
         return Ending(Outcome.SUCCEEDED, "")
-    if why := interrupted(pod):
+    itself = _failed_before_mark(pod)
+    if not itself and (why := interrupted(pod)):
         return Ending(Outcome.DISRUPTED, why)
-    reason = pod.status.reason
+    reason = "" if itself else pod.status.reason
     if reason in _NODE_REASONS or reason.startswith("OutOf"):
         return Ending(Outcome.DISRUPTED, f"{reason}: {pod.status.message}")
     container, terminated = _terminated(pod)
@@ -125,6 +126,15 @@ def ending(pod: Pod) -> Ending:
     words = last_words(terminated.message)
     code = f"{container}exit code {terminated.exit_code}{why}"
     return Ending(Outcome.FAILED, f"{code}{words and ': '}{words}")
+
+
+def _failed_before_mark(pod: Pod) -> bool:
+    """Whether the training had failed when we ended what else ran in its pod."""
+    ended, status = mark(pod), training_container(pod)
+    terminated = status.state.terminated if status is not None else None
+    if ended is None or terminated is None or terminated.finished_at is None:
+        return False
+    return terminated.exit_code != 0 and terminated.finished_at < ended.time
 
 
 def last_words(message: str) -> str:
@@ -190,7 +200,7 @@ class Usage:
 
     started: datetime | None  # accepted by its node
     trained: datetime | None  # its training container started
-    ended: datetime | None
+    ended: datetime | None  # None also where a lost node has taken that along
     gpus: float
 
     def gpu_seconds(self, now: datetime) -> float:
@@ -209,15 +219,19 @@ def usage(pod: Pod, gpu_resources: tuple[str, ...]) -> Usage:
         trained = state.running.started_at
     elif state is not None and state.terminated is not None:
         trained = state.terminated.started_at if _has_begun(state.terminated) else None
-    ended = None
-    if is_over(pod):
-        finished = [
-            s.state.terminated.finished_at
-            for s in pod.status.container_statuses
-            if s.state.terminated is not None and s.state.terminated.finished_at is not None
-        ]
-        ended = max(finished, default=pod.status.start_time)
+    ended = _end(pod) if is_over(pod) else None
     return Usage(pod.status.start_time, trained, ended, gpu_count(pod, gpu_resources))
+
+
+def _end(pod: Pod) -> datetime | None:
+    """When the last container of a pod that is over ended; None where its node took that along."""
+    finished = []
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        if status.state.terminated is not None and status.state.terminated.finished_at is not None:
+            finished.append(status.state.terminated.finished_at)
+        elif status.state.terminated is not None or status.state.running is not None:
+            return None
+    return max(finished, default=pod.status.start_time)
 
 
 def gpu_count(pod: Pod, gpu_resources: tuple[str, ...]) -> float:

@@ -19,6 +19,7 @@ from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, Pod
 from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.render import CHECKPOINT_VOLUME
+from hyperband.core.decisions import Reason
 from hyperband.core.records import TrialState
 
 log = logging.getLogger(__name__)
@@ -37,17 +38,18 @@ _KEPT: Final = (
 
 
 def unneeded(
-    states: Iterable[tuple[int, TrialState]], best: int | None, *, finished: bool
+    trials: Iterable[tuple[int, TrialState, str]], best: int | None, *, finished: bool
 ) -> set[int]:
     """The trials whose checkpoints nobody can want any more, by index.
 
     Args:
-        states: of all trials, by index.
+        trials: index, state and reason of each.
         best: the trial with the best value; whatever its state, its checkpoint stays.
         finished: whether the study is over, so that paused trials are not promoted any more.
     """
     over = {TrialState.STOPPED, TrialState.FAILED} | ({TrialState.PAUSED} if finished else set())
-    return {index for index, state in states if state in over and index != best}
+    kept = Reason.TARGET_REACHED.value  # what the study was for
+    return {i for i, state, reason in trials if state in over and i != best and reason != kept}
 
 
 def render_cleaner(study: StudyResource, number: int, indices: Collection[int]) -> dict[str, Any]:

@@ -85,9 +85,10 @@ class Manager:
                 task.pod_changed(int(index), pod if change is Change.DELETED else None)
 
     def trial_changed(self, change: Change, old: Object | None, new: Object | None) -> None:
-        """For the informer of trials."""
-        if change is Change.DELETED and old is not None:
-            study = old.metadata.labels.get(names.STUDY_LABEL, "")
+        """For the informer of trials. One that has lost its label is not found by its study."""
+        study = "" if old is None else old.metadata.labels.get(names.STUDY_LABEL, "")
+        label = "" if new is None else new.metadata.labels.get(names.STUDY_LABEL, "")
+        if old is not None and (change is Change.DELETED or label != study):
             task = self._tasks.get((old.metadata.namespace, study))
             if task is not None:
                 task.trial_gone(old.metadata.uid)

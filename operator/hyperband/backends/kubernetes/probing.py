@@ -170,7 +170,7 @@ def _failing(resources: Mapping[int, TrialResource]) -> Hold | None:
     alike: dict[tuple[str, str], dict[int, str]] = {}  # the same end: by trial, in its own words
     for index, resource in resources.items():
         for attempt in resource.attempts:
-            if _tells(attempt):
+            if tells(attempt):
                 alike.setdefault(_end(attempt), {})[index] = _words(attempt)
     ends = max(alike.values(), key=len, default={})
     if len(ends) < ALIKE:
@@ -188,7 +188,7 @@ def _failing(resources: Mapping[int, TrialResource]) -> Hold | None:
     )
 
 
-def _tells(attempt: AttemptRecord) -> bool:
+def tells(attempt: AttemptRecord) -> bool:
     """Whether the attempt's end may be the template's fault.
 
     Running out of memory is the configuration's as a rule: another one may be smaller.

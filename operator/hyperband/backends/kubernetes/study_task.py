@@ -333,7 +333,7 @@ class StudyTask:
             place = (self._cluster.client, self.namespace, self.name, self.uid)
             trials = [trial async for trials in read_trials(*place) for trial in trials]
             states = (
-                (int(t.spec["index"]), TrialState(t.status["state"]))
+                (int(t.spec["index"]), TrialState(t.status["state"]), t.status.get("reason", ""))
                 for t in trials
                 if t.status  # else a late operator has made it since: it never had a pod
             )

@@ -40,7 +40,7 @@ from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.overtime import Overtime
-from hyperband.backends.kubernetes.probing import Hold, judge
+from hyperband.backends.kubernetes.probing import Hold, judge, tells
 from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.sightings import Sighting, sight
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
@@ -92,6 +92,10 @@ class TrialKeeper:
         self.elapsed = 0.0
         self.budget_reached = ""
         self._closing = False
+        self._used: tuple[float, float] | None = None  # GPU-seconds and GPUs, as of this pass
+        self._reached: dict[int, float] = {}  # by trial: the resource that its attempt has reported
+        self._audit = False  # whether to ask if others have written trials
+        self._in_doubt = True  # whether attempts have ended that say something about the template
         self._cluster, self._store, self._recorder = cluster, store, recorder
         self._pods = StudyPods(cluster, study)
         self._launcher = Launcher(cluster.workers, wake)
@@ -116,6 +120,7 @@ class TrialKeeper:
 
     def notice_all(self) -> None:
         """All that may still change is to be looked at again."""
+        self._audit = True
         self._dirty.update(trial.index for trial in self.engine.active)
         self._dirty.update(self._lingering, self._gone)
 
@@ -144,6 +149,10 @@ class TrialKeeper:
             KubernetesError: trouble that all trials would have.
         """
         self.blocked = None
+        if self._audit:
+            self._audit = False
+            self._check_versions()
+        self._used = None
         self._closing = self.engine.closing(self._bounded_spent()) is not None
         self._news.clear()
         now = self._cluster.monotonic()
@@ -165,7 +174,7 @@ class TrialKeeper:
 
     def _judge(self) -> None:
         """Finds out what keeps the study's pods from working, as long as none of them ever has."""
-        self._hold = None
+        self._hold, self._in_doubt = None, False
         if not self.study.suspend and self.engine.best is None:
             resources, now = self._store.resources, self._cluster.now()
             self._hold = judge(resources, self._pods.of, self._reports, now)
@@ -184,6 +193,21 @@ class TrialKeeper:
                 self.blocked = self.blocked or Blocked("RequestRefused", str(error))
             if count % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
+
+    def _check_versions(self) -> None:
+        """Whether the records are as we have last written or read them.
+
+        No write of ours is under way here, so what is newer is somebody else's: a person's, or one
+        that an earlier operator had on its way.
+
+        Raises:
+            Conflict: one is not; all are to be read again.
+        """
+        for resource in self._store.resources.values():
+            seen = self._cluster.trials.get(self.study.namespace, resource.name)
+            version = int(seen.metadata.resource_version) if seen is not None else 0
+            if seen is not None and version > int(resource.resource_version):
+                raise Conflict(409, message=f"HyperbandTrial {resource.name} was written by others")
 
     async def launch(self) -> None:
         """Fills the free slots, unless the study closes or is suspended.
@@ -230,9 +254,9 @@ class TrialKeeper:
 
     def unneeded(self, *, finished: bool) -> set[int]:
         """The trials whose checkpoints nobody can want any more, by index."""
-        states = ((trial.index, trial.state) for trial in self.engine.trials.values())
+        trials = ((t.index, t.state, t.reason) for t in self.engine.trials.values())
         best = self.engine.best[2] if self.engine.best else None
-        return unneeded(states, best, finished=finished) - self._lingering.keys()
+        return unneeded(trials, best, finished=finished) - self._lingering.keys()
 
     async def archive(self) -> bool:
         """Archives some of the trials that are done with; True if there may be more to do."""
@@ -265,7 +289,8 @@ class TrialKeeper:
 
     def spent(self) -> Spent:
         """What the study has spent so far."""
-        return Spent(self._gpu_seconds()[0], self.elapsed, self._store.totals.resource_units)
+        self._used = None  # it is to be exact
+        return Spent(self._gpu_seconds()[0], self.elapsed, self._resource_units())
 
     def exceeded(self) -> str:
         """The bound of the budget that is reached, in words; empty if none is."""
@@ -277,7 +302,7 @@ class TrialKeeper:
         return Spent(
             0.0 if budget.gpu_seconds is None else self._gpu_seconds()[0],
             self.elapsed,
-            self._store.totals.resource_units,
+            0.0 if budget.resource_units is None else self._resource_units(),
             self.budget_reached,
         )
 
@@ -294,7 +319,9 @@ class TrialKeeper:
                 yield (budget.gpu_seconds - used) / gpus
 
     def _gpu_seconds(self) -> tuple[float, float]:
-        """Of all pods up to now, and the GPUs held just now."""
+        """Of all pods, and the GPUs held just now; added up once a pass, as pods may be many."""
+        if self._used is not None:
+            return self._used
         seconds, gpus = self._store.totals.gpu_seconds, 0.0
         live = self.engine.indices_of_active | self._lingering.keys()
         for index in live & self._store.resources.keys():
@@ -302,7 +329,19 @@ class TrialKeeper:
             pods, names_of_gpus = self._pods.of(resource.uid), self.study.gpu_resources
             used = running(pods, resource, names_of_gpus, self._cluster.now())
             seconds, gpus = seconds + used.gpu_seconds, gpus + used.gpus
-        return seconds, gpus
+        self._used = seconds, gpus
+        return self._used
+
+    def _resource_units(self) -> float:
+        """Also what was reported since a trial's record was last written."""
+        units = self._store.totals.resource_units
+        for index in self.engine.indices_of_active & self._reached.keys():
+            curve, trial = self._resource(index).curve, self.engine.trials[index]
+            known = curve[-1].resource if curve else 0.0
+            if self._reached[index] > known:
+                units += self.engine.resource_units(trial, self._reached[index])
+                units -= self.engine.resource_units(trial, known) if curve else 0.0
+        return units
 
     def waiting(self) -> Waits:
         """What pods wait for, those of decided trials that do not end included."""
@@ -376,6 +415,8 @@ class TrialKeeper:
         pod, reports = seen.pod, seen.reports
         current = attempt_number(pod) == self.engine.trials[index].attempt
         if current:
+            if reports.reports:
+                self._reached[index] = reports.reports[-1].resource
             # With the first that is written of it, whatever that is, or its bill may be lost.
             attempt = begun(pod, self.study.gpu_resources)
             decision = self.engine.observe(index, reports.reports)
@@ -398,6 +439,8 @@ class TrialKeeper:
         now = self._cluster.now()
         attempt = account(seen, self._resource(index), self.study.gpu_resources, now)
         decision = self._end_of(index, seen) if current else None
+        if attempt is not None and tells(attempt):
+            self._in_doubt = True
         if decision is not None:
             await self._commit(decision, seen.reports, attempt)
         elif attempt is not None:
@@ -479,8 +522,8 @@ class TrialKeeper:
         trial, uid = self.engine.trials[index], self._resource(index).uid
         pods = self._pods.of(uid)
         overdue = {p.metadata.uid for p in pods if self._overtime.overdue(p.metadata.uid)}
-        accounts = self._resource(index).attempts
-        ended = accounts[-1].number if accounts else -1
+        closed = (each.number for each in self._resource(index).attempts if each.ended)
+        ended = max(closed, default=-1)
         wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue, ended=ended)
         living = len(alive(pods))
         if living and not trial.state.active:
@@ -497,7 +540,7 @@ class TrialKeeper:
         rest = seconds_until_stuck(pods, self._cluster.now())
         if rest is not None:
             self._stuck_due[index] = self._cluster.monotonic() + rest + 1.0
-        if wanted.create and trial.attempt > 0:  # others may have ended alike a moment ago
+        if wanted.create and self._in_doubt:  # others may have ended alike a moment ago
             self._judge()
         if self._hold is not None and self._hold.keeps_back(index):
             why = f"held, as no pod starts: {self._hold.blocked.reason}"
