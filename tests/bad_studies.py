@@ -187,6 +187,11 @@ REFUSED_BY_SERVER: Final = (
         ("spec.earlyStopping[0].goal", "Required value"),
     ),
     BadStudy(
+        "target of the resource",
+        {"spec.earlyStopping": [{"metric": "epochs", "goal": "Maximize", "value": 2}]},
+        ("spec.earlyStopping", "epochs is the resource", "set resource.max"),
+    ),
+    BadStudy(
         "unknown way to end",
         {"spec.onBudget": "Kill"},
         ("spec.onBudget", '"Kill"', '"Finish", "Stop"'),

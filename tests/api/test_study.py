@@ -195,7 +195,7 @@ def test_what_a_training_is_told_of_rungs(mode: str, target: str, rungs: str) ->
     engine = Engine(resource.study)
     decision = engine.launch()
     assert decision is not None
-    environment = training_environment(resource, decision.trial, engine.ladder)
+    environment = training_environment(resource, decision.trial, engine.ladder, "u")
     assert environment["HYPERBAND_RESOURCE_FROM"] == "0"
     assert environment["HYPERBAND_RESOURCE_TO"] == target
     assert environment["HYPERBAND_RUNGS"] == rungs

@@ -222,4 +222,4 @@ async def test_checkpoints_that_nobody_can_want_are_removed(
     kept.add(body["status"]["best"]["index"])
     assert body["status"]["checkpointsRemoved"] == 9 - len(kept)
     root = CHECKPOINTS / namespace / f"clean-{body['metadata']['uid'][:8]}"
-    assert {int(folder.name) for folder in root.iterdir()} == kept
+    assert {int(folder.name.partition("-")[0]) for folder in root.iterdir()} == kept

@@ -140,3 +140,17 @@ def test_resource_units_of_trials_that_resume_and_of_those_that_begin_anew() -> 
     put(engine, engine.observe(0, reports(e1=0.5, e3=0.4)), Action.CONTINUE)
     assert engine.resource_units(engine.trials[0], 4.0) == 4.0  # one attempt passes all rungs
     assert engine.resource_units(engine.trials[0], 40.0) == 9.0
+
+
+def test_a_target_that_is_set_later_is_met_by_a_recorded_value() -> None:
+    engine = Engine(study())
+    start(engine, 3)
+    for index, loss in enumerate((0.5, 0.3)):
+        put(engine, engine.observe(index, reports(e1=loss)), Action.PAUSE)
+    targets = (ACCURATE, Target("loss", Goal.MINIMIZE, 0.4))
+    later = Engine(replace(engine.study, targets=targets), engine.trials.values())
+    finish = later.finish()
+    assert finish is not None
+    assert (finish.succeeded, finish.reason) == (True, "TargetReached")
+    assert finish.message.startswith("test-1: loss 0.3 at epochs 1 reaches the target 0.4")
+    assert [d.trial.index for d in later.wind_down()] == [2]

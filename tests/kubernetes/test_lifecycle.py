@@ -359,6 +359,29 @@ async def test_resource_between_rungs_is_spent_as_it_is_reported() -> None:
     assert "5.4 epochs are trained" in world.condition("Failed", "message")
 
 
+async def test_pulling_an_image_is_paid_for() -> None:
+    world = World(study_body(trialTemplate=TEMPLATE))
+    await step(world)
+    waiting = {"waiting": {"reason": "ContainerCreating"}}
+    for name in ("s-0-0", "s-1-0"):
+        world.pod(name)["status"] = {
+            "phase": "Pending",
+            "startTime": "2026-01-01T00:00:00Z",
+            "containerStatuses": [{"name": "train", "state": waiting}],
+        }
+        world.set(world.pod(name))
+    world.seconds = 40
+    world.task._resync()
+    await step(world)
+    assert world.trials[0]["status"]["attempts"][0]["startTime"] == "2026-01-01T00:00:00Z"
+    world.seconds = 100
+    del world.client.objects[PODS.plural, "s-0-0"]  # while no operator runs
+    world.pod("s-1-0")["status"] |= {"phase": "Failed"}
+    world.start()
+    await step(world)
+    assert [t["status"]["gpuSeconds"] for t in world.trials[:2]] == [200, 200]
+
+
 # -- how pods are ended and kept -----------------------------------------------------------------
 
 
@@ -391,6 +414,21 @@ async def test_a_pod_that_obeys_no_deadline_is_deleted() -> None:
     world.task._resync()
     await world.task.try_step()
     assert "deletionTimestamp" in pod["metadata"]
+
+
+@pytest.mark.parametrize("when", ["2099-01-01T00:00:00Z", "9999-12-31T23:59:59+00:00"])
+async def test_a_forged_mark_keeps_no_pod_alive(when: str) -> None:
+    world = await started()
+    pod = world.pod("s-0-0")
+    pod["metadata"]["annotations"] = {"hyperband.dev/ended": f"{when} x"}
+    pod["spec"]["terminationGracePeriodSeconds"] = 2**63 - 1
+    world.set(pod)
+    await step(world)
+    assert world.condition("Ready") == "True"
+    world.change(stop=True)
+    await step(world)
+    await end(world)
+    assert world.condition("Failed", "reason") == "Stopped"
 
 
 @pytest.mark.parametrize(("logs", "kept"), [("Keep", True), ("Discard", False)])

@@ -14,8 +14,14 @@ def parameter_variable(name: str) -> str:
     return names.ENV_PARAMETER_PREFIX + environment_suffix(name)
 
 
-def training_environment(study: StudyResource, trial: Trial, ladder: Ladder) -> dict[str, str]:
-    """Name and value of each variable; inactive parameters have none."""
+def training_environment(
+    study: StudyResource, trial: Trial, ladder: Ladder, uid: str
+) -> dict[str, str]:
+    """Name and value of each variable; inactive parameters have none.
+
+    Args:
+        uid: of the trial's object.
+    """
     record = study.study
     variables = {
         names.ENV_STUDY: study.name,
@@ -29,7 +35,7 @@ def training_environment(study: StudyResource, trial: Trial, ladder: Ladder) -> 
         names.ENV_PARAMETERS: json.dumps(dict(trial.parameters)),
     }
     if study.checkpoint is not None:
-        variables[names.ENV_CHECKPOINT_DIR] = checkpoint_folder(study, trial)
+        variables[names.ENV_CHECKPOINT_DIR] = checkpoint_folder(study, trial, uid)
     for name, value in trial.parameters.items():
         variables[parameter_variable(name)] = text(value)
     return variables
@@ -40,9 +46,12 @@ def _start(study: Study, trial: Trial, ladder: Ladder) -> float:
     return 0 if trial.level is None or not study.resume else ladder[trial.level]
 
 
-def checkpoint_folder(study: StudyResource, trial: Trial) -> str:
-    """The trial's own folder, the same for every attempt; without resume, for every promotion."""
-    folder = f"{study_folder(study)}/{trial.index}"
+def checkpoint_folder(study: StudyResource, trial: Trial, uid: str) -> str:
+    """The trial's own folder, the same for every attempt; without resume, for every promotion.
+
+    The uid is in it because the index of a trial that somebody deleted may be given out again.
+    """
+    folder = f"{study_folder(study)}/{trial.index}-{uid[:8]}"
     return folder if study.study.resume else f"{folder}/rung-{trial.target}"
 
 

@@ -1,7 +1,7 @@
 """A HyperbandStudy object as records: read once, checked completely."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -11,6 +11,7 @@ from hyperband.api.durations import parse_duration
 from hyperband.api.parameters import parse_points, parse_space
 from hyperband.api.schema.build import integer, record, text
 from hyperband.api.schema.check import complete
+from hyperband.api.schema.lifecycle import TARGET_OF_RESOURCE
 from hyperband.api.schema.parameters import LARGEST_INTEGER
 from hyperband.api.schema.searcher import (
     LARGE_TOURNAMENT,
@@ -172,16 +173,19 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
         initial=parse_points(spec.get("initialParameters") or (), space),
         failure_policy=FailurePolicy(policy["retries"], policy["maxFailedTrials"]),
         budget=_budget(spec.get("budget") or {}, OnBudget(spec["onBudget"])),
-        targets=tuple(
-            Target(each["metric"], Goal(each["goal"]), float(each["value"]))
-            for each in spec.get("earlyStopping") or ()
-        ),
+        targets=_targets(spec.get("earlyStopping") or (), resource.name),
         resume=spec["resume"],
         stop=spec["stop"],
     )
     _check_mode(study)
     _check_ladder(study)
     return study
+
+
+def _targets(given: Sequence[Mapping[str, Any]], resource: str) -> tuple[Target, ...]:
+    if any(each["metric"] == resource for each in given):
+        raise InvalidStudyError("spec.earlyStopping", f"{resource} {TARGET_OF_RESOURCE}")
+    return tuple(Target(t["metric"], Goal(t["goal"]), float(t["value"])) for t in given)
 
 
 def _budget(given: Mapping[str, Any], on_budget: OnBudget) -> Budget:

@@ -91,7 +91,7 @@ class Engine:
             self._active.add(trial.index)
         else:
             self._active.discard(trial.index)
-        if trial.reason == Reason.TARGET_REACHED:
+        if trial.reason == Reason.TARGET_REACHED or self._recorded_target(trial):
             self._on_target.add(trial.index)
         self._next_index = max(self._next_index, trial.index + 1)
         for value in trial.rungs[len(old.rungs) if old else 0 :]:
@@ -210,7 +210,10 @@ class Engine:
         """Why nothing may be launched any more, whatever there is to do."""
         if self._on_target:
             trial = self.trials[min(self._on_target)]
-            message = f"{self.study.name}-{trial.index}: {trial.message}"
+            said = self._recorded_target(trial)
+            if trial.reason == Reason.TARGET_REACHED:
+                said = trial.message
+            message = f"{self.study.name}-{trial.index}: {said}"
             return Closing(Finish(True, "TargetReached", message))
         allowed = self.study.failure_policy.max_failed_trials
         if self._broken > allowed:
@@ -356,12 +359,24 @@ class Engine:
                     return report, target, value
         return None
 
+    def _recorded_target(self, trial: Trial) -> str:
+        """How a recorded value meets a target that was set or lowered after it; empty if none."""
+        for target in self.study.targets:
+            if target.metric == self.study.objective.metric:
+                for value in trial.rungs:
+                    if target.met(value.value):
+                        return self._reaches(target, value.value, value.resource)
+        return ""
+
+    def _reaches(self, target: Target, value: float, resource: float) -> str:
+        return (
+            f"{target.metric} {value:.6g} at {self.study.resource.name} {_number(resource)} "
+            f"reaches the target {target.value:g} (spec.earlyStopping)"
+        )
+
     def _reach_target(self, trial: Trial, report: Report, target: Target, value: float) -> Decision:
         """The trial has done what the study is for."""
-        message = (
-            f"{target.metric} {value:.6g} at {self.study.resource.name} "
-            f"{_number(report.resource)} reaches the target {target.value:g} (spec.earlyStopping)"
-        )
+        message = self._reaches(target, value, report.resource)
         completed = trial.level == self.ladder.top
         action = Action.COMPLETE if completed else Action.STOP
         done = replace(trial, state=_STATE_AFTER[action])

@@ -63,10 +63,15 @@ ON_BUDGET: Final = choice(
     default=OnBudget.FINISH.value,
 )
 
+TARGET_OF_RESOURCE: Final = (
+    "is the resource, which every training reaches: set resource.max, or a budget of resourceUnits"
+)
+
 EARLY_STOPPING: Final = many(
     "Values that are good enough: as soon as a trial reports one of these metrics at its value or "
     "better, all other trials are stopped and the study has Succeeded with reason TargetReached. "
-    "Reports are checked as they come, at a rung or between rungs. May be changed at any time.",
+    "Reports are checked as they come, at a rung or between rungs. May be changed at any time; the "
+    "objective's values at rungs are then checked again, other metrics are not on record.",
     record(
         "One target.",
         {

@@ -20,6 +20,7 @@ from hyperband.api.schema.lifecycle import (
     RETENTION,
     STOP,
     STOP_IS_FINAL,
+    TARGET_OF_RESOURCE,
     TTL,
 )
 from hyperband.api.schema.parameters import LARGEST_INTEGER, PARAMETERS
@@ -241,6 +242,12 @@ SPEC: Final = record(
             "spec.checkpoint cannot be added or removed while the study exists: create a new study "
             "(delete this one, or take another name)",
             field=".checkpoint",
+        ),
+        rule(
+            "!has(self.earlyStopping) || self.earlyStopping.all(t, t.metric != self.resource.name)",
+            f"%s {TARGET_OF_RESOURCE}",
+            "self.resource.name",
+            field=".earlyStopping",
         ),
         STOP_IS_FINAL,
     ],

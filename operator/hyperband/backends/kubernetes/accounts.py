@@ -86,6 +86,12 @@ def is_closed(resource: TrialResource, number: int) -> bool:
     )
 
 
+def is_open(resource: TrialResource, number: int) -> bool:
+    """Whether the account of that attempt is begun, and not closed yet."""
+    known = resource.open_attempt
+    return known is not None and known.number == number
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """What pods have used that no closed account holds yet."""

@@ -27,6 +27,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 # A container that was lost with its node: the kubelet has forgotten it, or its machine went down
 # under it, after which containerd says 255 and Unknown.
 _LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}
+LAST_YEAR = 9000  # of a mark that somebody has forged: times after it cannot be reckoned with
 MAX_WORDS = 200  # characters of what a container says at its end
 # A pod whose containers are not created after this has a problem that only its events tell.
 CREATING = timedelta(seconds=30)
@@ -80,7 +81,7 @@ def mark(pod: Pod) -> Mark | None:
         moment = datetime.fromisoformat(time)
     except ValueError:  # none, or somebody else's words
         return None
-    return Mark(moment, why) if moment.tzinfo else None
+    return Mark(moment, why) if moment.tzinfo and moment.year < LAST_YEAR else None
 
 
 def training_container(pod: Pod) -> ContainerStatus | None:
@@ -200,7 +201,7 @@ class Usage:
 
     started: datetime | None  # accepted by its node
     trained: datetime | None  # its training container started
-    ended: datetime | None  # None also where a lost node has taken that along
+    ended: datetime | None  # None also where nobody has said when
     gpus: float
 
     def gpu_seconds(self, now: datetime) -> float:
@@ -224,13 +225,18 @@ def usage(pod: Pod, gpu_resources: tuple[str, ...]) -> Usage:
 
 
 def _end(pod: Pod) -> datetime | None:
-    """When the last container of a pod that is over ended; None where its node took that along."""
+    """When the last container of a pod that is over ended; None where nobody has said when.
+
+    One whose containers a node has never heard of was refused, and held nothing.
+    """
     finished = []
     for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         if status.state.terminated is not None and status.state.terminated.finished_at is not None:
             finished.append(status.state.terminated.finished_at)
         elif status.state.terminated is not None or status.state.running is not None:
             return None
+    if not finished and pod.status.container_statuses:  # images were pulled, say
+        return None
     return max(finished, default=pod.status.start_time)
 
 

@@ -28,8 +28,10 @@ BATCH: Final = 10  # folders that are worth a pod while the study runs
 MOST: Final = 1_000  # folders that one pod removes: their names must fit into its arguments
 TRIES: Final = 3  # that fail before an operator gives up
 SECONDS: Final = 3_600  # a pod's deadline
-# Nothing was ever written if the study's folder is not there.
-SCRIPT: Final = 'cd "$0" 2>/dev/null || exit 0; rm -rf -- "$@"'
+# Nothing was ever written if the study's folder is not there. Trials' folders begin with an index.
+SCRIPT: Final = """[ -e "$0" ] || exit 0
+cd "$0" || exit 1
+for index in "$@"; do rm -rf -- "$index"-* || exit 1; done"""
 # Of the user's template: where the pod may run, and as whom.
 _KEPT: Final = (
     *("nodeSelector", "affinity", "tolerations", "schedulerName", "imagePullSecrets"),
@@ -61,7 +63,12 @@ def render_cleaner(study: StudyResource, number: int, indices: Collection[int]) 
     container: dict[str, Any] = {
         "name": "clean-up",
         "image": study.checkpoint.clean_up_image or training.get("image"),
-        "command": ["sh", "-c", SCRIPT, study_folder(study), *folders],
+        # In a command a doubled $ is a plain one.
+        "command": [
+            *("sh", "-c"),
+            *(w.replace("$", "$$") for w in (SCRIPT, study_folder(study))),
+            *folders,
+        ],
         "resources": {
             "requests": {"cpu": "10m", "memory": "32Mi"},
             "limits": {"cpu": "500m", "memory": "128Mi"},

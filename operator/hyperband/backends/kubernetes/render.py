@@ -35,7 +35,7 @@ def render_pod(
     container = spec["containers"][template.container]
     # So that the trial's record can quote the end of the log where a training fails.
     container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
-    _add_environment(container, study, trial, ladder)
+    _add_environment(container, study, trial, ladder, trial_uid)
     if study.checkpoint is not None:
         _add_volume(spec, {**study.checkpoint.volume, "name": CHECKPOINT_VOLUME})
         _add_mount(container, CHECKPOINT_VOLUME, study.checkpoint.mount_path)
@@ -65,13 +65,13 @@ def render_pod(
 
 
 def _add_environment(
-    container: dict[str, Any], study: StudyResource, trial: Trial, ladder: Ladder
+    container: dict[str, Any], study: StudyResource, trial: Trial, ladder: Ladder, uid: str
 ) -> None:
     """Puts our variables first, so that the user's own may refer to them with $(NAME)."""
     ours = [
         # A doubled $ is a plain one: values are no references, whatever they look like.
         {"name": name, "value": value.replace("$", "$$")}
-        for name, value in training_environment(study, trial, ladder).items()
+        for name, value in training_environment(study, trial, ladder, uid).items()
     ]
     fields = [
         {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}

@@ -127,6 +127,8 @@ class StudyPods(TrialPods):
         if is_ending(pod) or is_over(pod):
             return
         now, ended = self._cluster.now(), mark(pod)
+        if ended is not None and ended.time > now + LATE:  # forged, or by a clock that ran ahead
+            ended = None
         if ended is not None and now <= ended.time + grace(pod) + LATE:
             return
         if ended is not None or not self._study.retention.logs or pod.status.start_time is None:

@@ -15,6 +15,7 @@ from hyperband.backends.kubernetes.accounts import (
     account,
     begun,
     is_closed,
+    is_open,
     lost,
     running,
 )
@@ -425,7 +426,7 @@ class TrialKeeper:
             if trains(pod) and (decision := self.engine.seen_running(index)):
                 await self._commit(decision, reports, attempt)
             elif waiting_reason(pod, self._cluster.now()) is not None:
-                await self._show(index)
+                await self._show(index, attempt)
         if seen.ended:
             await self._take_end(index, seen, current)
         elif current and failed_early(pod) and (decision := self._end_of(index, seen)):
@@ -569,10 +570,16 @@ class TrialKeeper:
         self._dirty.add(trial.index)
         await self._show(trial.index)
 
-    async def _show(self, index: int) -> None:
-        """Writes the record of a new trial that has to wait; without waiting, running is next."""
-        if self._resource(index).transition_time is None:
-            await self._store.record_progress(index)
+    async def _show(self, index: int, attempt: AttemptRecord | None = None) -> None:
+        """Writes the record of a trial that has to wait; without waiting, running is next.
+
+        A pod that its node has accepted holds its devices, also while its image is pulled.
+        """
+        known = self._resource(index)
+        if attempt is None or attempt.start_time is None or is_open(known, attempt.number):
+            attempt = None
+        if known.transition_time is None or attempt is not None:
+            await self._store.record_progress(index, attempt=attempt)
 
     async def _commit(
         self,

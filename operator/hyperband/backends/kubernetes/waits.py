@@ -7,6 +7,7 @@ from hyperband.backends.kubernetes.attempts import is_over, mark, waiting_reason
 from hyperband.backends.kubernetes.objects import Pod
 
 # A pod is this late before it is called stuck: kubelets take a moment after the grace period.
+LONGEST_GRACE = timedelta(days=365)
 LATE = timedelta(seconds=15)
 
 Waits = dict[str, tuple[int, str]]  # for each reason how many pods, and one of them in words
@@ -33,15 +34,15 @@ class WaitCounter:
 
 
 def grace(pod: Pod) -> timedelta:
-    """How long its containers may go on after SIGTERM."""
-    return timedelta(seconds=pod.spec.termination_grace_period_seconds)
+    """How long its containers may go on after SIGTERM, at most what can be reckoned with."""
+    return min(
+        LONGEST_GRACE, timedelta(seconds=min(pod.spec.termination_grace_period_seconds, 1e9))
+    )
 
 
 def is_stuck(pod: Pod, now: datetime) -> bool:
     """Whether a pod that was ended runs on after its grace period: a dead node, say."""
-    due = pod.metadata.deletion_timestamp  # of a pod: when its grace period is over
-    if due is None and (ended := mark(pod)) is not None:
-        due = ended.time + grace(pod)
+    due = _due(pod)
     return due is not None and not is_over(pod) and now > due + LATE
 
 
