@@ -97,7 +97,14 @@ class Process:
             index=owner_uid,
             **settings,
         )
-        trials = Informer(client, TRIALS, Object, on_change=manager.trial_changed, **settings)
+        trials = Informer(
+            client,
+            TRIALS,
+            Object,
+            on_change=manager.trial_changed,
+            index=owner_uid,
+            **settings,
+        )
         cluster = Cluster(client, pods, trials, clock.now, clock.seconds, Inline())
         background = [
             asyncio.create_task(run)

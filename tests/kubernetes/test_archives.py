@@ -1,9 +1,11 @@
 """Finished trials in archives: faults at every call, what people do, and the same decisions."""
 
+import gc
 import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -13,17 +15,27 @@ from hypothesis import strategies as st
 from hyperband.api.archive import unpack
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.trial import TrialResource
-from hyperband.backends.kubernetes import archiver, study_task
+from hyperband.backends.kubernetes import afterlife, archiver
 from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.archiver import Archiver, chunk_size
 from hyperband.backends.kubernetes.archives import ArchiveReader, read_trials
+from hyperband.backends.kubernetes.cache import Cache
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, TRIALS
 from hyperband.backends.kubernetes.store import TrialStore
 from hyperband.core.decisions import Decision, Outcome
 from hyperband.core.engine import Engine
 from hyperband.core.records import Report, TrialState
 from hyperband.core.schedulers import SCHEDULERS
-from tests.kubernetes.fake_cluster import NAMESPACE, START, Body, Killed, World, study_body
+from tests.kubernetes.fake_cluster import (
+    NAMESPACE,
+    START,
+    Body,
+    FakeClient,
+    Inline,
+    Killed,
+    World,
+    study_body,
+)
 from tests.kubernetes.test_random_faults import Troubled
 from tests.kubernetes.test_random_faults import check as check_troubled
 from tests.kubernetes.test_study_task import FAULTS
@@ -38,7 +50,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiver, "CHUNK", CHUNK)
     monkeypatch.setattr(archiver, "BATCH", 2)
     monkeypatch.setattr(archiver, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(study_task, "ARCHIVE_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(afterlife, "ARCHIVE_AGAIN_SECONDS", 0.0)
 
 
 class Archiving(World):
@@ -405,6 +417,31 @@ async def test_a_finished_study_is_archived_by_an_operator_that_starts_later() -
     for _ in range(3):
         await world.later()
     assert world.client.calls == [], "and then it asks for nothing"
+
+
+async def test_a_finished_study_keeps_nothing_of_its_trials() -> None:
+    """20,000 archived records would be 43 MB of memory for as long as the study is there."""
+    world = Tidy()
+    await world.live_out()
+    for index in world.objects[:2]:
+        world.client.drop(TRIALS, f"s-{index}")  # somebody deletes them
+    await world.step()
+    held = {type(each) for each in reachable(world.task, but=(FakeClient, Cache, Inline))}
+    assert TrialResource not in held
+    assert not world.task._vanished
+
+
+def reachable(root: object, but: tuple[type, ...]) -> list[object]:
+    """All that an object refers to, over however many others, but for these and what is in them."""
+    seen: dict[int, object] = {}
+    left = [root]
+    while left:
+        each = left.pop()
+        if id(each) in seen or isinstance(each, (*but, type, ModuleType, FunctionType)):
+            continue
+        seen[id(each)] = each
+        left += gc.get_referents(each)
+    return list(seen.values())
 
 
 async def test_a_study_starts_warm_from_archived_trials() -> None:

@@ -1,12 +1,22 @@
 """How studies end, and what is kept: budgets, targets, stop, suspension, retention, TTL."""
 
+import copy
 from typing import Any
 
 import pytest
 
+from hyperband.backends.kubernetes import study_pods
 from hyperband.backends.kubernetes.api_errors import Forbidden
+from hyperband.backends.kubernetes.cache import Cache
 from hyperband.backends.kubernetes.objects import PODS, STUDIES
-from tests.kubernetes.fake_cluster import Body, Killed, World, overdue, study_body, trains
+from tests.kubernetes.fake_cluster import (
+    Body,
+    Killed,
+    World,
+    overdue,
+    study_body,
+    trains,
+)
 
 GPU = {"resources": {"limits": {"nvidia.com/gpu": 2}}}
 TEMPLATE = {"spec": {"containers": [{"name": "train", "image": "trainer", **GPU}]}}
@@ -490,6 +500,75 @@ async def test_pods_of_a_finished_study_are_deleted_after_their_time(restarted: 
     world.task._resync()
     await world.task.try_step()
     assert world.client.calls == []
+
+
+async def test_many_old_pods_are_deleted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_pods, "DISCARDED", 2)
+    world = World(study_body(retention={"pods": "1h", "logs": "Keep"}))
+    await world.run()
+    many = len(world.client.bodies(PODS))
+    assert many > 4
+    world.seconds += 3700
+    world.task._resync()
+    asked: list[int] = []
+    for _ in range(many):
+        world.client.calls.clear()
+        wait = await world.task.try_step()  # no watch has told of a deletion so far
+        asked.append(sum(call[:2] == ("delete", PODS.plural) for call in world.client.calls))
+        if wait is None:
+            break
+        assert wait == 0
+    assert sum(asked) == many, "each once"
+    assert max(asked) == 2
+
+
+async def test_a_study_with_many_old_pods_does_not_neglect_its_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(study_pods, "DISCARDED", 1)
+    world = await started(retention={"pods": "1h", "logs": "Keep"}, maxTrials=4)
+    for name in ("s-0-0", "s-1-0"):
+        world.set(world.pod(name), phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+    await step(world)
+    world.seconds += 3700
+    world.task._resync()
+    deleted: list[str] = []
+    for _ in range(2):
+        world.client.calls.clear()
+        await world.task.try_step()
+        (name,) = [call[2] for call in world.client.calls if call[:2] == ("delete", "pods")]
+        deleted.append(name)
+    assert sorted(deleted) == ["s-0-0", "s-1-0"]
+
+
+async def test_a_finished_study_looks_only_at_pods_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is woken by each of them, and there may be 10,000 of others."""
+    world = World()
+    await world.run()
+    await step(world)
+    late = copy.deepcopy(world.pod("s-1-0"))
+    world.remove(world.pod("s-1-0"))
+    made = world.client.add(PODS, late)
+    world.show(made)
+
+    def refuse(self: Any) -> Any:
+        raise AssertionError("walks all pods")
+
+    monkeypatch.setattr(Cache, "__iter__", refuse)
+    asked: list[Any] = []
+    by_index = world.pods.by_index
+    monkeypatch.setattr(world.pods, "by_index", lambda key: asked.append(key) or by_index(key))
+    await step(world)
+    assert asked == [late["metadata"]["ownerReferences"][0]["uid"]]
+    assert "deletionTimestamp" not in made["metadata"], "it is over"
+    late["status"] = {"phase": "Running"}
+    world.remove(made)
+    made = world.client.add(PODS, late)
+    world.show(made)
+    await step(world)
+    assert "deletionTimestamp" in made["metadata"]
 
 
 async def test_a_finished_study_is_deleted_after_its_time() -> None:

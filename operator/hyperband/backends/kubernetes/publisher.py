@@ -90,7 +90,7 @@ class Publisher:
         now = self._monotonic()
         urgent = finish is not None or bool(budget_reached)
         if now < self._due and not urgent:
-            return body, _soonest(self._due - now, await self._recorder.flush())
+            return body, soonest(self._due - now, await self._recorder.flush())
         old = body.get("status") or {}
         moment = self._now()
         time = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -213,5 +213,6 @@ def _progress(engine: Engine | None, waiting: Waits) -> str:
     return text
 
 
-def _soonest(*moments: float | None) -> float | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def soonest(*seconds: float | None) -> float | None:
+    """The least of them; None if there is nothing to wait for."""
+    return min((each for each in seconds if each is not None), default=None)

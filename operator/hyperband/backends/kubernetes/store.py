@@ -132,6 +132,10 @@ class TrialStore:
                 await asyncio.sleep(0)
         return engine
 
+    def has_any(self, uids: Iterable[str]) -> bool:
+        """Whether one of these trial objects and archives was read."""
+        return any(uid in self.uids or uid in self.archives for uid in uids)
+
     def set_aside(self, indices: Iterable[int]) -> None:
         """Takes note that these trials are archived as they are."""
         for index in indices:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hyperband.api import names
 from hyperband.api.study import StudyResource
@@ -33,6 +33,7 @@ from hyperband.core.rungs import Ladder
 
 log = logging.getLogger(__name__)
 
+DISCARDED = 25  # pods deleted at once, before other work of their study has a turn
 MAX_WHY = 1000  # characters of an annotation that says why a pod was ended
 
 
@@ -56,6 +57,7 @@ class TrialPods:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._discarded: set[str] = set()  # uids of pods whose deletion was not seen yet
 
     def of(self, trial_uid: str) -> list[Pod]:
         """The pods of a trial that are in sight, in no order: by owner and name, not by labels."""
@@ -77,12 +79,16 @@ class TrialPods:
         except (NotFound, Conflict):  # gone, or another pod of that name: not ours to end
             log.debug("pod %s is gone", metadata.name)
 
-    async def discard(self, pods: Iterable[Pod], keep: timedelta) -> None:
-        """Deletes those of the pods that ended longer ago than that."""
-        for pod in pods:
-            ended = usage(pod, ()).ended
-            if ended is not None and not is_ending(pod) and self._cluster.now() > ended + keep:
-                await self._remove(pod, "it has been kept for long enough")
+    async def discard(self, pods: Iterable[Pod], keep: timedelta) -> bool:
+        """Deletes some of the pods that ended longer ago than that; True if others are left."""
+        now = self._cluster.now()
+        old = {p.metadata.uid: p for p in pods if not is_ending(p) and _since_end(p, now) > keep}
+        self._discarded &= old.keys()
+        left = [pod for uid, pod in old.items() if uid not in self._discarded]
+        part, why = left[:DISCARDED], "it has been kept for long enough"
+        await asyncio.gather(*(self._remove(pod, why) for pod in part))
+        self._discarded |= {pod.metadata.uid for pod in part}
+        return len(left) > len(part)
 
     async def delete_all(self, trial_uids: Iterable[str], why: str) -> None:
         """Ends all pods of these trials."""
@@ -213,6 +219,12 @@ def owner_uid(object_: Object) -> str | None:
     """The uid of the controlling owner."""
     owner = object_.metadata.controller
     return owner.uid if owner else None
+
+
+def _since_end(pod: Pod, now: datetime) -> timedelta:
+    """How long ago the pod ended; negative if it has not."""
+    ended = usage(pod, ()).ended
+    return timedelta(-1) if ended is None else now - ended
 
 
 def is_stray(pod: Pod) -> bool:

@@ -7,38 +7,28 @@ what it finds. Killed anywhere, the next one finds the same and goes on.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
 from typing import Any
 
-from hyperband.api import names
 from hyperband.api.archive import UnreadableArchiveError
-from hyperband.api.durations import parse_duration
 from hyperband.api.status import Blocked, budget_reached, elapsed_seconds, is_finished
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.trial import TrialResource
 from hyperband.backends.kubernetes import admission
+from hyperband.backends.kubernetes.afterlife import Afterlife
 from hyperband.backends.kubernetes.api_errors import (
     ApiError,
     Conflict,
     KubernetesError,
-    NotFound,
     UnknownOutcome,
 )
-from hyperband.backends.kubernetes.archiver import Archiver, chunk_size
-from hyperband.backends.kubernetes.archives import (
-    ArchiveReader,
-    owns,
-    read_trials,
-    trial_pages,
-)
-from hyperband.backends.kubernetes.attempts import is_ending, is_over
-from hyperband.backends.kubernetes.cleaner import Cleaner, unneeded
+from hyperband.backends.kubernetes.archives import ArchiveReader, trial_pages
+from hyperband.backends.kubernetes.cleaner import Cleaner
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.earlier import EarlierStudies
-from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, CustomObject, Pod
-from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher
+from hyperband.backends.kubernetes.objects import Pod
+from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher, soonest
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError
@@ -47,14 +37,13 @@ from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
-from hyperband.core.records import Suggestion, TrialState
+from hyperband.core.records import Suggestion
 
 log = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 60.0  # everything is looked at again, whether an event came or not
 NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only tried
 CONFLICT_SECONDS = 0.1
-ARCHIVE_AGAIN_SECONDS = 600.0  # after an error at archiving trials of a finished study
 RETRY_SECONDS = 5.0  # after an error of the API server, or while something blocks the study
 
 
@@ -73,21 +62,16 @@ class StudyTask:
         self._gone: dict[int, list[Pod]] = {}
         self._orphaned: set[str] = set()  # uids of trial objects that somebody deleted
         self._vanished: set[str] = set()  # uids of what was deleted while it was read
-        self._archives = ArchiveReader[TrialResource](cluster.client, self.namespace, self.name)
-        self._archive_due = 0.0  # once the study is finished
+        self._archives = self._new_reader()
         self._admitted = False
         self._in_doubt = True  # whether writes may be on their way that nobody waits for
-        self._cleaned = False  # whether a finished study's checkpoints are dealt with
         self._sweep = True  # whether it is time to look for pods that were kept for long enough
-        # Of a finished study: uids of the trials that have pods, once that was asked.
-        self._with_pods: list[str] | None = None
-        subject = Subject(self.namespace, self.name, self.uid)
-        self._recorder = Recorder(cluster.client, subject, cluster.now, cluster.monotonic)
+        self._subject = Subject(self.namespace, self.name, self.uid)
+        self._recorder = Recorder(cluster.client, self._subject, cluster.now, cluster.monotonic)
         self._publisher = Publisher(cluster.client, self._recorder, cluster.now, cluster.monotonic)
         self._earlier = EarlierStudies(cluster.client, self._recorder)
         self._cleaner = Cleaner(cluster, self._recorder)
-        # Of a finished study: trials whose checkpoints are to be removed, once that was asked.
-        self._unneeded: set[int] | None = None
+        self._afterlife: Afterlife | None = None  # once the study has finished
         self._wake = asyncio.Event()
         self._wake.set()
 
@@ -106,6 +90,8 @@ class StudyTask:
     def pod_changed(self, index: int, gone: Pod | None) -> None:
         """A pod of this trial has changed, or is gone and was this when last seen."""
         if self._finished:
+            if self._afterlife is not None:
+                self._afterlife.notice(index)
             self._wake.set()
             return
         if gone is not None:
@@ -219,8 +205,7 @@ class StudyTask:
     async def step(self) -> float | None:
         """Does all that is to be done now. Returns the seconds after which to look again."""
         if self._finished and self._keeper is None:
-            await self._end_late_pods()
-            return _soonest(await self._recorder.flush(), await self._outlive())
+            return await self._outlive()
         try:
             study, waiting = await self._read()
             if waiting is not None:
@@ -282,94 +267,35 @@ class StudyTask:
         more = finish is None and await keeper.archive()
         if self._sweep:
             self._sweep = False
-            await keeper.discard_pods()
+            self._sweep = await keeper.discard_pods() or self._sweep
             await self._cleaner.step(keeper.study, keeper.unneeded(finished=False), all_=False)
         blocked = blocked or keeper.blocked or keeper.unarchived
         due = await self._publish(keeper, blocked, finish)
         if finish is not None and self._finished:
             log.info("%s: %s: %s", self, finish.reason, finish.message)
-            self._unneeded, self._sweep = keeper.unneeded(finished=True), True
-            self._with_pods = self._having_pods(keeper.uids)
-            self._forget()
-            self._gone.clear()
+            self._afterlife = self._begin_afterlife(keeper.unneeded(finished=True))
             return 0.0
-        if more:
+        if more or self._sweep:
             return 0.0
-        return _soonest(due, RETRY_SECONDS if blocked else None, keeper.due())
+        return soonest(due, RETRY_SECONDS if blocked else None, keeper.due())
+
+    def _begin_afterlife(self, unneeded: set[int] | None = None) -> Afterlife:
+        """From now on nothing is kept of what the study's trials were."""
+        self._forget()
+        self._archives, self._sweep = self._new_reader(), True
+        self._gone.clear()
+        self._orphaned.clear()
+        shared = (self._publisher, self._cleaner, self._vanished)
+        return Afterlife(self._cluster, self._subject, *shared, unneeded)
 
     async def _outlive(self) -> float | None:
-        """What is left to do after a study's end: pods and, at last, the study itself are deleted.
-
-        Returns the seconds until the study is to be deleted, if that is wanted.
-        """
-        if self._sweep:
-            self._sweep = False
-            try:
-                study = parse_study(self._body)
-            except InvalidStudyError:  # which is why it has failed: it has no pods
-                self._cleaned = True
-            else:
-                await self._discard_pods(study)
-                self._cleaned = await self._clean_up(study)
-                await self._archive_rest(study)
-        ttl = self._body["spec"].get("ttlAfterFinished")
-        if ttl is None or not self._cleaned:
-            return None
-        ended = datetime.fromisoformat(self._body["status"]["completionTime"])
-        left = (ended - self._cluster.now()).total_seconds() + parse_duration(ttl)
-        if left > 0:
-            return left
-        log.info("%s: deleting it: spec.ttlAfterFinished is over", self)
-        with suppress(NotFound, Conflict):  # somebody else has, and perhaps made another one
-            await self._cluster.client.delete(STUDIES, self.namespace, self.name, uid=self.uid)
-        return None
-
-    async def _clean_up(self, study: StudyResource) -> bool:
-        """Removes what checkpoints are still to be removed; True once there are none."""
-        wanted = study.checkpoint is not None and study.checkpoint.clean_up
-        if not wanted or "checkpointsRemoved" in self._body["status"]:
-            return True
-        if self._unneeded is None:
-            place = (self._cluster.client, self.namespace, self.name, self.uid)
-            trials = [trial async for trials in read_trials(*place) for trial in trials]
-            states = (
-                (int(t.spec["index"]), TrialState(t.status["state"]), t.status.get("reason", ""))
-                for t in trials
-                if t.status  # else a late operator has made it since: it never had a pod
-            )
-            best = self._body["status"].get("best", {}).get("index")
-            self._unneeded = unneeded(states, best, finished=True)
-        if not await self._cleaner.step(study, self._unneeded, all_=True):
-            return False
-        removed = len(self._cleaner.removed & self._unneeded)
-        self._take_in(await self._publisher.amend(self._body, checkpointsRemoved=removed))
-        return True
-
-    async def _discard_pods(self, study: StudyResource) -> None:
-        """Deletes the pods of a finished study that have been kept for long enough."""
-        pods = TrialPods(self._cluster)
-        if self._with_pods is None:
-            self._with_pods = await self._trial_uids() if self._has_pods() else []
-        ended = [pod for uid in self._with_pods for pod in pods.of(uid)]
-        keep = timedelta(seconds=study.retention.pods)
-        await pods.discard([*ended, *self._cleaner.pods(study)], keep)
-        self._with_pods = self._having_pods(self._with_pods)
-
-    def _having_pods(self, trial_uids: Iterable[str]) -> list[str]:
-        pods = TrialPods(self._cluster)
-        return [uid for uid in trial_uids if pods.of(uid)]
-
-    def _has_pods(self) -> bool:
-        """Whether there are pods that may be the study's: asking for its trials takes longer."""
-        return any(
-            pod.metadata.namespace == self.namespace
-            and pod.metadata.labels.get(names.STUDY_LABEL) == self.name
-            for pod in self._cluster.pods
-        )
-
-    async def _trial_uids(self) -> list[str]:
-        place = (self._cluster.client, self.namespace, self.name, self.uid)
-        return [trial.metadata.uid async for trials in trial_pages(*place) for trial in trials]
+        """Does what is to be done after the study's end."""
+        if self._afterlife is None:
+            self._afterlife = self._begin_afterlife()
+        sweep, self._sweep = self._sweep, False
+        body, due = await self._afterlife.step(self._body, sweep=sweep)
+        self._take_in(body)
+        return soonest(due, await self._recorder.flush())
 
     async def _publish(
         self,
@@ -413,7 +339,7 @@ class StudyTask:
             return None if self._finished else due
         blocked = await self._blocked(study, engine)
         due = await self._publish(None, blocked or waiting)
-        return _soonest(due, RETRY_SECONDS if blocked else None)
+        return soonest(due, RETRY_SECONDS if blocked else None)
 
     async def _blocked(self, study: StudyResource, engine: Engine) -> Blocked | None:
         """Asks, before the first trial, whether its pod could ever work."""
@@ -429,22 +355,6 @@ class StudyTask:
     def _start_is_shown(self) -> bool:
         """Whether the status lists the earlier studies, as it must before the first trial."""
         return self._earlier.status is None or "warmStart" in (self._body.get("status") or {})
-
-    async def _end_late_pods(self) -> None:
-        """Ends pods of a study that is over: an operator that leads no more has made them since."""
-        for pod in self._cluster.pods:
-            metadata, owner = pod.metadata, pod.metadata.controller
-            study = (metadata.namespace, metadata.labels.get(names.STUDY_LABEL))
-            if study != (self.namespace, self.name) or owner is None or owner.uid == self.uid:
-                continue
-            if is_over(pod) or is_ending(pod):
-                continue
-            with suppress(NotFound):  # then the garbage collector has it
-                trial = await self._cluster.client.get(
-                    TRIALS, self.namespace, owner.name, CustomObject
-                )
-                if trial.metadata.uid == owner.uid and owns(trial, self.name, self.uid):
-                    await TrialPods(self._cluster).delete(pod, "its study is over")
 
     async def end_pods(self) -> None:
         """Ends the pods of a deleted study at once; the garbage collector would take minutes.
@@ -470,30 +380,16 @@ class StudyTask:
         self._vanished.clear()
         store = TrialStore(self._cluster.client, study, self._archives, self._cluster.now)
         engine = await store.load()
-        if any(uid in store.uids or uid in self._archives for uid in self._vanished):
+        if store.has_any(self._vanished):
             raise Conflict(409, message="trials were deleted while they were read")
         return store, engine
 
-    async def _archive_rest(self, study: StudyResource) -> None:
-        """Archives what is more than is to be kept of a finished study's trials.
+    async def _trial_uids(self) -> list[str]:
+        place = (self._cluster.client, self.namespace, self.name, self.uid)
+        return [trial.metadata.uid async for trials in trial_pages(*place) for trial in trials]
 
-        Its trials are read again for that, which is worth it only where there is something to do.
-        """
-        trials = self._cluster.trials.by_index(self.uid)
-        if not trials or self._cluster.monotonic() < self._archive_due:
-            return
-        try:
-            pods = TrialPods(self._cluster)
-            ripe = sum(not pods.of(trial.metadata.uid) for trial in trials)
-            if not chunk_size(ripe, study.retention.trials, len(trials)):
-                return
-            store, _ = await self._read_trials(self._earlier.added_to(study))
-            archiver = Archiver(self._cluster, store, over=True)
-            while await archiver.work():
-                await asyncio.sleep(0)
-        except (KubernetesError, UnreadableTrialError, UnreadableArchiveError) as error:
-            log.warning("%s: archiving its trials: %s", self, error)
-            self._archive_due = self._cluster.monotonic() + ARCHIVE_AGAIN_SECONDS
+    def _new_reader(self) -> ArchiveReader[TrialResource]:
+        return ArchiveReader(self._cluster.client, self.namespace, self.name)
 
     def _forget(self) -> None:
         if self._keeper is not None:
@@ -502,10 +398,6 @@ class StudyTask:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
-
-
-def _soonest(*seconds: float | None) -> float | None:
-    return min((each for each in seconds if each is not None), default=None)
 
 
 def _revision(body: Mapping[str, Any]) -> int:

@@ -243,15 +243,15 @@ class TrialKeeper:
             await self._look(decision.trial.index)
         return None if self._dirty or self._slots_lingering() else finish or given_up
 
-    async def discard_pods(self) -> None:
-        """Deletes the pods that have ended long enough ago, once their account is written."""
+    async def discard_pods(self) -> bool:
+        """Deletes some pods that are old and accounted for; True if others are left."""
         accounted = [
             pod
             for resource in self._store.resources.values()
             for pod in self._pods.of(resource.uid)
             if is_closed(resource, attempt_number(pod) or 0)
         ]
-        await self._pods.discard(accounted, timedelta(seconds=self.study.retention.pods))
+        return await self._pods.discard(accounted, timedelta(seconds=self.study.retention.pods))
 
     def unneeded(self, *, finished: bool) -> set[int]:
         """The trials whose checkpoints nobody can want any more, by index."""
