@@ -169,7 +169,7 @@ REFUSED_BY_SERVER: Final = (
     BadStudy(
         "duration without a unit",
         {"spec.budget": {"duration": "90"}},
-        ("spec.budget.duration", '"90"', "should match"),
+        ("spec.budget.duration", "90 is no duration", "write one such as 90s"),
     ),
     BadStudy(
         "duration as a number",
@@ -179,7 +179,7 @@ REFUSED_BY_SERVER: Final = (
     BadStudy(
         "duration with its units exchanged",
         {"spec.retention": {"pods": "5m1h"}},
-        ("spec.retention.pods", '"5m1h"', "should match"),
+        ("spec.retention.pods", "5m1h is no duration", "write one such as 90s"),
     ),
     BadStudy(
         "target without a goal",

@@ -103,7 +103,7 @@ def test_pause_says_what_was_recorded() -> None:
     decision = put(engine, engine.observe(0, reports(e1=0.123456789)), Action.PAUSE)
     assert decision.reason is Reason.RUNG_REACHED
     assert decision.message == (
-        "loss 0.123457 at epochs 1: rank 1 of 1 when it came; the best 1 of 1 may go on"
+        "loss 0.123457 at epochs 1: rank 1 of 1 when it came; waits for others to be compared with"
     )
     assert decision.trial.rungs[0].value == 0.123456789
     assert decision.trial.state is State.PAUSED

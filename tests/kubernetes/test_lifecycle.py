@@ -94,6 +94,37 @@ async def test_values_that_are_none_reach_no_target(value: float) -> None:
     assert states(world) == ["Running", "Running"]
 
 
+async def test_a_target_that_nobody_reports_is_warned_of() -> None:
+    target = {"metric": "acc", "goal": "Maximize", "value": 0.9}
+    world = await started(earlyStopping=[target])
+    for name in ("s-0-0", "s-1-0"):
+        world.set(world.pod(name), reports=[{"epochs": 1, "loss": 0.5, "accuracy": 0.5}])
+        await step(world)
+    (event,) = [e for e in world.client.events() if e["reason"] == "TargetNotReported"]
+    assert event["message"] == ("no report has held acc (spec.earlyStopping), only accuracy, loss")
+
+
+# -- a change that makes no sense ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_change_that_makes_no_sense_ends_no_study(restarted: bool) -> None:
+    """An older definition may let it through."""
+    world = await started()
+    world.change(ttlAfterFinished="soon")
+    if restarted:
+        world.start()
+    world.set(world.pod("s-0-0"), phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+    await step(world)
+    await step(world)
+    assert world.condition("Ready", "reason") == "InvalidSpec"
+    assert world.condition("Finished") == "False"
+    assert len(world.trials) == 2, "nothing new starts"
+    world.change(ttlAfterFinished="1h")
+    await world.run()
+    assert finish(world)[:2] == ("True", "Exhausted")
+
+
 # -- stop --------------------------------------------------------------------------------------
 
 
@@ -227,6 +258,19 @@ async def test_time_in_suspension_is_not_spent() -> None:
     await step(world)
     await end(world)
     assert world.condition("Failed", "reason") == "BudgetReached"
+
+
+async def test_that_the_budget_is_spent_is_seen_while_trials_run_on() -> None:
+    world = await started(budget={"duration": "1m"})
+    world.seconds += 60
+    await step(world)
+    assert world.condition("Progressing", "reason") == "BudgetReached"
+    assert "what runs may end by itself" in world.condition("Progressing", "message")
+    assert [e for e in world.client.events() if e["reason"] == "BudgetReached"]
+    world.change(budget={"duration": "1h"})
+    await step(world)
+    assert "budgetReached" not in world.study["status"]
+    assert world.condition("Progressing", "reason") == "TrialsRunning"
 
 
 async def test_a_budget_that_is_raised_in_time_counts() -> None:

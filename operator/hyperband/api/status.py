@@ -82,6 +82,7 @@ def conditions(
     running: bool,
     progress_message: str,
     generation: int,
+    spent: str = "",
     before: list[Mapping[str, Any]],
     now: str,
 ) -> list[dict[str, Any]]:
@@ -89,6 +90,7 @@ def conditions(
 
     Args:
         running: whether trials run, blocked or not.
+        spent: the bound of the budget that is reached, in words.
         before: the conditions as they stand in the object.
         now: the time as RFC 3339.
     """
@@ -117,6 +119,9 @@ def conditions(
         progressing = condition(PROGRESSING, False, "Suspended", progress_message)
     elif blocked is not None and not running:
         progressing = condition(PROGRESSING, False, blocked.reason, blocked.message)
+    elif spent:
+        text = f"{spent}; nothing new starts, what runs may end by itself; {progress_message}"
+        progressing = condition(PROGRESSING, True, "BudgetReached", text)
     else:
         progressing = condition(PROGRESSING, True, "TrialsRunning", progress_message)
     held = "spec.suspend is true" if suspended else "spec.suspend is false"

@@ -112,6 +112,8 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
         )
     spec: dict[str, Any] = complete(SPEC, body.get("spec") or {}, "spec")
     template = parse_template(spec["trialTemplate"])
+    if "ttlAfterFinished" in spec:
+        _duration(spec, "ttlAfterFinished", "spec")
     return StudyResource(
         study=_study(spec, name, uid),
         name=name,

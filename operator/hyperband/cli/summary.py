@@ -115,11 +115,15 @@ def _failures(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> l
 
 
 def _costs(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list[Text]:
-    units, full = body["status"]["resourceUnits"], len(trials) * body["spec"]["resource"]["max"]
-    name = body["spec"]["resource"]["name"]
-    lines = [Text(f"Trained: {units:g} {name} of {full:g} in full ({units / full:.0%})")]
+    status, resource = body["status"], body["spec"]["resource"]
+    total = (status.get("trials") or {}).get("total", len(trials))
+    units, full = status["resourceUnits"], total * resource["max"]
+    share = f" ({units / full:.0%})" if full else ""
+    lines = [Text(f"Trained: {units:g} {resource['name']} of {full:g} in full{share}")]
+    if len(trials) < total:
+        lines.append(Text(f"The records of {total - len(trials)} trials are gone."))
     cost = estimate_cost(body, trials)
-    if cost is None:
+    if cost is None or len(trials) < total:
         return lines
     return [
         *lines,

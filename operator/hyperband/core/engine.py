@@ -339,7 +339,12 @@ class Engine:
         message = f"{self._standing(level, report.value, standing)} when it came"
         if level < self.ladder.top:
             coming = standing.values + standing.awaited
-            message += f"; the best {standing.limit} of {coming} may go on"
+            alone = coming == 1 and self.scheduler.pauses
+            message += (
+                "; waits for others to be compared with"
+                if alone
+                else f"; the best {standing.limit} of {coming} may go on"
+            )
         recorded = replace(trial, rungs=(*trial.rungs, value), state=_STATE_AFTER[judgement.action])
         return _decide(
             judgement.action,

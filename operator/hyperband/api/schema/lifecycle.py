@@ -1,11 +1,13 @@
 """The schema of how a study ends and what is kept: budget, targets, stop, retention."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from hyperband.api.durations import MAX_LENGTH, PATTERN
+from hyperband.api.durations import MAX_LENGTH, NO_DURATION, PATTERN
 from hyperband.api.schema.build import (
     Schema,
     boolean,
+    cel_text,
     choice,
     integer,
     many,
@@ -17,13 +19,14 @@ from hyperband.api.schema.build import (
 from hyperband.core.records import Goal, OnBudget
 
 
-def duration(description: str, **more: Any) -> Schema:
+def duration(description: str, *, rules: Sequence[Schema] = (), **more: Any) -> Schema:
     """A duration such as 90s, 30m, 6h, 1h30m or 30d."""
+    written = rule(f"self.matches({cel_text(PATTERN)})", f"%s {NO_DURATION}", "self")
     return text(
         f"{description} A duration such as 90s, 30m, 6h, 1h30m or 30d.",
+        rules=[written, *rules],
         minLength=2,
         maxLength=MAX_LENGTH,
-        pattern=PATTERN,
         **more,
     )
 

@@ -188,8 +188,8 @@ FAILURE_POLICY: Final = record(
 SPEC: Final = record(
     "What to tune, within which bounds, and how much to spend. The fields parallelism, "
     "maxTrials, budget, onBudget, earlyStopping, failurePolicy, suspend, stop, retention and "
-    "ttlAfterFinished may be changed while the study runs; the others describe what its results "
-    "mean, and are fixed.",
+    "ttlAfterFinished may be changed while the study runs, and checkpoint.cleanUp; the others "
+    "describe what its results mean, and are fixed.",
     {
         "objective": OBJECTIVE,
         "resource": RESOURCE,

@@ -180,7 +180,9 @@ def _failing(resources: Mapping[int, TrialResource]) -> Hold | None:
     blocked = Blocked(
         "TemplateFails", f"{said}; the first {ALIKE} of them go on trying, the others wait"
     )
-    finish = Finish(False, "TemplateFails", f"{said}; {len(failed)} have used up their retries")
+    finish = Finish(
+        False, "TemplateFails", f"{said}; {len(failed)} have used up their retries; {_FIXED}"
+    )
     return Hold(
         blocked,
         frozenset(sorted(ends)[:ALIKE]),

@@ -15,6 +15,7 @@ from hyperband.api.status import (
     progress,
     suspended_seconds,
 )
+from hyperband.api.status import budget_reached as what_is_reached
 from hyperband.backends.kubernetes.api_errors import Conflict
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import STUDIES
@@ -105,9 +106,7 @@ class Publisher:
             status["startTime"] = old.get("startTime") or time
         if not suspended and (seconds := suspended_seconds(old, moment)):
             status["suspendedSeconds"] = round(seconds, 1)
-        if budget_reached:
-            budget = body["spec"]["budget"]
-            status["budgetReached"] = {"message": budget_reached, "budget": budget, "time": time}
+        reached = self._note_budget(body, status, budget_reached, time)
         if finish is not None:
             status["completionTime"] = old.get("completionTime") or time
         status["conditions"] = conditions(
@@ -117,6 +116,7 @@ class Publisher:
             running=engine is not None and engine.states[TrialState.RUNNING] > 0,
             progress_message=_progress(engine, waiting()),
             generation=generation,
+            spent=reached,
             before=old.get("conditions") or [],
             now=time,
         )
@@ -129,6 +129,19 @@ class Publisher:
                 return body, 0.0
             self._announce(old, status)
         return body, await self._recorder.flush(last=finish is not None)
+
+    def _note_budget(
+        self, body: Mapping[str, Any], status: dict[str, Any], new: str, time: str
+    ) -> str:
+        """Writes that the budget is reached into the status; returns what holds of it now."""
+        if new:
+            budget = body["spec"]["budget"]
+            status["budgetReached"] = {"message": new, "budget": budget, "time": time}
+            self._recorder.note("BudgetReached", new)
+        reached = what_is_reached({**body, "status": status})
+        if not reached:  # the budget has been changed since
+            status.pop("budgetReached", None)
+        return reached
 
     async def amend(self, body: dict[str, Any], **fields: Any) -> dict[str, Any]:
         """Adds to the status of a study that has finished; returns the object as found or written.
@@ -203,7 +216,10 @@ def _progress(engine: Engine | None, waiting: Waits) -> str:
     if engine is None:
         return "nothing has started"
     counts = ", ".join(f"{engine.states[state]} {state.value.lower()}" for state in TrialState)
-    text = f"{len(engine.trials)} of {engine.study.max_trials} trials: {counts}"
+    total, most = len(engine.trials), engine.study.max_trials
+    text = f"{total} of {most} trials: {counts}"
+    if total > most:
+        text = f"{total} trials, no more as maxTrials is {most}: {counts}"
     if waiting:
         reasons = ", ".join(
             f"{reason} {count} ({example[:MAX_EXAMPLE]})"

@@ -33,8 +33,9 @@ def render_pod(
     spec["restartPolicy"] = "Never"  # the operator repeats attempts itself
     spec["tolerations"] = _tolerations(spec.get("tolerations") or [])
     container = spec["containers"][template.container]
-    # So that the trial's record can quote the end of the log where a training fails.
-    container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    # So that the trial's record can quote the end of the log where one of them fails.
+    for each in (container, *(spec.get("initContainers") or [])):
+        each.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     _add_environment(container, study, trial, ladder, trial_uid)
     if study.checkpoint is not None:
         _add_volume(spec, {**study.checkpoint.volume, "name": CHECKPOINT_VOLUME})

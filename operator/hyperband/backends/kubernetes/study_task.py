@@ -218,12 +218,29 @@ class StudyTask:
                 blocked = await self._blocked(study, keeper.engine)
                 self._admitted = blocked is None
         except InvalidStudyError as error:
+            if self._has_begun:
+                return await self._go_on_as_before(error)
             finish = Finish(False, "InvalidSpec", str(error))
             blocked = Blocked("InvalidSpec", str(error))
             await self._publish(self._keeper, blocked, finish)
             self._forget()
             return None if self._finished else 0.0
         return await self._run_study(keeper, blocked)
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there are trials: a change of the spec that makes no sense is not to end them."""
+        if self._keeper is not None:
+            return bool(self._keeper.engine.trials)
+        counts = (self._body.get("status") or {}).get("trials") or {}
+        return bool(counts.get("total"))
+
+    async def _go_on_as_before(self, error: InvalidStudyError) -> float | None:
+        """What runs goes on by the spec that was read last; nothing new starts."""
+        blocked = Blocked("InvalidSpec", f"{error}; until then nothing new starts")
+        if self._keeper is not None:
+            return await self._run_study(self._keeper, blocked)
+        return await self._publish(None, blocked)
 
     async def _read(self) -> tuple[StudyResource, Blocked | None]:
         """The study as it is now, and the earlier studies that it has to wait for, if any.

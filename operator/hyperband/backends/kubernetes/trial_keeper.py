@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from hyperband.api import names
@@ -95,6 +96,9 @@ class TrialKeeper:
         self._closing = False
         self._used: tuple[float, float] | None = None  # GPU-seconds and GPUs, as of this pass
         self._reached: dict[int, float] = {}  # by trial: the resource that its attempt has reported
+        self._heard: set[str] = set()  # names of metrics that were reported
+        self._missed: set[str] = set()  # those of targets that were not, and of which was warned
+        self._last_hold: Hold | None = None  # why no trial had worked, when that was last asked
         self._audit = False  # whether to ask if others have written trials
         self._in_doubt = True  # whether attempts have ended that say something about the template
         self._cluster, self._store, self._recorder = cluster, store, recorder
@@ -179,6 +183,7 @@ class TrialKeeper:
         if not self.study.suspend and self.engine.best is None:
             resources, now = self._store.resources, self._cluster.now()
             self._hold = judge(resources, self._pods.of, self._reports, now)
+            self._last_hold = self._hold or self._last_hold
 
     def _reports(self, pod: Pod) -> bool:
         return bool(self._sight(pod).reports.reports)
@@ -241,7 +246,19 @@ class TrialKeeper:
         for decision in list(self.engine.wind_down(spent, given_up)):
             await self._commit(decision)
             await self._look(decision.trial.index)
-        return None if self._dirty or self._slots_lingering() else finish or given_up
+        return (
+            None if self._dirty or self._slots_lingering() else self._why_over(finish or given_up)
+        )
+
+    def _why_over(self, finish: Finish | None) -> Finish | None:
+        """The end, and if nothing had ever worked until then, what kept it from working."""
+        hold = self._last_hold
+        if finish is None or hold is None or self.engine.best is not None:
+            return finish
+        if finish.reason == hold.blocked.reason:
+            return finish
+        said = f"{finish.message}; {hold.blocked.reason}: {hold.blocked.message}"
+        return replace(finish, message=said)
 
     async def discard_pods(self) -> bool:
         """Deletes some pods that are old and accounted for; True if others are left."""
@@ -418,6 +435,7 @@ class TrialKeeper:
         if current:
             if reports.reports:
                 self._reached[index] = reports.reports[-1].resource
+                self._look_for_targets(reports)
             # With the first that is written of it, whatever that is, or its bill may be lost.
             attempt = begun(pod, self.study.gpu_resources)
             decision = self.engine.observe(index, reports.reports)
@@ -433,6 +451,21 @@ class TrialKeeper:
             await self._commit(decision, reports)
         else:
             await self._take_report_error(index, seen)
+
+    def _look_for_targets(self, reports: Reports) -> None:
+        """Warns of targets whose metric nobody reports: it may be misspelled."""
+        study = self.study.study
+        self._heard.add(study.objective.metric)
+        self._heard.update(name for report in reports.reports for name in report.metrics)
+        missing = {target.metric for target in study.targets} - self._heard
+        if missing and self.engine.best is not None and not missing <= self._missed:
+            self._missed |= missing
+            self._recorder.note(
+                "TargetNotReported",
+                f"no report has held {', '.join(sorted(missing))} (spec.earlyStopping), only "
+                f"{', '.join(sorted(self._heard))}",
+                warning=True,
+            )
 
     async def _take_end(self, index: int, seen: Sighting, current: bool) -> None:
         """The end of a pod: what it leads to, and what it has cost, in one write."""
