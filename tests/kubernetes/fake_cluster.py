@@ -67,6 +67,7 @@ class FakeClient:
         self.fault: Fault = lambda *_: None
         self.most_alive = 0
         self.revision = 0  # of the last change
+        self.now: Callable[[], datetime] = lambda: START
         self.told: Callable[[Kind, Body, bool], None] = lambda *_: None  # body, whether it is gone
 
     def add(self, kind: Kind, body: Mapping[str, Any]) -> Body:
@@ -75,6 +76,7 @@ class FakeClient:
         self.revision += 1
         number = self.revision
         body["metadata"] |= {"uid": f"uid-{name}-{number}", "resourceVersion": str(number)}
+        body["metadata"]["creationTimestamp"] = self.now().isoformat()
         self.objects[kind.plural, name] = body
         self.told(kind, body, False)
         return body
@@ -238,11 +240,15 @@ class World:
 
     def __init__(self, body: Body | None = None) -> None:
         body = body or study_body()
-        self.client = FakeClient()
-        self.client.add(STUDIES, body)
         self.seconds = 0.0
+        self.client = FakeClient()
+        self.client.now = self.now
+        self.client.add(STUDIES, body)
         self.workers = Inline()
         self.start()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
 
     def start(self) -> None:
         """A new operator process: it knows nothing but what the server has."""
@@ -252,7 +258,7 @@ class World:
             self.client,  # type: ignore[arg-type]  # stands in for it
             self.pods,
             self.trial_objects,
-            lambda: START + timedelta(seconds=self.seconds),
+            self.now,
             lambda: self.seconds,
             self.workers,
         )

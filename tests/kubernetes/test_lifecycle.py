@@ -1,10 +1,12 @@
 """How studies end, and what is kept: budgets, targets, stop, suspension, retention, TTL."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from hyperband.api import names
 from hyperband.backends.kubernetes import study_pods
 from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.cache import Cache
@@ -752,6 +754,87 @@ async def test_a_clean_up_that_fails_is_given_up_and_told() -> None:
     assert world.study["status"]["checkpointsRemoved"] == 0
     (event,) = [e for e in world.client.events() if e["reason"] == "CheckpointsNotRemoved"]
     assert event["message"].startswith("pod s-cleanup-")
+
+
+def unschedulable(pod: Body) -> Body:
+    said = "0/3 nodes are available: 3 node(s) had untolerated taint(s)"
+    why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+    return {"phase": "Pending", "conditions": [why]}
+
+
+def on_a_dead_node(pod: Body) -> Body:
+    return {"phase": "Running", "startTime": pod["metadata"]["creationTimestamp"]}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (unschedulable, "(Unschedulable: 0/3 nodes are available: 3 node(s) had untolerated"),
+        (on_a_dead_node, "pod s-cleanup-0 has not ended within 3600 s"),
+    ],
+)
+async def test_a_clean_up_that_never_ends_does_not_keep_the_study(
+    status: Callable[[Body], Body], said: str, restarted: bool
+) -> None:
+    checkpoint = {"volume": VOLUME, "cleanUp": "Remove"}
+    world = World(study_body(checkpoint=checkpoint, ttlAfterFinished="1h"))
+    await world.run()
+    await step(world)
+    for number in range(3):
+        (pod,) = [p for p in cleaners(world) if p["metadata"]["name"] == f"s-cleanup-{number}"]
+        pod["status"] = status(pod)
+        world.show(world.client.touch(pod))
+        for seconds, there in ((3600, True), (50, False)):
+            if restarted and number == 0:
+                world.start()
+            world.seconds += seconds
+            world.task._resync()
+            await step(world)
+            assert ("deletionTimestamp" not in pod["metadata"]) == there
+        if "startTime" not in pod["status"]:  # else it stays while its node is silent
+            world.remove(pod)
+        else:
+            world.show(pod)
+        await step(world)
+    await step(world)
+    assert ("delete", STUDIES.plural, "s") in world.client.calls
+    assert ("create", PODS.plural, "s-cleanup-3") not in world.client.calls
+    events = [e for e in world.client.events() if e["reason"] == "CheckpointsNotRemoved"]
+    assert any(said in event["message"] for event in events)
+
+
+async def test_pods_that_have_cleaned_up_are_deleted_while_the_study_runs() -> None:
+    world = await started(
+        checkpoint={"volume": VOLUME, "cleanUp": "Remove"},
+        retention={"pods": "1h", "logs": "Keep"},
+        hyperband={"mode": "Stopping"},
+        maxTrials=200,
+        parallelism=4,
+    )
+    for _ in range(100):
+        if cleaners(world) and "finishedAt" in str(cleaners(world)[0].get("status")):
+            break
+        world.task._resync()
+        await step(world)
+        world.live()
+    (pod,) = cleaners(world)
+    for seconds, there in ((0, True), (3700, False)):
+        world.seconds += seconds
+        for _ in range(20):  # old pods of trials have their turns too
+            world.task._resync()
+            await step(world)
+        assert ("deletionTimestamp" not in pod["metadata"]) == there
+    assert world.condition("Finished") == "False"
+    removed = set(pod["metadata"]["annotations"][names.REMOVES_ANNOTATION].split())
+    world.remove(pod)
+    for _ in range(20):
+        world.task._resync()
+        await step(world)
+        world.live()
+    for other in cleaners(world):
+        again = other["metadata"]["annotations"][names.REMOVES_ANNOTATION].split()
+        assert not removed & set(again), "it is remembered what is removed"
 
 
 async def test_without_being_asked_no_checkpoint_is_removed() -> None:

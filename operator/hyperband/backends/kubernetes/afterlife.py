@@ -145,9 +145,8 @@ class Afterlife:
     async def _discard_pods(self, study: StudyResource, trials: Iterable[Object]) -> None:
         """Deletes pods that were kept for long enough."""
         ended = [pod for trial in trials for pod in self._pods.of(trial.metadata.uid)]
-        own = self._cleaner.pods(study)
-        keep = timedelta(seconds=study.retention.pods)
-        self._more = await self._pods.discard([*ended, *own], keep)
+        more = await self._pods.discard(ended, timedelta(seconds=study.retention.pods))
+        self._more = await self._cleaner.discard(study) or more
 
     async def _archive(self, study: StudyResource) -> None:
         """Archives what is more than is to be kept of the study's trials.

@@ -7,6 +7,7 @@ these pods for as long as they are there; removing a folder twice does no harm.
 
 import logging
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import Any, Final
 
 from hyperband.api import names
@@ -14,11 +15,13 @@ from hyperband.api.environment import study_folder
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import owner_reference
 from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError
-from hyperband.backends.kubernetes.attempts import ending, is_over
+from hyperband.backends.kubernetes.attempts import ending, is_over, waiting_reason
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, Pod
 from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.render import CHECKPOINT_VOLUME
+from hyperband.backends.kubernetes.study_pods import TrialPods
+from hyperband.backends.kubernetes.waits import LATE, grace
 from hyperband.core.decisions import Reason
 from hyperband.core.records import TrialState
 
@@ -107,7 +110,8 @@ class Cleaner:
 
     def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
         self._cluster, self._recorder = cluster, recorder
-        self._seen: set[str] = set()  # uids of pods whose end was taken in
+        self._own = TrialPods(cluster)
+        self._seen: set[str] = set()  # uids of pods that have ended, or were given up
         self._failures = 0
         self.removed: set[int] = set()
 
@@ -128,17 +132,29 @@ class Cleaner:
             return True
         pods = self.pods(study)
         for pod in pods:
-            self._take_in(pod)
+            await self._take_in(pod)
         todo = sorted(set(unneeded) - self.removed)[:MOST]
         if not todo or self._failures >= TRIES:
             return True
-        if all(is_over(pod) for pod in pods) and (all_ or len(todo) >= BATCH):
+        busy = any(pod.metadata.uid not in self._seen for pod in pods)
+        if not busy and (all_ or len(todo) >= BATCH):
             numbers = [_number(pod, study) or 0 for pod in pods]
             await self._create(study, 1 + max(numbers, default=-1), todo)
         return False
 
-    def _take_in(self, pod: Pod) -> None:
-        if not is_over(pod) or pod.metadata.uid in self._seen:
+    async def discard(self, study: StudyResource) -> bool:
+        """Deletes some of the pods that are old; True if others are left.
+
+        To come after `step`, which learns from them.
+        """
+        return await self._own.discard(self.pods(study), timedelta(seconds=study.retention.pods))
+
+    async def _take_in(self, pod: Pod) -> None:
+        if pod.metadata.uid in self._seen:
+            return
+        if not is_over(pod):
+            if self._overdue(pod):
+                await self._give_up(pod)
             return
         self._seen.add(pod.metadata.uid)
         if pod.status.phase == "Succeeded":
@@ -147,6 +163,19 @@ class Cleaner:
             self._failures = 0
         else:
             self._fail(f"pod {pod.metadata.name}: {ending(pod).detail}")
+
+    def _overdue(self, pod: Pod) -> bool:
+        """Whether its deadline, which counts from its acceptance by a node, does not end it."""
+        since = pod.status.start_time or pod.metadata.creation_timestamp
+        deadline = timedelta(seconds=SECONDS) + grace(pod) + LATE
+        return since is not None and self._cluster.now() > since + deadline
+
+    async def _give_up(self, pod: Pod) -> None:
+        why = waiting_reason(pod, self._cluster.now())
+        await self._own.delete(pod, f"it has not ended within {SECONDS} s")
+        self._seen.add(pod.metadata.uid)
+        said = f" ({why[0]}: {why[1]})" if why is not None else ""
+        self._fail(f"pod {pod.metadata.name} has not ended within {SECONDS} s{said}")
 
     async def _create(self, study: StudyResource, number: int, indices: Collection[int]) -> None:
         body = render_cleaner(study, number, indices)

@@ -81,6 +81,7 @@ class Metadata(_Struct, frozen=True, gc=False):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
+    creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
 
     @property

@@ -284,8 +284,9 @@ class StudyTask:
         more = finish is None and await keeper.archive()
         if self._sweep:
             self._sweep = False
-            self._sweep = await keeper.discard_pods() or self._sweep
             await self._cleaner.step(keeper.study, keeper.unneeded(finished=False), all_=False)
+            more_pods = [await keeper.discard_pods(), await self._cleaner.discard(keeper.study)]
+            self._sweep = any(more_pods) or self._sweep
         blocked = blocked or keeper.blocked or keeper.unarchived
         due = await self._publish(keeper, blocked, finish)
         if finish is not None and self._finished:
