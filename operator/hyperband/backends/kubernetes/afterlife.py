@@ -126,6 +126,9 @@ class Afterlife:
             self._unneeded = await self._find_unneeded(body)
         if not await self._cleaner.step(study, self._unneeded, all_=True):
             return body
+        if self._cleaner.gave_up:  # the next operator tries again
+            self._cleaned = True
+            return body
         removed = len(self._cleaner.removed & self._unneeded)
         body = await self._publisher.amend(body, checkpointsRemoved=removed)
         self._cleaned, self._unneeded = True, None

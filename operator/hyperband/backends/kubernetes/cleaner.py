@@ -5,7 +5,6 @@ the trials that its annotation lists; it holds no GPU and no slot. What was remo
 these pods for as long as they are there; removing a folder twice does no harm.
 """
 
-import logging
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any, Final
@@ -14,7 +13,7 @@ from hyperband.api import names
 from hyperband.api.environment import study_folder
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import owner_reference
-from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError
+from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError, NotFound
 from hyperband.backends.kubernetes.attempts import ending, is_over, waiting_reason
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, Pod
@@ -25,12 +24,12 @@ from hyperband.backends.kubernetes.waits import LATE, grace
 from hyperband.core.decisions import Reason
 from hyperband.core.records import TrialState
 
-log = logging.getLogger(__name__)
-
 BATCH: Final = 10  # folders that are worth a pod while the study runs
 MOST: Final = 1_000  # folders that one pod removes: their names must fit into its arguments
 TRIES: Final = 3  # that fail before an operator gives up
-SECONDS: Final = 3_600  # a pod's deadline
+SECONDS: Final = 3_600  # a pod's deadline, once it runs
+START_SECONDS: Final = 900.0  # until it has to run; a node may have to be added for it
+PAUSE_SECONDS: Final = 60.0  # after a failure; doubled with each further one
 # Nothing was ever written if the study's folder is not there. Trials' folders begin with an index.
 SCRIPT: Final = """[ -e "$0" ] || exit 0
 cd "$0" || exit 1
@@ -113,7 +112,13 @@ class Cleaner:
         self._own = TrialPods(cluster)
         self._seen: set[str] = set()  # uids of pods that have ended, or were given up
         self._failures = 0
+        self._not_before = 0.0
         self.removed: set[int] = set()
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether another operator may have more luck."""
+        return self._failures >= TRIES
 
     def pods(self, study: StudyResource) -> list[Pod]:
         """Those that are there, by owner and name."""
@@ -134,8 +139,10 @@ class Cleaner:
         for pod in pods:
             await self._take_in(pod)
         todo = sorted(set(unneeded) - self.removed)[:MOST]
-        if not todo or self._failures >= TRIES:
+        if not todo or self.gave_up:
             return True
+        if self._cluster.monotonic() < self._not_before:
+            return False
         busy = any(pod.metadata.uid not in self._seen for pod in pods)
         if not busy and (all_ or len(todo) >= BATCH):
             numbers = [_number(pod, study) or 0 for pod in pods]
@@ -159,38 +166,55 @@ class Cleaner:
         self._seen.add(pod.metadata.uid)
         if pod.status.phase == "Succeeded":
             text = pod.metadata.annotations.get(names.REMOVES_ANNOTATION, "")
-            self.removed |= {int(word) for word in text.split() if word.isdecimal()}
+            words = (word for word in text.split() if word.isdecimal() and len(word) < 10)
+            self.removed |= set(map(int, words))
             self._failures = 0
         else:
             self._fail(f"pod {pod.metadata.name}: {ending(pod).detail}")
 
     def _overdue(self, pod: Pod) -> bool:
-        """Whether its deadline, which counts from its acceptance by a node, does not end it."""
-        since = pod.status.start_time or pod.metadata.creation_timestamp
-        deadline = timedelta(seconds=SECONDS) + grace(pod) + LATE
-        return since is not None and self._cluster.now() > since + deadline
+        """Whether it should run by now, or its deadline has not ended it."""
+        now, since = self._cluster.now(), pod.metadata.creation_timestamp
+        if since is None:
+            return False
+        if pod.status.start_time is None or waiting_reason(pod, now) is not None:
+            return now > since + timedelta(seconds=START_SECONDS)
+        return now > pod.status.start_time + timedelta(seconds=SECONDS) + grace(pod) + LATE
 
     async def _give_up(self, pod: Pod) -> None:
         why = waiting_reason(pod, self._cluster.now())
-        await self._own.delete(pod, f"it has not ended within {SECONDS} s")
+        await self._own.delete(pod, "it has not ended in time")
         self._seen.add(pod.metadata.uid)
         said = f" ({why[0]}: {why[1]})" if why is not None else ""
-        self._fail(f"pod {pod.metadata.name} has not ended within {SECONDS} s{said}")
+        self._fail(f"pod {pod.metadata.name} has not ended in time{said}")
 
     async def _create(self, study: StudyResource, number: int, indices: Collection[int]) -> None:
         body = render_cleaner(study, number, indices)
         try:
             pod = await self._cluster.client.create(PODS, study.namespace, body, Pod)
-        except AlreadyExists:  # ours, and not in sight yet, or somebody else's
-            log.info("%s/%s is there already", study.namespace, body["metadata"]["name"])
+        except AlreadyExists:
+            await self._meet(study, body["metadata"]["name"])
         except ApiError as error:
             self._fail(f"pod {body['metadata']['name']} was refused: {error.message}")
         else:
             self._cluster.pods.put(pod)
 
+    async def _meet(self, study: StudyResource, name: str) -> None:
+        """What to do about a pod of the name that is wanted: ours, out of sight, or another."""
+        try:
+            pod = await self._cluster.client.get(PODS, study.namespace, name, Pod)
+        except NotFound:  # gone in between
+            return
+        if _number(pod, study) is not None:
+            self._cluster.pods.put(pod)
+        else:
+            self._fail(f"pod {name} exists and is not the study's: delete it")
+
     def _fail(self, what: str) -> None:
         self._failures += 1
-        more = "tried again" if self._failures < TRIES else "given up until the operator restarts"
+        pause = PAUSE_SECONDS * 2 ** (self._failures - 1)
+        self._not_before = self._cluster.monotonic() + pause
+        more = "given up until the operator restarts" if self.gave_up else "tried again later"
         self._recorder.note("CheckpointsNotRemoved", f"{what}; {more}", warning=True)
 
 
