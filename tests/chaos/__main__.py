@@ -26,7 +26,7 @@ from hack.cluster.paths import CACHE, REPOSITORY
 from tests.chaos import clock, walk
 from tests.chaos.faults import Fault
 from tests.chaos.real import SLOTS, run_real
-from tests.chaos.schedules import MODES, random_schedule
+from tests.chaos.schedules import random_schedule
 from tests.chaos.simulated import simulate
 
 End = Callable[[str, str | None], None]  # told of a case's end and what went wrong, if anything
@@ -50,11 +50,11 @@ def sources() -> str:
 
 
 def points() -> list[str]:
-    """Every write point of every mode with every fault, as `Promotion:12:LOST`."""
+    """Every write point of every life with every fault, as `Promotion:12:LOST`."""
     return [
-        f"{mode}:{point}:{fault.name}"
-        for mode in MODES
-        for point in range(len(walk.write_points(mode)))
+        f"{life}:{point}:{fault.name}"
+        for life in walk.LIVES
+        for point in range(len(walk.write_points(life)))
         for fault in walk.FAULTS
     ]
 
@@ -71,8 +71,8 @@ def run_case(kind: str, which: str) -> str | None:
 
 def run_loudly(kind: str, which: str) -> None:
     if kind == "point":
-        mode, point, fault = which.split(":")
-        walk.walk(mode, int(point), Fault[fault])
+        life, point, fault = which.split(":")
+        walk.walk(life, int(point), Fault[fault])
     else:
         simulate(random_schedule(int(which)))
 
@@ -188,8 +188,8 @@ def main(
             sys.exit(failed)
     campaign = Campaign(console)
     walked = points()
-    for mode in MODES:
-        console.print(f"{mode}: {len(walk.write_points(mode))} write points")
+    for life in walk.LIVES:
+        console.print(f"{life}: {len(walk.write_points(life))} write points")
     campaign.simulated("point", walked, jobs)
     campaign.simulated("seed", [str(number) for number in range(seeds)], jobs)
     if real:

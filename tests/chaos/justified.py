@@ -6,6 +6,7 @@ Ranks are counted by brute force; the order is that of the sequence numbers.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from hyperband.core.decisions import Reason
 from hyperband.core.engine import Engine
 from hyperband.core.records import RungValue, Trial
 
@@ -47,7 +48,9 @@ def check_decisions(engine: Engine) -> None:
     for trial in engine.trials.values():
         for value in trial.rungs:
             where = f"trial {trial.index} at level {value.level}"
-            if value.level == engine.ladder.top:
+            if trial.reason == Reason.TARGET_REACHED and value is trial.rungs[-1]:
+                assert any(target.met(value.value) for target in engine.study.targets), where
+            elif value.level == engine.ladder.top:
                 assert trial.state.value in ("Completed", "Failed"), where
             else:
                 rung = rungs[engine.scheduler.group(trial), value.level]
@@ -70,7 +73,8 @@ def _rungs(engine: Engine) -> Rungs:
 
 def _stopped_or_not(_: Engine, rung: Rung, trial: Trial, value: RungValue) -> bool:
     """It was stopped here if and only if it was not good enough when its value came."""
-    stopped = value is trial.rungs[-1] and trial.state.value == "Stopped"
+    judged = value is trial.rungs[-1] and trial.reason != Reason.STUDY_ENDED
+    stopped = judged and trial.state.value == "Stopped"
     return stopped is not rung.good_enough(trial.index, value.sequence)
 
 
@@ -95,7 +99,7 @@ def _among_the_best(engine: Engine, rung: Rung, trial: Trial, value: RungValue) 
 
 
 def _never_ended_early(_: Engine, __: Rung, trial: Trial, ___: RungValue) -> bool:
-    return trial.state.value in ("Completed", "Failed")
+    return trial.state.value in ("Completed", "Failed") or trial.reason == Reason.STUDY_ENDED
 
 
 CHECKS: Mapping[str, Callable[[Engine, Rung, Trial, RungValue], bool]] = {

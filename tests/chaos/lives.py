@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterator, Sequence
 
 from hyperband.api import names
+from hyperband.core.engine import Engine
+from hyperband.core.records import Spent
 from tests.chaos import pods
 from tests.chaos.invariants import rebuilt
 from tests.chaos.pods import Body, Fates, Step
@@ -72,9 +74,18 @@ def _next_in_order(study: Body, trials: Sequence[Body], all_pods: Sequence[Body]
         if trial is None or not _is_quiet(trial, pod):
             return None
         ranks.append((random.Random(f"{trial['spec']['index']} {values}").random(), position))
-    if rebuilt(study, trials).launch() is not None:
+    engine = rebuilt(study, trials)
+    if study["spec"].get("suspend") or engine.closing(_spent(engine)) is not None:
+        return None  # what runs is about to be ended
+    if engine.launch() is not None:
         return None
     return living[min(ranks)[1]]
+
+
+def _spent(engine: Engine) -> Spent:
+    """What the records alone tell of it, as each value comes at its level."""
+    reached = ((t, t.rungs[-1].resource) for t in engine.trials.values() if t.rungs)
+    return Spent(resource_units=sum(engine.resource_units(*each) for each in reached))
 
 
 def _is_quiet(trial: Body, pod: Body) -> bool:

@@ -69,6 +69,16 @@ def reports(pod: Body) -> list[Body]:
     return made
 
 
+def is_trainer(pod: Body) -> bool:
+    """Whether it is a trial's; others remove checkpoints."""
+    return names.ATTEMPT_LABEL in pod["metadata"]["labels"]
+
+
+def removes(pod: Body) -> set[int]:
+    """The trials whose checkpoints a clean-up pod is to remove."""
+    return {int(word) for word in pod["metadata"]["annotations"][names.REMOVES_ANNOTATION].split()}
+
+
 def phase(pod: Body) -> str:
     return str(pod.get("status", {}).get("phase", "Pending"))
 
@@ -136,6 +146,15 @@ def next_step(pod: Body, moment: str, dice: random.Random, fates: Fates) -> Step
     if disrupted is not None:
         return disrupted
     return ended(pod, moment, 0) if done(pod) else trained(pod)
+
+
+def cleaning(pod: Body, moment: str, dice: random.Random, fates: Fates) -> Step | None:
+    """What happens next to a pod that removes checkpoints."""
+    if is_ending(pod):
+        return end_of_deleted(pod, moment)
+    if phase(pod) == "Pending":
+        return started(pod, moment)
+    return ended(pod, moment, int(dice.random() < fates.fails)) if is_alive(pod) else None
 
 
 def is_overdue(pod: Body, moment: str) -> bool:

@@ -25,13 +25,13 @@ from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
 from hyperband.backends.kubernetes.transport import Call
 from tests.chaos import clock
 from tests.chaos.events import troubled
 from tests.chaos.faults import Fault, Faults, Request
-from tests.chaos.server import Server
+from tests.chaos.server import Server, bookmark
 from tests.kubernetes.fake_cluster import NAMESPACE, Inline
 
 log = logging.getLogger(__name__)
@@ -105,14 +105,16 @@ class Process:
             index=owner_uid,
             **settings,
         )
+        archives = Informer(client, ARCHIVES, Object, on_change=manager.archive_changed, **settings)
+        informers = (pods, trials, archives)
         cluster = Cluster(client, pods, trials, clock.now, clock.seconds, Inline())
         background = [
             asyncio.create_task(run)
-            for run in (pods.run(), trials.run(), manager.audit(client, None))
+            for run in (*(informer.run() for informer in informers), manager.audit(client, None))
         ]
         try:
-            await pods.synced.wait()
-            await trials.synced.wait()
+            for informer in informers:
+                await informer.synced.wait()
             manager.start(cluster)
             await follow_studies(client, manager)
         finally:
@@ -138,6 +140,9 @@ async def follow_studies(client: Client, manager: Manager) -> None:
                     event = json.loads(line)
                     if event["type"] in ("ADDED", "MODIFIED"):
                         manager.study_seen(event["object"])
+                    elif event["type"] == "DELETED":
+                        metadata = event["object"]["metadata"]
+                        manager.study_gone(NAMESPACE, metadata["name"], metadata["uid"])
         except KubernetesError:
             await asyncio.sleep(1.0)
 
@@ -241,4 +246,4 @@ class Stream:
                     await self._server.news()
             except TimeoutError:
                 yield None
-        yield self._server.bookmark() + b"\n"
+        yield bookmark(self._revision) + b"\n"

@@ -21,7 +21,7 @@ from hyperband.backends.kubernetes.api_errors import (
     Gone,
     NotFound,
 )
-from hyperband.backends.kubernetes.objects import PODS, TRIALS, Kind
+from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, TRIALS, Kind
 from hyperband.backends.kubernetes.transport import Call
 from tests.chaos.clock import START
 
@@ -35,7 +35,8 @@ class Server:
 
     Attributes:
         revision: of the last change.
-        created, removed: called with each pod that comes or goes.
+        created: called with each pod that comes.
+        removed: called with the kind of each object that goes, and the object.
         landed: called with each pod that a dead operator's call has made.
         written: called with each trial whose status was written.
     """
@@ -52,7 +53,7 @@ class Server:
         self.refused_until: dict[str, float] = {}  # by name of the object that is written
         self.created: Callable[[Body], None] = lambda _: None
         self.written: Callable[[Body], None] = lambda _: None
-        self.removed: Callable[[Body], None] = lambda _: None
+        self.removed: Callable[[Kind, Body], None] = lambda *_: None
         self.landed: Callable[[Body], None] = lambda _: None
 
     # -- for the world around the operator ------------------------------------------------------
@@ -88,8 +89,7 @@ class Server:
     def remove(self, kind: Kind, name: str) -> None:
         """The object is gone."""
         body = self._objects.pop((kind.plural, name))
-        if kind is PODS:
-            self.removed(body)
+        self.removed(kind, body)
         self._tell("DELETED", kind, body)
 
     def end(self, pod: Body) -> None:
@@ -99,6 +99,23 @@ class Server:
         elif "deletionTimestamp" not in pod["metadata"]:
             pod["metadata"]["deletionTimestamp"] = (self._now() + GRACE).isoformat()
             self.touch(PODS, pod)
+
+    def left(self) -> list[str]:
+        """The names of all objects, but for events."""
+        return [name for plural, name in self._objects if plural != "events"]
+
+    def collect(self) -> None:
+        """The garbage collector: what has lost its owner is deleted."""
+        uids = {body["metadata"]["uid"] for body in self._objects.values()}
+        for kind in (TRIALS, ARCHIVES, PODS):
+            for body in self.bodies(kind):
+                owners = {owner["uid"] for owner in body["metadata"].get("ownerReferences", ())}
+                if not owners or owners & uids:
+                    continue
+                if kind is PODS:
+                    self.end(body)
+                else:
+                    self.remove(kind, body["metadata"]["name"])
 
     def forget(self) -> None:
         """Watches that begin from the past are told 410 from now on."""
@@ -186,10 +203,10 @@ class Server:
         return known
 
     def _delete(self, call: Call) -> Body:
-        known = self._known(call)
-        wanted = (call.body or {}).get("preconditions", {}).get("uid")
-        if wanted not in (None, known["metadata"]["uid"]):
-            raise Conflict(409, "Conflict", "the uid in the precondition is another one")
+        known, wanted = self._known(call), (call.body or {}).get("preconditions", {})
+        for key, value in wanted.items():
+            if value != known["metadata"][key]:
+                raise Conflict(409, "Conflict", f"the {key} in the precondition is another one")
         if call.kind is PODS:
             self.end(known)
         else:
@@ -221,9 +238,11 @@ class Server:
         """Waits until something has changed."""
         await self._changed.wait()
 
-    def bookmark(self) -> bytes:
-        metadata = {"resourceVersion": str(self.revision)}
-        return json.dumps({"type": "BOOKMARK", "object": {"metadata": metadata}}).encode()
+
+def bookmark(revision: int) -> bytes:
+    """Tells that a watch has told everything up to this revision."""
+    metadata = {"resourceVersion": str(revision)}
+    return json.dumps({"type": "BOOKMARK", "object": {"metadata": metadata}}).encode()
 
 
 def merge(known: Body, given: Body) -> None:

@@ -5,9 +5,10 @@ import pytest
 from tests.chaos.faults import AtRandom, Fault
 from tests.chaos.schedules import MODES, random_schedule
 from tests.chaos.simulated import run, simulate
-from tests.chaos.walk import walk, write_points
+from tests.chaos.walk import ENDINGS, walk, write_points
 
 SCHEDULES, CHUNK = 50, 10
+EVERY = 5  # of the write points of lives that take longer: `make chaos` goes through all
 
 
 @pytest.mark.parametrize("fault", [Fault.KILL_BEFORE, Fault.KILL_AFTER], ids=lambda f: f.name)
@@ -17,11 +18,28 @@ def test_a_crash_at_every_write(mode: str, fault: Fault) -> None:
     kinds = {(point.verb, point.resource) for point in points}
     assert {("create", "pods"), ("update", "hyperbandtrials/status")} <= kinds
     for point in range(len(points)):
-        try:
-            walk(mode, point, fault)
-        except Exception as error:
-            again = f"make chaos POINT={mode}:{point}:{fault.name}"
-            raise AssertionError(f"{points[point]}: {error!r}; replay it: {again}") from error
+        _walk(mode, point, fault)
+
+
+@pytest.mark.parametrize("fault", [Fault.KILL_BEFORE, Fault.KILL_AFTER], ids=lambda f: f.name)
+@pytest.mark.parametrize("life", ENDINGS)
+def test_a_crash_while_a_study_ends_and_is_cleared_away(life: str, fault: Fault) -> None:
+    points = write_points(life)
+    kinds = {(point.verb, point.resource) for point in points}
+    assert {("create", "hyperbandarchives"), ("delete", "hyperbandtrials")} <= kinds
+    assert {("delete", "pods"), ("delete", "hyperbandstudies")} <= kinds
+    for point in range(fault is Fault.KILL_AFTER, len(points), EVERY):
+        _walk(life, point, fault)
+
+
+def _walk(life: str, point: int, fault: Fault) -> None:
+    try:
+        walk(life, point, fault)
+    except Exception as error:
+        again = f"make chaos POINT={life}:{point}:{fault.name}"
+        raise AssertionError(
+            f"{write_points(life)[point]}: {error!r}; replay it: {again}"
+        ) from error
 
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, CHUNK))
