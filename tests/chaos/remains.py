@@ -55,8 +55,9 @@ class Remains:
 
     @property
     def trials(self) -> list[Body]:
-        """The records, by index; where there is an object, that one counts."""
-        by_index = {int(body["spec"]["index"]): body for body in self.records}
+        """The records, by index; where there is an object with a status, that one counts."""
+        records = sorted(self.records, key=lambda body: bool(body.get("status")))
+        by_index = {int(body["spec"]["index"]): body for body in records}
         return trials_of(list(by_index.values()), self._name)
 
     def _archived(self) -> list[Body]:
@@ -135,7 +136,9 @@ class Remains:
         if "ttlAfterFinished" in spec:
             assert self.deleted, "the study is not deleted"
             assert not self._server.left(), f"left over: {self._server.left()}"
-        indices = sorted(int(body["spec"]["index"]) for body in self.records)
+        # Without a status it is a dead operator's late call that came to nothing.
+        records = [body for body in self.records if body.get("status")]
+        indices = sorted(int(body["spec"]["index"]) for body in records)
         assert len(set(indices)) == len(indices), f"recorded twice: {indices}"
         if spec.get("checkpoint", {}).get("cleanUp") == "Remove":
             told = status["checkpointsRemoved"]
@@ -158,7 +161,8 @@ class Remains:
 
 
 def _same(trial: Body, archived: Body) -> bool:
-    return (trial["metadata"]["uid"], trial.get("status") or {}) == (
-        archived["metadata"]["uid"],
-        archived["status"],
-    )
+    """Whether the archive has the trial's record; a late twin of it, made in vain, has none."""
+    if not trial.get("status"):
+        return bool(trial["spec"]["index"] == archived["spec"]["index"])
+    uids = {body["metadata"]["uid"] for body in (trial, archived)}
+    return len(uids) == 1 and trial["status"] == archived["status"]
