@@ -131,7 +131,9 @@ def with_an_end(schedule: Schedule, seed: int) -> Schedule:
     if dice.random() < 0.5:
         first = dice.randint(1, 4)
         changes = [Change(first, {"suspend": True}), Change(first, {"suspend": False}, idle=True)]
-    more = {"parallelism": spec["parallelism"] + 1, "maxTrials": spec["maxTrials"] + 1}
+    more = {"parallelism": spec["parallelism"] + 1}
+    if spec["hyperband"]["mode"] != "Synchronous":  # whose last rungs open again with more trials
+        more["maxTrials"] = spec["maxTrials"] + 1
     changes.append(Change(dice.randint(3, 6), more))
     ends = ["units", "target", "stop", "none"]
     match dice.choice(ends if schedule.ordered else [*ends, "gpus", "duration"]):
