@@ -342,6 +342,10 @@ async def test_a_pod_that_its_node_took_along_is_paid_for() -> None:
     await step(world)
     attempt = world.trials[0]["status"]["attempts"][0]
     assert (attempt["outcome"], attempt["gpuSeconds"]) == ("Disrupted", 2 * 500)
+    world.seconds += 24 * 3600
+    world.task._resync()
+    await step(world)
+    assert "deletionTimestamp" in pod["metadata"]
 
 
 async def test_an_init_container_that_fails_is_paid_for() -> None:

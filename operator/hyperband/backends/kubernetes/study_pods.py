@@ -224,6 +224,9 @@ def owner_uid(object_: Object) -> str | None:
 def _since_end(pod: Pod, now: datetime) -> timedelta:
     """How long ago the pod ended; negative if it has not."""
     ended = usage(pod, ()).ended
+    if ended is None and is_over(pod):  # nobody has said when, and there is no log to keep
+        marked = mark(pod)
+        ended = marked.time if marked else pod.metadata.creation_timestamp
     return timedelta(-1) if ended is None else now - ended
 
 
