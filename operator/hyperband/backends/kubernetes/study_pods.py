@@ -69,15 +69,20 @@ class TrialPods:
         if not is_ending(pod) and not is_over(pod):
             await self._remove(pod, why)
 
-    async def _remove(self, pod: Pod, why: str) -> None:
+    async def _remove(self, pod: Pod, why: str) -> bool:
+        """Deletes a pod; False if the server refuses it for a conflict: it may be there still."""
         metadata = pod.metadata
         log.info("%s/%s: deleting the pod: %s", metadata.namespace, metadata.name, why)
         try:
             await self._cluster.client.delete(
                 PODS, metadata.namespace, metadata.name, uid=metadata.uid
             )
-        except (NotFound, Conflict):  # gone, or another pod of that name: not ours to end
+        except NotFound:
             log.debug("pod %s is gone", metadata.name)
+        except Conflict:  # as a rule another pod of that name: not ours to end
+            log.debug("pod %s is another one", metadata.name)
+            return False
+        return True
 
     async def discard(self, pods: Iterable[Pod], keep: timedelta) -> bool:
         """Deletes some of the pods that ended longer ago than that; True if others are left."""
@@ -86,8 +91,8 @@ class TrialPods:
         self._discarded &= old.keys()
         left = [pod for uid, pod in old.items() if uid not in self._discarded]
         part, why = left[:DISCARDED], "it has been kept for long enough"
-        await asyncio.gather(*(self._remove(pod, why) for pod in part))
-        self._discarded |= {pod.metadata.uid for pod in part}
+        told = await asyncio.gather(*(self._remove(pod, why) for pod in part))
+        self._discarded |= {pod.metadata.uid for pod, done in zip(part, told, strict=True) if done}
         return len(left) > len(part)
 
     async def delete_all(self, trial_uids: Iterable[str], why: str) -> None:
