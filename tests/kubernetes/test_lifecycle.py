@@ -10,7 +10,7 @@ from hyperband.api import names
 from hyperband.backends.kubernetes import study_pods
 from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.cache import Cache
-from hyperband.backends.kubernetes.objects import PODS, STUDIES
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS
 from tests.kubernetes.fake_cluster import (
     Body,
     Killed,
@@ -273,6 +273,28 @@ async def test_that_the_budget_is_spent_is_seen_while_trials_run_on() -> None:
     await step(world)
     assert "budgetReached" not in world.study["status"]
     assert world.condition("Progressing", "reason") == "TrialsRunning"
+
+
+@pytest.mark.parametrize("raised", [{"budget": {"resourceUnits": 100}}, {"maxTrials": 3}])
+async def test_a_spec_that_changes_while_records_are_written_counts(raised: Body) -> None:
+    world = await started(budget={"resourceUnits": 6}, maxTrials=2, hyperband={"mode": "None"})
+    if "maxTrials" in raised:
+        world.change(budget={"resourceUnits": 100})
+    changed: list[str] = []
+
+    def change(when: str, verb: str, plural: str, name: str) -> None:
+        both = states(world).count("Completed") == 2
+        if (when, verb, plural) == ("after", "status", TRIALS.plural) and both and not changed:
+            changed.append(name)
+            world.change(**raised)
+
+    world.client.fault = change
+    world.live()
+    for _ in range(2):  # the second one decides again
+        await step(world)
+    assert changed
+    assert "budgetReached" not in world.study["status"]
+    assert (world.condition("Finished") == "True") is ("maxTrials" not in raised)
 
 
 async def test_a_budget_that_is_raised_in_time_counts() -> None:

@@ -266,6 +266,8 @@ class StudyTask:
         return keeper
 
     async def _run_study(self, keeper: TrialKeeper, blocked: Blocked | None) -> float | None:
+        """One pass. If the spec changes meanwhile, nothing is published that was decided before."""
+        generation = self._generation
         if not self._start_is_shown():
             due = await self._publish(keeper, None)
             if not self._start_is_shown():
@@ -273,6 +275,8 @@ class StudyTask:
         keeper.elapsed = elapsed_seconds(self._body.get("status") or {}, self._cluster.now())
         keeper.budget_reached = budget_reached(self._body)
         await keeper.settle()
+        if self._generation != generation:  # changed meanwhile: decide again
+            return 0.0
         if (spent := keeper.exceeded()) and not keeper.budget_reached:
             due = await self._publish(keeper, blocked, budget_reached=spent)
             if not budget_reached(self._body):
@@ -283,19 +287,24 @@ class StudyTask:
         finish = await keeper.conclude()
         more = finish is None and await keeper.archive()
         if self._sweep:
-            self._sweep = False
-            await self._cleaner.step(keeper.study, keeper.unneeded(finished=False), all_=False)
-            more_pods = [await keeper.discard_pods(), await self._cleaner.discard(keeper.study)]
-            self._sweep = any(more_pods) or self._sweep
+            await self._clear_away(keeper)
+        if self._generation != generation:
+            return 0.0
         blocked = blocked or keeper.blocked or keeper.unarchived
         due = await self._publish(keeper, blocked, finish)
         if finish is not None and self._finished:
             log.info("%s: %s: %s", self, finish.reason, finish.message)
             self._afterlife = self._begin_afterlife(keeper.unneeded(finished=True))
             return 0.0
-        if more or self._sweep:
-            return 0.0
-        return soonest(due, RETRY_SECONDS if blocked else None, keeper.due())
+        at_once = 0.0 if more or self._sweep else None
+        return soonest(at_once, due, RETRY_SECONDS if blocked else None, keeper.due())
+
+    async def _clear_away(self, keeper: TrialKeeper) -> None:
+        """Has checkpoints removed that nobody can want, and deletes pods that are old."""
+        self._sweep = False
+        await self._cleaner.step(keeper.study, keeper.unneeded(finished=False), all_=False)
+        more = [await keeper.discard_pods(), await self._cleaner.discard(keeper.study)]
+        self._sweep = any(more) or self._sweep
 
     def _begin_afterlife(self, unneeded: set[int] | None = None) -> Afterlife:
         """From now on nothing is kept of what the study's trials were."""
