@@ -102,7 +102,7 @@ async def training(
             await here.apply(body)
 
             async def saved() -> bool:
-                return any((paths.CHECKPOINTS / namespace).glob("*/0/1-0.ckpt"))
+                return any((paths.CHECKPOINTS / namespace).glob("*/0-*/1-0.ckpt"))
 
             await eventually(saved, "trial 0 has a checkpoint")
             yield here, await pod_of(here, f"{name}-0-0")
@@ -141,7 +141,7 @@ async def repeated(
 
 def alive(namespace: str) -> dict[str, tuple[float, float]]:
     """Of each attempt of trial 0, when it was first and last alive."""
-    (journal,) = (paths.CHECKPOINTS / namespace).glob("*/0/alive")
+    (journal,) = (paths.CHECKPOINTS / namespace).glob("*/0-*/alive")
     lives: dict[str, tuple[float, float]] = {}
     for line in journal.read_text().splitlines():
         attempt, moment = line.split()
