@@ -138,3 +138,12 @@ def test_what_a_toleration_says_is_for_the_server_to_judge() -> None:
     tolerations = rendered(body, trial())["spec"]["tolerations"]
     assert tolerations[0] == given[0]
     assert len(tolerations) == 3
+
+
+@pytest.mark.parametrize("given", [3, "fetch", ["fetch"], None, [{"name": "fetch"}]])
+def test_what_init_containers_are_is_for_the_server_to_judge(given: Any) -> None:
+    body = good_study()
+    body["spec"]["trialTemplate"]["spec"]["initContainers"] = given
+    rendered_ = rendered(body, trial())["spec"]["initContainers"]
+    said = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    assert rendered_ == ([{"name": "fetch", **said}] if given == [{"name": "fetch"}] else given)

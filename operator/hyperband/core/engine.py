@@ -339,7 +339,7 @@ class Engine:
         message = f"{self._standing(level, report.value, standing)} when it came"
         if level < self.ladder.top:
             coming = standing.values + standing.awaited
-            alone = coming == 1 and self.scheduler.pauses
+            alone = coming == 1 and self.scheduler.lone_waits
             message += (
                 "; waits for others to be compared with"
                 if alone

@@ -34,7 +34,7 @@ def render_pod(
     spec["tolerations"] = _tolerations(spec.get("tolerations") or [])
     container = spec["containers"][template.container]
     # So that the trial's record can quote the end of the log where one of them fails.
-    for each in (container, *(spec.get("initContainers") or [])):
+    for each in (container, *_objects(spec.get("initContainers"))):
         each.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     _add_environment(container, study, trial, ladder, trial_uid)
     if study.checkpoint is not None:
@@ -63,6 +63,11 @@ def render_pod(
         },
         "spec": spec,
     }
+
+
+def _objects(given: Any) -> list[dict[str, Any]]:
+    """Those in a list; what else the user has written there is the API server's to refuse."""
+    return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
 
 
 def _add_environment(

@@ -35,9 +35,11 @@ class Scheduler(ABC):
 
     Attributes:
         pauses: whether trials end at each rung, until they are promoted to the next.
+        lone_waits: whether the only value at a rung has to wait for another to be compared with.
     """
 
     pauses = False
+    lone_waits = False
 
     def __init__(self, study: Study, ladder: Ladder) -> None:
         self.study = study

@@ -12,6 +12,8 @@ from hyperband.core.schedulers.base import PausingScheduler, Promotion
 class AsynchronousPromotion(PausingScheduler):
     """Decides whenever a slot is free."""
 
+    lone_waits = True
+
     def promotion(self) -> Promotion | None:
         for bracket in in_use(len(self.ladder), self.study.brackets):
             for level in range(self.ladder.top - 1, self.ladder.first(bracket) - 1, -1):
