@@ -102,7 +102,9 @@ async def training(
             await here.apply(body)
 
             async def saved() -> bool:
-                return any((paths.CHECKPOINTS / namespace).glob("*/0-*/1-0.ckpt"))
+                there = any((paths.CHECKPOINTS / namespace).glob("*/0-*/1-0.ckpt"))
+                trials = await here.trials(name) if there else []  # a kubelet tells of it later
+                return bool(trials) and trials[0].get("status", {}).get("state") == "Running"
 
             await eventually(saved, "trial 0 has a checkpoint")
             yield here, await pod_of(here, f"{name}-0-0")
