@@ -24,7 +24,7 @@ from rich.progress import Progress
 from hack.cluster import kindcluster
 from hack.cluster.paths import CACHE, REPOSITORY
 from tests.chaos import clock, walk
-from tests.chaos.faults import Fault
+from tests.chaos.faults import WALKED, Fault
 from tests.chaos.real import SLOTS, run_real
 from tests.chaos.schedules import random_schedule
 from tests.chaos.simulated import simulate
@@ -55,7 +55,7 @@ def points() -> list[str]:
         f"{life}:{point}:{fault.name}"
         for life in walk.LIVES
         for point in range(len(walk.write_points(life)))
-        for fault in walk.FAULTS
+        for fault in WALKED
     ]
 
 

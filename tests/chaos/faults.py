@@ -37,7 +37,8 @@ class Fault(StrEnum):
 
 
 KILLS = {Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.KILL_LATE}
-OF_WRITES = [
+# Those that a walk has at every write.
+WALKED = (
     Fault.KILL_BEFORE,
     Fault.KILL_AFTER,
     Fault.KILL_LATE,
@@ -47,10 +48,8 @@ OF_WRITES = [
     Fault.BUSY,
     Fault.ERROR,
     Fault.ERROR_AFTER,
-    Fault.REFUSED,
-    Fault.INVALID,
-    Fault.HIDDEN,
-]
+)
+OF_WRITES = [*WALKED, Fault.REFUSED, Fault.INVALID, Fault.HIDDEN]
 OF_READS = [
     Fault.KILL_BEFORE,
     Fault.KILL_AFTER,

@@ -13,18 +13,6 @@ from tests.chaos.invariants import check, compare
 from tests.chaos.schedules import MODES, TIDY, Change, Schedule, study
 from tests.chaos.simulated import World, run
 
-FAULTS = (
-    Fault.KILL_BEFORE,
-    Fault.KILL_AFTER,
-    Fault.KILL_LATE,
-    Fault.LOST,
-    Fault.CUT,
-    Fault.CONFLICT,
-    Fault.BUSY,
-    Fault.ERROR,
-    Fault.ERROR_AFTER,
-)
-
 
 @cache
 def _recorded(life: str) -> tuple[World, tuple[Request, ...]]:

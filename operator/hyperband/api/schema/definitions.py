@@ -1,6 +1,6 @@
 """The CustomResourceDefinitions, put together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hyperband.api import names
@@ -12,13 +12,18 @@ from hyperband.api.schema.trial import TRIAL_SPEC, TRIAL_STATUS
 
 Manifest = dict[str, Any]
 
+# What any object has, which its definition has to name for rules to see it.
+_HEAD: Final[Mapping[str, Schema]] = {
+    "apiVersion": {"type": "string"},
+    "kind": {"type": "string"},
+    "metadata": {"type": "object"},
+}
+
 STUDY_SCHEMA: Final = record(
     "A HyperbandStudy tunes the hyperparameters of one training job: it runs trials as pods, "
     "compares them at rungs, stops the poor ones early, and goes on with the good ones.",
     {
-        "apiVersion": {"type": "string"},
-        "kind": {"type": "string"},
-        "metadata": {"type": "object"},
+        **_HEAD,
         "spec": SPEC,
         "status": STATUS,
     },
@@ -45,9 +50,7 @@ TRIAL_SCHEMA: Final = record(
     "what it reached, and why it was stopped or went on. The operator creates it and alone "
     "writes it; it outlives its pods.",
     {
-        "apiVersion": {"type": "string"},
-        "kind": {"type": "string"},
-        "metadata": {"type": "object"},
+        **_HEAD,
         "spec": TRIAL_SPEC,
         "status": TRIAL_STATUS,
     },
@@ -59,9 +62,7 @@ ARCHIVE_SCHEMA: Final = record(
     "are deleted: they still count, and nothing of their records is lost. The operator creates it "
     "when a study has more finished trials than spec.retention.trials.",
     {
-        "apiVersion": {"type": "string"},
-        "kind": {"type": "string"},
-        "metadata": {"type": "object"},
+        **_HEAD,
         "spec": ARCHIVE_SPEC,
     },
     required=("spec",),

@@ -51,9 +51,9 @@ def account(
     )
 
 
-def begun(pod: Pod, gpu_resources: tuple[str, ...]) -> AttemptRecord:
-    """The account of an attempt that runs: from when, and where."""
-    used = usage(pod, gpu_resources)
+def begun(pod: Pod) -> AttemptRecord:
+    """The account of an attempt that runs: from when, and where; what it costs, its end tells."""
+    used = usage(pod, ())
     return AttemptRecord(
         number=attempt_number(pod) or 0,
         pod=pod.metadata.name,

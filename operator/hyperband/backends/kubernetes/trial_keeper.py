@@ -437,7 +437,7 @@ class TrialKeeper:
                 self._reached[index] = reports.reports[-1].resource
                 self._look_for_targets(reports)
             # With the first that is written of it, whatever that is, or its bill may be lost.
-            attempt = begun(pod, self.study.gpu_resources)
+            attempt = begun(pod)
             decision = self.engine.observe(index, reports.reports)
             if decision is not None:
                 await self._commit(decision, reports, attempt)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from hyperband.backends.kubernetes.attempts import is_over, mark, waiting_reason
 from hyperband.backends.kubernetes.objects import Pod
 
-# A pod is this late before it is called stuck: kubelets take a moment after the grace period.
 LONGEST_GRACE = timedelta(days=365)
+# A pod is this late before it is called stuck: kubelets take a moment after the grace period.
 LATE = timedelta(seconds=15)
 
 Waits = dict[str, tuple[int, str]]  # for each reason how many pods, and one of them in words
