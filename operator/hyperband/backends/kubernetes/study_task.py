@@ -272,16 +272,16 @@ class StudyTask:
             due = await self._publish(keeper, None)
             if not self._start_is_shown():
                 return due
-        keeper.elapsed = elapsed_seconds(self._body.get("status") or {}, self._cluster.now())
-        keeper.budget_reached = budget_reached(self._body)
+        keeper.meter.elapsed = elapsed_seconds(self._body.get("status") or {}, self._cluster.now())
+        keeper.meter.reached = budget_reached(self._body)
         await keeper.settle()
         if self._generation != generation:  # changed meanwhile: decide again
             return 0.0
-        if (spent := keeper.exceeded()) and not keeper.budget_reached:
+        if (spent := keeper.meter.exceeded()) and not keeper.meter.reached:
             due = await self._publish(keeper, blocked, budget_reached=spent)
             if not budget_reached(self._body):
                 return due
-            keeper.budget_reached = spent
+            keeper.meter.reached = spent
         if blocked is None:
             await keeper.launch()
         finish = await keeper.conclude()
@@ -334,7 +334,7 @@ class StudyTask:
     ) -> float | None:
         known: dict[str, Any] = {}
         if keeper is not None:
-            known |= {"engine": keeper.engine, "spent": keeper.spent}
+            known |= {"engine": keeper.engine, "spent": keeper.meter.spent}
             known |= {"waiting": keeper.waiting}
         suspended = keeper.study.suspend if keeper else self._body["spec"].get("suspend", False)
         body, due = await self._publisher.publish(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,7 +18,6 @@ from hyperband.backends.kubernetes.accounts import (
     is_closed,
     is_open,
     lost,
-    running,
 )
 from hyperband.backends.kubernetes.api_errors import (
     AlreadyExists,
@@ -40,6 +39,7 @@ from hyperband.backends.kubernetes.cleaner import unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
+from hyperband.backends.kubernetes.meter import Meter
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.overtime import Overtime
 from hyperband.backends.kubernetes.probing import Hold, judge, tells
@@ -48,10 +48,9 @@ from hyperband.backends.kubernetes.sightings import Sighting, sight
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
 from hyperband.backends.kubernetes.study_pods import Found, StudyPods, is_stray, owner_uid
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, seconds_until_stuck
-from hyperband.core.budgets import exceeded
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
-from hyperband.core.records import Spent, Trial, TrialState
+from hyperband.core.records import Trial, TrialState
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +72,7 @@ class TrialKeeper:
 
     Attributes:
         blocked: why something cannot be made at present, if so.
-        elapsed: seconds since the study's start, without those for which it was suspended; kept up
-            by the study's task, as is
-        budget_reached: in words, the bound of the budget that is known to be reached.
+        meter: what the study has spent; its task keeps up what it cannot know.
     """
 
     def __init__(
@@ -91,11 +88,7 @@ class TrialKeeper:
     ) -> None:
         self.study, self.engine = study, engine
         self.blocked: Blocked | None = None
-        self.elapsed = 0.0
-        self.budget_reached = ""
         self._closing = False
-        self._used: tuple[float, float] | None = None  # GPU-seconds and GPUs, as of this pass
-        self._reached: dict[int, float] = {}  # by trial: the resource that its attempt has reported
         self._heard: set[str] = set()  # names of metrics that were reported
         self._missed: set[str] = set()  # those of targets that were not, and of which was warned
         self._last_hold: Hold | None = None  # why no trial had worked, when that was last asked
@@ -110,6 +103,7 @@ class TrialKeeper:
         self._dirty: set[int] = set(store.resources)
         self._news: set[int] = set()  # trials with news since `settle` began
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
+        self.meter = Meter(cluster, store, self._pods, engine, self._lingering)
         self._overtime = Overtime()
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
         self._stuck_due: dict[int, float] = {}  # by trial: when a pod of it should be gone
@@ -140,6 +134,7 @@ class TrialKeeper:
         self._store.study = study
         self._pods = StudyPods(self._cluster, study)
         self.engine = Engine(study.study, self.engine.trials.values())
+        self.meter.change(self._pods, self.engine)
         self.notice_all()
 
     # -- what is done about it ----------------------------------------------------------------
@@ -157,8 +152,8 @@ class TrialKeeper:
         if self._audit:
             self._audit = False
             self._check_versions()
-        self._used = None
-        self._closing = self.engine.closing(self._bounded_spent()) is not None
+        self.meter.begin_pass()
+        self._closing = self.engine.closing(self.meter.bounded()) is not None
         self._news.clear()
         now = self._cluster.monotonic()
         self._dirty |= self._overtime.fire(now)
@@ -220,7 +215,7 @@ class TrialKeeper:
 
         After each decision, news of other trials come first: what is to be stopped holds a slot.
         """
-        spent = self._bounded_spent()
+        spent = self.meter.bounded()
         held = self._hold is not None and self._hold.probes is not None
         while not self.study.suspend and not held and self.engine.closing(spent) is None:
             decision = await self._launcher.decide(self.engine, self._slots_lingering())
@@ -240,7 +235,7 @@ class TrialKeeper:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
         if self.study.suspend and not self.study.study.stop:
             return None
-        spent = self._bounded_spent()
+        spent = self.meter.bounded()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
         given_up = self._hold.finish if finish is None and self._hold is not None else None
         for decision in list(self.engine.wind_down(spent, given_up)):
@@ -303,63 +298,7 @@ class TrialKeeper:
         if self.engine.states[TrialState.PENDING] and self.engine.best is None:
             # A kubelet tells of a pod whose volumes do not come only by saying nothing.
             waits.append(STARTING_SECONDS)
-        return min((*waits, *self._until_budget()), default=None)
-
-    def spent(self) -> Spent:
-        """What the study has spent so far."""
-        self._used = None  # it is to be exact
-        return Spent(self._gpu_seconds()[0], self.elapsed, self._resource_units())
-
-    def exceeded(self) -> str:
-        """The bound of the budget that is reached, in words; empty if none is."""
-        return exceeded(self.study.study, self._bounded_spent())
-
-    def _bounded_spent(self) -> Spent:
-        """What has been spent of what the budget has bounds for; the rest takes time to add up."""
-        budget = self.study.study.budget
-        return Spent(
-            0.0 if budget.gpu_seconds is None else self._gpu_seconds()[0],
-            self.elapsed,
-            0.0 if budget.resource_units is None else self._resource_units(),
-            self.budget_reached,
-        )
-
-    def _until_budget(self) -> Iterator[float]:
-        """Seconds until a bound of the budget is reached that no event would tell of."""
-        budget = self.study.study.budget
-        if self.study.suspend:
-            return
-        if budget.seconds is not None and self.elapsed < budget.seconds:
-            yield budget.seconds - self.elapsed
-        if budget.gpu_seconds is not None:
-            used, gpus = self._gpu_seconds()
-            if gpus and used < budget.gpu_seconds:
-                yield (budget.gpu_seconds - used) / gpus
-
-    def _gpu_seconds(self) -> tuple[float, float]:
-        """Of all pods, and the GPUs held just now; added up once a pass, as pods may be many."""
-        if self._used is not None:
-            return self._used
-        seconds, gpus = self._store.totals.gpu_seconds, 0.0
-        live = self.engine.indices_of_active | self._lingering.keys()
-        for index in live & self._store.resources.keys():
-            resource = self._resource(index)
-            pods, names_of_gpus = self._pods.of(resource.uid), self.study.gpu_resources
-            used = running(pods, resource, names_of_gpus, self._cluster.now())
-            seconds, gpus = seconds + used.gpu_seconds, gpus + used.gpus
-        self._used = seconds, gpus
-        return self._used
-
-    def _resource_units(self) -> float:
-        """Also what was reported since a trial's record was last written."""
-        units = self._store.totals.resource_units
-        for index in self.engine.indices_of_active & self._reached.keys():
-            curve, trial = self._resource(index).curve, self.engine.trials[index]
-            known = curve[-1].resource if curve else 0.0
-            if self._reached[index] > known:
-                units += self.engine.resource_units(trial, self._reached[index])
-                units -= self.engine.resource_units(trial, known) if curve else 0.0
-        return units
+        return min((*waits, *self.meter.until_reached()), default=None)
 
     def waiting(self) -> Waits:
         """What pods wait for, those of decided trials that do not end included."""
@@ -434,7 +373,7 @@ class TrialKeeper:
         current = attempt_number(pod) == self.engine.trials[index].attempt
         if current:
             if reports.reports:
-                self._reached[index] = reports.reports[-1].resource
+                self.meter.note(index, reports.reports[-1].resource)
                 self._look_for_targets(reports)
             # With the first that is written of it, whatever that is, or its bill may be lost.
             attempt = begun(pod)
