@@ -45,6 +45,12 @@ class Program:
                 flags += ["-X", f"{package}.gitVersion={self.version}"]
                 flags += ["-X", f"{package}.gitMajor=1"]
                 flags += ["-X", f"{package}.gitMinor={versions.kubernetes_minor()}"]
+        if self.name == "helm":
+            # The Kubernetes that `helm template` takes a chart to be for, without a cluster.
+            flags += ["-X", f"{self.module}/internal/version.version={self.version}"]
+            for part, number in (("Major", "1"), ("Minor", versions.kubernetes_minor())):
+                for package in ("pkg/lint/rules", "pkg/chartutil"):
+                    flags += ["-X", f"{self.module}/{package}.k8sVersion{part}={number}"]
         return " ".join(flags)
 
 
@@ -63,8 +69,16 @@ def _single(name: str, module: str, version: str, minutes: float) -> Program:
     return Program(name, module, version, module, version, minutes)
 
 
+def _command(name: str, module: str, version: str, minutes: float) -> Program:
+    return Program(name, module, version, f"{module}/cmd/{name}", version, minutes)
+
+
 KIND: Final = _single("kind", "sigs.k8s.io/kind", versions.KIND, 0.5)
 KUBECTL: Final = _kubernetes("kubectl", 0.5)
+HELM: Final = _command("helm", "helm.sh/helm/v3", versions.HELM, 3)
+KUBECONFORM: Final = _command(
+    "kubeconform", "github.com/yannh/kubeconform", versions.KUBECONFORM, 0.5
+)
 # In this order because the API server's compilation fills the cache for the others.
 NODE_PROGRAMS: Final = (
     _kubernetes("kube-apiserver", 5),
