@@ -10,6 +10,14 @@ from hyperband.backends.kubernetes.api_errors import KubernetesError
 from hyperband.backends.kubernetes.connection import NoConnectionError, connect
 from hyperband.backends.kubernetes.lease import Terms
 from hyperband.backends.kubernetes.operator import run_operator
+from hyperband.backends.kubernetes.telemetry.server import Address, CannotListenError
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def operator(
@@ -24,6 +32,14 @@ def operator(
         int,
         typer.Option(min=3, help="So long after a sudden end another operator may take over."),
     ] = Terms.duration,
+    listen: Annotated[
+        Address | None,
+        typer.Option(
+            metavar="[HOST]:PORT",
+            parser=_address,
+            help="Serve /healthz, /readyz and /metrics there.",
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log requests too.")] = False,
 ) -> None:
     """Run the operator until it is interrupted; started again, it goes on where studies were."""
@@ -37,7 +53,7 @@ def operator(
     try:
         connection = connect(kubeconfig, context)
         terms = Terms(lease_seconds)
-        asyncio.run(run_operator(connection, namespace=namespace, terms=terms))
-    except (NoConnectionError, LookupError, KubernetesError) as error:
+        asyncio.run(run_operator(connection, namespace=namespace, terms=terms, listen=listen))
+    except (NoConnectionError, CannotListenError, LookupError, KubernetesError) as error:
         typer.echo(f"hyperband operator: {error}", err=True)
         raise typer.Exit(1) from error

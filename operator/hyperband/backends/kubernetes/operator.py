@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,15 @@ from hyperband.backends.kubernetes.lease import Election, Place, Terms
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
+from hyperband.backends.kubernetes.telemetry import metrics as families
+from hyperband.backends.kubernetes.telemetry.metrics import Metrics
+from hyperband.backends.kubernetes.telemetry.server import (
+    Address,
+    Check,
+    Probes,
+    ended,
+    serving,
+)
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.backends.kubernetes.workers import Pools
 
@@ -94,18 +103,26 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
 
 
-async def run_operator(connection: Connection, *, namespace: str | None, terms: Terms) -> None:
+async def run_operator(
+    connection: Connection,
+    *,
+    namespace: str | None,
+    terms: Terms,
+    listen: Address | None = None,
+) -> None:
     """Runs until SIGINT or SIGTERM; works while it leads, and waits for its turn otherwise.
 
     Args:
         namespace: the only one to watch, or None for all.
         terms: of the Lease that elects one of several operators.
+        listen: where to serve probes and metrics, if anywhere.
 
     Raises:
+        CannotListenError: that address is taken.
         LookupError: the CRDs are not installed.
         KubernetesError: the API server could not be reached at the start.
     """
-    manager, stop = Manager(), asyncio.Event()
+    manager, metrics, stop = Manager(), Metrics(), asyncio.Event()
     stop_on_signals(stop)
     async with Client(connection, retry=Retry(attempts=1)) as unfenced:
         election = _election(unfenced, namespace, terms)
@@ -141,14 +158,22 @@ async def run_operator(connection: Connection, *, namespace: str | None, terms: 
                 asyncio.create_task(archives.run(), name="archives"),
                 asyncio.create_task(manager.audit(client, namespace), name="audit"),
             ]
+            caches: dict[str, Informer[Any]] = {
+                "pods": pods,
+                "hyperbandtrials": trials,
+                "hyperbandarchives": archives,
+            }
+            metrics.read_from(families.api_requests(client, unfenced))
+            probes = _probes(metrics, election, caches, background)
             log.info("watching %s at %s", namespace or "all namespaces", connection.url)
             try:
-                while not stop.is_set():
-                    synced = (pods.synced, trials.synced, archives.synced)
-                    await _first(stop.wait(), _all(*synced))
-                    await _first(stop.wait(), election.acquire())
-                    if not stop.is_set():
-                        await _reign(manager, connection, namespace, election, stop)
+                async with serving(listen, probes):
+                    while not stop.is_set():
+                        synced = (pods.synced, trials.synced, archives.synced)
+                        await _first(stop.wait(), _all(*synced))
+                        await _first(stop.wait(), election.acquire())
+                        if not stop.is_set():
+                            await _reign(manager, connection, namespace, election, stop)
             finally:
                 await manager.stop()
                 pools.close()
@@ -224,6 +249,29 @@ async def _run_kopf(
         with suppress(TimeoutError):
             async with asyncio.timeout(KOPF_PAUSE_SECONDS):
                 await over.wait()
+
+
+def _probes(
+    metrics: Metrics,
+    election: Election,
+    caches: Mapping[str, Informer[Any]],
+    background: Iterable[asyncio.Task[None]],
+) -> Probes:
+    """What is served: the metrics, and who lives and works.
+
+    Trouble with the API server is no sign of death: a new process would have the same.
+    """
+    metrics.read_from(families.leadership(lambda: election.leading), families.caches(caches))
+    synced = {resource: _synced(cache) for resource, cache in caches.items()}
+    return Probes(
+        live={task.get_name(): ended(task) for task in background},
+        ready={**synced, "leader": election.why_not_leading},
+        metrics=metrics.text,
+    )
+
+
+def _synced(cache: Informer[Any]) -> Check:
+    return lambda: "" if cache.synced.is_set() else "not all of them are listed yet"
 
 
 async def _all(*events: asyncio.Event) -> None:
