@@ -90,23 +90,15 @@ def load(arguments: argparse.Namespace) -> int:
 
 
 def publish(arguments: argparse.Namespace) -> int:
-    """Build an image of ours and bring it to a cluster that is not, under the name given."""
+    """Build the trial image and bring it to a cluster that is not ours."""
     engine = engines.ensure()
     if arguments.kind and not kindcluster.nodes(engine, arguments.kind):
         raise ClusterError(f"the engine here has no kind cluster '{arguments.kind}'")
-    recipe = images.RECIPES[arguments.recipe]
-    images.build(engine, recipe)
+    images.build_trial(engine)
     if arguments.kind:
-        kindcluster.load(engine, recipe.reference, arguments.kind)
+        kindcluster.load(engine, images.TRIAL, arguments.kind)
     else:
-        images.push(engine, recipe.reference, arguments.image)
-    return 0
-
-
-def ship(_: argparse.Namespace) -> int:
-    """Build the operator's image and load it into the nodes; the last line is its name."""
-    images.ensure(_running(), images.OPERATOR_RECIPE)
-    print(images.OPERATOR_RECIPE.reference)
+        images.push_trial(engine, arguments.image)
     return 0
 
 
@@ -149,7 +141,6 @@ _WRITERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "down": down,
     "load": load,
     "publish": publish,
-    "ship": ship,
 }
 _READERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "kubeconfig": kubeconfig,
@@ -170,7 +161,6 @@ def main() -> int:
         if name in ("load", "publish"):
             command.add_argument("image")
         if name == "publish":
-            command.add_argument("--recipe", choices=images.RECIPES, default="trial")
             where = command.add_mutually_exclusive_group(required=True)
             where.add_argument("--kind", metavar="NAME", help="load it into that kind cluster")
             where.add_argument("--push", action="store_true", help="push it to its registry")

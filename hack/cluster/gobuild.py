@@ -29,6 +29,7 @@ class Program:
     package: str
     replaced_with: str
     minutes: float
+    tags: str = ""
 
     @property
     def binary(self) -> Path:
@@ -45,12 +46,6 @@ class Program:
                 flags += ["-X", f"{package}.gitVersion={self.version}"]
                 flags += ["-X", f"{package}.gitMajor=1"]
                 flags += ["-X", f"{package}.gitMinor={versions.kubernetes_minor()}"]
-        if self.name == "helm":
-            # The Kubernetes that `helm template` takes a chart to be for, without a cluster.
-            flags += ["-X", f"{self.module}/internal/version.version={self.version}"]
-            for part, number in (("Major", "1"), ("Minor", versions.kubernetes_minor())):
-                for package in ("pkg/lint/rules", "pkg/chartutil"):
-                    flags += ["-X", f"{self.module}/{package}.k8sVersion{part}={number}"]
         return " ".join(flags)
 
 
@@ -69,16 +64,15 @@ def _single(name: str, module: str, version: str, minutes: float) -> Program:
     return Program(name, module, version, module, version, minutes)
 
 
-def _command(name: str, module: str, version: str, minutes: float) -> Program:
-    return Program(name, module, version, f"{module}/cmd/{name}", version, minutes)
+def _prometheus(name: str, minutes: float) -> Program:
+    """Without the discovery of targets in clouds, which is most of what there is to compile."""
+    module = "github.com/prometheus/prometheus"
+    version, package = versions.PROMETHEUS, f"{module}/cmd/{name}"
+    return Program(name, module, version, package, version, minutes, tags="remove_all_sd")
 
 
 KIND: Final = _single("kind", "sigs.k8s.io/kind", versions.KIND, 0.5)
 KUBECTL: Final = _kubernetes("kubectl", 0.5)
-HELM: Final = _command("helm", "helm.sh/helm/v3", versions.HELM, 3)
-KUBECONFORM: Final = _command(
-    "kubeconform", "github.com/yannh/kubeconform", versions.KUBECONFORM, 0.5
-)
 # In this order because the API server's compilation fills the cache for the others.
 NODE_PROGRAMS: Final = (
     _kubernetes("kube-apiserver", 5),
@@ -91,6 +85,9 @@ NODE_PROGRAMS: Final = (
     _single("etcd", "go.etcd.io/etcd/server/v3", versions.ETCD, 1),
     _single("coredns", "github.com/coredns/coredns", versions.COREDNS, 2),
 )
+# What tests read the operator's metrics, rules and dashboard with.
+PROMTOOL: Final = _prometheus("promtool", 3)
+PROMETHEUS: Final = _prometheus("prometheus", 1)
 
 
 def build(programs: Iterable[Program]) -> None:
@@ -143,6 +140,8 @@ def _compile(program: Program) -> None:
             "-mod=mod",
             "-trimpath",
             "-buildvcs=false",
+            "-tags",
+            program.tags,
             "-ldflags",
             program.linker_flags,
             "-o",
