@@ -30,6 +30,7 @@ help: ## Show this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo "KUBECONFIG=FILE IMAGE=REGISTRY/NAME:TAG make demo   uses that cluster instead of making one;"
 	@echo "                  the trial image is pushed there. A kind cluster needs no IMAGE."
+	@echo "KUBERNETES=1.33 make demo   makes a kind cluster of that version instead of 1.34."
 
 env: $(VENV)/complete ## Make the virtual environment (in the cache)
 $(VENV)/complete:

@@ -147,7 +147,9 @@ def _build_stage(engine: Engine, context: Path, stage: str, reference: str, base
 
 def _save(engine: Engine, reference: str, archive: Path) -> None:
     with step("saving the node image into the cache"):
-        for older in paths.IMAGES.glob("node-*.tar"):
+        # One for another version of Kubernetes may stay: going back and forth is cheap then.
+        archives = sorted(paths.IMAGES.glob("node-*.tar"), key=lambda path: path.stat().st_mtime)
+        for older in archives[:-1]:
             older.unlink()
         unfinished = archive.with_suffix(".part")
         engine.docker("save", "--output", str(unfinished), reference)
