@@ -22,7 +22,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load demo test test-unit test-cluster test-methods fuzz \
+.PHONY: help env up run watch simulate load image demo test test-unit test-cluster test-methods fuzz \
   chaos verify generate bench bench-search bench-latency bench-recovery bench-state down clean
 
 help: ## Show this text
@@ -59,6 +59,10 @@ simulate: env ## Try a study on simulated workers: make simulate STUDY=FILE ARGS
 load: env ## Load an image of your own into the kind cluster's nodes: make load IMAGE=trainer:1
 	@test -n "$(IMAGE)" || { echo "name the image: make load IMAGE=trainer:1" >&2; exit 2; }
 	@$(PY) -m hack.cluster load $(IMAGE)
+
+image: env ## Build the operator's image: make image IMAGE=you/operator:1 ENGINE=podman BASE=… TARGET=sidecar
+	@$(PY) -m hack.image $(if $(ENGINE),--engine $(ENGINE)) $(if $(BASE),--base $(BASE)) \
+	  $(if $(IMAGE),--image $(IMAGE)) $(if $(TARGET),--target $(TARGET))
 
 demo: env ## Set everything up, tune the digits sample and show the best configuration
 	@$(PY) -m hack.demo
