@@ -90,15 +90,23 @@ def load(arguments: argparse.Namespace) -> int:
 
 
 def publish(arguments: argparse.Namespace) -> int:
-    """Build the trial image and bring it to a cluster that is not ours."""
+    """Build an image of ours and bring it to a cluster that is not, under the name given."""
     engine = engines.ensure()
     if arguments.kind and not kindcluster.nodes(engine, arguments.kind):
         raise ClusterError(f"the engine here has no kind cluster '{arguments.kind}'")
-    images.build_trial(engine)
+    recipe = images.RECIPES[arguments.recipe]
+    images.build(engine, recipe)
     if arguments.kind:
-        kindcluster.load(engine, images.TRIAL, arguments.kind)
+        kindcluster.load(engine, recipe.reference, arguments.kind)
     else:
-        images.push_trial(engine, arguments.image)
+        images.push(engine, recipe.reference, arguments.image)
+    return 0
+
+
+def ship(_: argparse.Namespace) -> int:
+    """Build the operator's image and load it into the nodes; the last line is its name."""
+    images.ensure(_running(), images.OPERATOR_RECIPE)
+    print(images.OPERATOR_RECIPE.reference)
     return 0
 
 
@@ -141,6 +149,7 @@ _WRITERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "down": down,
     "load": load,
     "publish": publish,
+    "ship": ship,
 }
 _READERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "kubeconfig": kubeconfig,
@@ -161,6 +170,7 @@ def main() -> int:
         if name in ("load", "publish"):
             command.add_argument("image")
         if name == "publish":
+            command.add_argument("--recipe", choices=images.RECIPES, default="trial")
             where = command.add_mutually_exclusive_group(required=True)
             where.add_argument("--kind", metavar="NAME", help="load it into that kind cluster")
             where.add_argument("--push", action="store_true", help="push it to its registry")

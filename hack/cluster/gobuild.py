@@ -46,6 +46,12 @@ class Program:
                 flags += ["-X", f"{package}.gitVersion={self.version}"]
                 flags += ["-X", f"{package}.gitMajor=1"]
                 flags += ["-X", f"{package}.gitMinor={versions.kubernetes_minor()}"]
+        if self.name == "helm":
+            # The Kubernetes that `helm template` takes a chart to be for, without a cluster.
+            flags += ["-X", f"{self.module}/internal/version.version={self.version}"]
+            for part, number in (("Major", "1"), ("Minor", versions.kubernetes_minor())):
+                for package in ("pkg/lint/rules", "pkg/chartutil"):
+                    flags += ["-X", f"{self.module}/{package}.k8sVersion{part}={number}"]
         return " ".join(flags)
 
 
@@ -64,15 +70,22 @@ def _single(name: str, module: str, version: str, minutes: float) -> Program:
     return Program(name, module, version, module, version, minutes)
 
 
+def _command(name: str, module: str, version: str, minutes: float, tags: str = "") -> Program:
+    return Program(name, module, version, f"{module}/cmd/{name}", version, minutes, tags)
+
+
 def _prometheus(name: str, minutes: float) -> Program:
     """Without the discovery of targets in clouds, which is most of what there is to compile."""
     module = "github.com/prometheus/prometheus"
-    version, package = versions.PROMETHEUS, f"{module}/cmd/{name}"
-    return Program(name, module, version, package, version, minutes, tags="remove_all_sd")
+    return _command(name, module, versions.PROMETHEUS, minutes, tags="remove_all_sd")
 
 
 KIND: Final = _single("kind", "sigs.k8s.io/kind", versions.KIND, 0.5)
 KUBECTL: Final = _kubernetes("kubectl", 0.5)
+HELM: Final = _command("helm", "helm.sh/helm/v3", versions.HELM, 3)
+KUBECONFORM: Final = _command(
+    "kubeconform", "github.com/yannh/kubeconform", versions.KUBECONFORM, 0.5
+)
 # In this order because the API server's compilation fills the cache for the others.
 NODE_PROGRAMS: Final = (
     _kubernetes("kube-apiserver", 5),

@@ -1,8 +1,11 @@
-"""The trial image: built when what it is made of changed, loaded where it is lacking."""
+"""Our images: built when what they are made of changed, loaded where they are lacking."""
 
 import hashlib
 import os
 import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -10,59 +13,127 @@ from hack.cluster import debian, kindcluster, paths, registry, versions
 from hack.cluster.engine import Engine
 from hack.cluster.run import ClusterError, logged, step
 
-TRIAL: Final = "hyperband.dev/digits:dev"
-_CONTAINERFILE: Final = Path("examples/digits/Containerfile")
-# Folders of the repository that the image is made of. Only these go into the build's context:
-# the classic builder would send the whole repository, history included.
-_SOURCES: Final = (
-    Path("examples/digits"),
-    Path("examples/shell"),
-    Path("operator/hyperband/report"),
-)
-_PACKAGE: Final = Path("operator/hyperband/__init__.py")
 _NOT_COPIED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 _OWN_PYTHON: Final = "hyperband.dev/python"
 
 
+def version() -> str:
+    """The project's version, which images bear as their tag and label."""
+    project = tomllib.loads((paths.REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    return str(project["project"]["version"])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image of ours.
+
+    Attributes:
+        reference: its name, with the tag that it is used by.
+        sources: the files and folders of the repository that it is made of. Only these go into the
+            build's context: the classic builder would send the whole repository, history included.
+        stage: of the Containerfile, if not its last one.
+        arguments: of the build, beside the base images.
+    """
+
+    title: str
+    reference: str
+    containerfile: Path
+    sources: tuple[Path, ...]
+    stage: str | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def repository(self) -> str:
+        return self.reference.rpartition(":")[0]
+
+
+TRIAL: Final = "hyperband.dev/digits:dev"
+TRIAL_RECIPE: Final = Recipe(
+    "trial",
+    TRIAL,
+    Path("examples/digits/Containerfile"),
+    (
+        Path("examples/digits"),
+        Path("examples/shell"),
+        Path("operator/hyperband/report"),
+        Path("operator/hyperband/__init__.py"),
+    ),
+    arguments={"NUMPY": versions.NUMPY, "SCIKIT_LEARN": versions.SCIKIT_LEARN},
+)
+_CONTAINERFILE: Final = Path("images/operator/Containerfile")
+_SOURCES: Final = (
+    _CONTAINERFILE,
+    Path("operator/hyperband"),
+    Path("hack/requirements.py"),
+    Path("pyproject.toml"),
+    Path("constraints.txt"),
+)
+OPERATOR_RECIPE: Final = Recipe(
+    "operator",
+    f"hyperband.dev/hyperband-operator:{version()}",
+    _CONTAINERFILE,
+    _SOURCES,
+    arguments={"VERSION": version()},
+)
+SIDECAR_RECIPE: Final = Recipe(
+    "sidecar",
+    f"hyperband.dev/hyperband-sidecar:{version()}",
+    _CONTAINERFILE,
+    _SOURCES,
+    "sidecar",
+    {"VERSION": version()},
+)
+RECIPES: Final = {each.title: each for each in (TRIAL_RECIPE, OPERATOR_RECIPE, SIDECAR_RECIPE)}
+
+
 def ensure_trial(engine: Engine) -> None:
     """Build and load the trial image, both only where something changed."""
-    build_trial(engine)
+    ensure(engine, TRIAL_RECIPE)
+
+
+def ensure(engine: Engine, recipe: Recipe) -> None:
+    """Build an image and load it into the nodes, both only where something changed."""
+    build(engine, recipe)
     if kindcluster.nodes(engine):
-        kindcluster.load(engine, TRIAL)
+        kindcluster.load(engine, recipe.reference)
 
 
-def build_trial(engine: Engine) -> None:
-    """Build the trial image where something changed."""
-    context = paths.IMAGES / "trial-context"
+def build(engine: Engine, recipe: Recipe) -> None:
+    """Build an image where something changed."""
+    context = paths.IMAGES / f"{recipe.title}-context"
     shutil.rmtree(context, ignore_errors=True)
     try:
-        _stage(context)
-        run_base, build_base = _bases(engine)
-        content = f"{TRIAL.rpartition(':')[0]}:{_key(context, run_base)}"
+        _stage(context, recipe)
+        run_base, build_base = bases(engine)
+        content = f"{recipe.repository}:{_key(context, recipe, run_base)}"
         if not engine.has_image(content):
-            with step("building the trial image, about 1 min the first time"):
-                _build(engine, context, content, run_base, build_base)
+            with step(f"building the {recipe.title} image, about 1 min the first time"):
+                _build(engine, context, recipe, content, run_base, build_base)
     finally:
         shutil.rmtree(context, ignore_errors=True)
-    engine.docker("tag", content, TRIAL)
-    engine.forget_others(TRIAL.rpartition(":")[0], {content, TRIAL})
+    engine.docker("tag", content, recipe.reference)
+    engine.forget_others(recipe.repository, {content, recipe.reference})
 
 
-def push_trial(engine: Engine, reference: str) -> None:
-    """Push the trial image under another name, to the registry that the name is of."""
-    engine.docker("tag", TRIAL, reference)
+def push(engine: Engine, local: str, reference: str) -> None:
+    """Push an image under another name, to the registry that the name is of."""
+    engine.docker("tag", local, reference)
     with step(f"pushing {reference}"):
         logged("docker-push", ["docker", "push", reference], env=engine.env)
 
 
-def _stage(context: Path) -> None:
-    for folder in _SOURCES:
-        shutil.copytree(paths.REPOSITORY / folder, context / folder, ignore=_NOT_COPIED)
-    shutil.copy(paths.REPOSITORY / _PACKAGE, context / _PACKAGE)
+def _stage(context: Path, recipe: Recipe) -> None:
+    for source in recipe.sources:
+        target = context / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (paths.REPOSITORY / source).is_dir():
+            shutil.copytree(paths.REPOSITORY / source, target, ignore=_NOT_COPIED)
+        else:
+            shutil.copy(paths.REPOSITORY / source, target)
 
 
-def _key(context: Path, base: str) -> str:
-    digest = hashlib.sha256(f"{base} {versions.NUMPY} {versions.SCIKIT_LEARN}".encode())
+def _key(context: Path, recipe: Recipe, base: str) -> str:
+    digest = hashlib.sha256(" ".join([base, *recipe.arguments.values()]).encode())
     for path in sorted(context.rglob("*")):
         if path.is_file():
             mode = "x" if os.access(path, os.X_OK) else "-"
@@ -71,25 +142,20 @@ def _key(context: Path, base: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(engine: Engine, context: Path, reference: str, run_base: str, build_base: str) -> None:
+def _build(
+    engine: Engine, context: Path, recipe: Recipe, reference: str, run_base: str, build_base: str
+) -> None:
+    arguments = {"BASE_IMAGE": run_base, "BUILD_IMAGE": build_base, **recipe.arguments}
     logged(
-        "docker-build-trial",
+        f"docker-build-{recipe.title}",
         engine.build_command(
-            context,
-            context / _CONTAINERFILE,
-            reference,
-            {
-                "BASE_IMAGE": run_base,
-                "BUILD_IMAGE": build_base,
-                "NUMPY": versions.NUMPY,
-                "SCIKIT_LEARN": versions.SCIKIT_LEARN,
-            },
+            context, context / recipe.containerfile, reference, arguments, stage=recipe.stage
         ),
         env=engine.build_env(),
     )
 
 
-def _bases(engine: Engine) -> tuple[str, str]:
+def bases(engine: Engine) -> tuple[str, str]:
     """The image to run on and the one to build with: Python's official, or our own two."""
     official = versions.OFFICIAL_PYTHON_IMAGE
     if engine.has_image(official):

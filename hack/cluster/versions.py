@@ -28,6 +28,8 @@ KUBERNETES, OFFICIAL_NODE_IMAGE = _wanted()
 KIND: Final = "v0.30.0"
 ETCD: Final = "v3.6.5"
 COREDNS: Final = "v1.12.1"
+HELM: Final = "v3.19.0"
+KUBECONFORM: Final = "v0.7.0"
 PROMETHEUS: Final = "v0.313.5"  # what the module calls 3.13.5
 # containerd's own sandbox image is 3.10, kubeadm asks for 3.10.1: the same program serves both.
 PAUSE: Final = ("3.10", "3.10.1")
