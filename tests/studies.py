@@ -65,6 +65,7 @@ def good_study(name: str = "digits", namespace: str = "default") -> Manifest:
             },
             "reporting": {"mode": "Direct"},
             "gpuResources": ["nvidia.com/gpu"],
+            "scheduling": {"initialPods": 8, "pack": True},
             "trialTemplate": {
                 "metadata": {"labels": {"team": "vision"}},
                 "spec": {

@@ -101,6 +101,18 @@ NODE_PROGRAMS: Final = (
 # What tests read the operator's metrics, rules and dashboard with.
 PROMTOOL: Final = _prometheus("promtool", 3)
 PROMETHEUS: Final = _prometheus("prometheus", 1)
+# What plays an autoscaled cluster: nodes without machines, and who makes and removes them.
+KWOK: Final = Program(
+    "kwok", "sigs.k8s.io/kwok", versions.KWOK, "sigs.k8s.io/kwok/cmd/kwok", versions.KWOK, 2
+)
+KARPENTER: Final = Program(
+    "karpenter",
+    "sigs.k8s.io/karpenter",
+    versions.KARPENTER,
+    "sigs.k8s.io/karpenter/kwok",
+    versions.KARPENTER,
+    2,
+)
 
 
 def build(programs: Iterable[Program]) -> None:

@@ -31,6 +31,8 @@ COREDNS: Final = "v1.12.1"
 HELM: Final = "v3.19.0"
 KUBECONFORM: Final = "v0.7.0"
 PROMETHEUS: Final = "v0.313.5"  # what the module calls 3.13.5
+KWOK: Final = "v0.7.0"
+KARPENTER: Final = "v1.8.0"
 # containerd's own sandbox image is 3.10, kubeadm asks for 3.10.1: the same program serves both.
 PAUSE: Final = ("3.10", "3.10.1")
 DEBIAN: Final = "bookworm"

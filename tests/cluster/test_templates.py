@@ -151,8 +151,17 @@ async def test_templates_that_do_not_work(
 
     async def more_gpus_than_any_node_has() -> None:
         body = template("huge", resources={"limits": {"nvidia.com/gpu": 99}})
-        says = "Insufficient nvidia.com/gpu"
-        await held(here, body, "Unschedulable", says, pods=PARALLELISM)
+        await here.apply(body)
+
+        async def said() -> bool:
+            found = await here.study("huge")
+            waits = condition(found, "Progressing", "reason") == "WaitingForNodes"
+            message = condition(found, "Progressing", "message")
+            return waits and "Insufficient nvidia.com/gpu" in message
+
+        await eventually(said, "huge says what its pods wait for")
+        assert condition(await here.study("huge"), "Ready") == "True", "a node may come that fits"
+        await unburnt(here, "huge")
 
     async def a_training_that_crashes_at_once() -> None:
         says = "exit code 1: ModuleNotFoundError: No module named 'a_module_that_the_image_lacks'"

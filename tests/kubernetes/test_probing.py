@@ -10,7 +10,7 @@ import pytest
 from hyperband.api.study import parse_study
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.kubernetes.objects import Pod
-from hyperband.backends.kubernetes.probing import Hold, judge
+from hyperband.backends.kubernetes.probing import NODES, Hold, judge
 from hyperband.core.decisions import Reason
 from hyperband.core.records import Report, RungValue, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder
@@ -57,9 +57,18 @@ def waits(name: str, reason: str, message: str = "") -> Pod:
     return pod(name, {"waiting": {"reason": reason, "message": message}})
 
 
-def unscheduled(name: str, message: str) -> Pod:
+def unscheduled(name: str, message: str, seconds: float = NODES.total_seconds()) -> Pod:
+    """A pod that no node has taken for so long."""
+    since = (LATER - timedelta(seconds=seconds)).isoformat()
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    return pod(name, conditions=[{**condition, "message": message}])
+    return pod(name, conditions=[{**condition, "message": message, "lastTransitionTime": since}])
+
+
+def gated(name: str) -> Pod:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+    said = "Scheduling is blocked due to non-empty scheduling gates"
+    since = (LATER - 10 * NODES).isoformat()
+    return pod(name, conditions=[{**condition, "message": said, "lastTransitionTime": since}])
 
 
 def judged(
@@ -85,7 +94,7 @@ def judged(
             'secret "data" not found',
         ),
         (unscheduled("s-0-0", NOWHERE), "Unschedulable", "3 Preemption is not helpful"),
-        (unscheduled("s-0-0", NO_CLAIM), "Unschedulable", 'claim "scratch" not found'),
+        (unscheduled("s-0-0", NO_CLAIM, 0), "Unschedulable", 'claim "scratch" not found'),
     ],
 )
 def test_what_keeps_the_first_pods_from_starting(first: Pod, reason: str, says: str) -> None:
@@ -100,6 +109,8 @@ def test_what_keeps_the_first_pods_from_starting(first: Pod, reason: str, says: 
     "first",
     [
         unscheduled("s-0-0", FULL),  # its turn will come
+        unscheduled("s-0-0", NOWHERE, NODES.total_seconds() - 1),  # and so may a node
+        gated("s-0-0"),
         waits("s-0-0", "ContainerCreating"),
         pod("s-0-0", {"running": {}}, phase="Running"),
         pod("s-0-0"),

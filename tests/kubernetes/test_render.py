@@ -15,6 +15,7 @@ from tests.studies import good_study
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 UID = "11111111-2222-3333-4444-555555555555"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 def trial(**changes: Any) -> Trial:
@@ -50,13 +51,27 @@ def minimal() -> dict[str, Any]:
 def opinionated() -> dict[str, Any]:
     """A template that has its own view of everything that the operator would add."""
     body = good_study()
+    expression = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
+    zone = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+    near_data = {
+        "topologyKey": "topology.kubernetes.io/zone",
+        "labelSelector": {"matchLabels": {"app": "data"}},
+    }
     body["spec"]["trialTemplate"] = {
         "metadata": {
-            "labels": {"team": "vision"},
-            "annotations": {"kubectl.kubernetes.io/default-container": "train"},
+            "labels": {"team": "vision", "kueue.x-k8s.io/queue-name": "gpus"},
+            "annotations": {
+                "kubectl.kubernetes.io/default-container": "train",
+                "karpenter.sh/do-not-disrupt": "true",
+            },
         },
         "spec": {
             "serviceAccountName": "own",
+            "affinity": {
+                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": zone},
+                "podAffinity": {PREFERRED: [{"weight": 50, "podAffinityTerm": near_data}]},
+            },
+            "schedulingGates": [{"name": "team.example/quota"}],
             "automountServiceAccountToken": True,
             "tolerations": [
                 {"key": "nvidia.com/gpu", "operator": "Exists"},
@@ -76,6 +91,7 @@ def opinionated() -> dict[str, Any]:
                     "args": ["--rate=$(HYPERBAND_PARAM_RATE)"],
                     "env": [{"name": "MINE", "value": "$(HYPERBAND_TRIAL)"}],
                     "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                    "resources": {"limits": {"nvidia.com/gpu": 2}},
                 },
             ],
         },
@@ -147,3 +163,43 @@ def test_what_init_containers_are_is_for_the_server_to_judge(given: Any) -> None
     rendered_ = rendered(body, trial())["spec"]["initContainers"]
     said = {"terminationMessagePolicy": "FallbackToLogsOnError"}
     assert rendered_ == ([{"name": "fetch", **said}] if given == [{"name": "fetch"}] else given)
+
+
+def test_only_pods_with_gpus_are_packed_and_only_if_the_study_wants_it() -> None:
+    body = good_study()
+    assert "affinity" in rendered(body, trial())["spec"]
+    body["spec"]["scheduling"]["pack"] = False
+    assert "affinity" not in rendered(body, trial())["spec"]
+    assert "affinity" not in rendered(minimal(), trial())["spec"]
+
+
+@pytest.mark.parametrize(
+    "given", ["near", {"podAffinity": 3}, {"podAffinity": {PREFERRED: {"weight": 1}}}]
+)
+def test_what_an_affinity_is_is_for_the_server_to_judge(given: Any) -> None:
+    body = good_study()
+    body["spec"]["trialTemplate"]["spec"]["affinity"] = given
+    assert rendered(body, trial())["spec"]["affinity"] == given
+
+
+@pytest.mark.parametrize("given", [None, {}, {"podAffinity": None}, {"podAffinity": {}}])
+def test_an_affinity_that_says_nothing_is_filled_in(given: Any) -> None:
+    body = good_study()
+    body["spec"]["trialTemplate"]["spec"]["affinity"] = given
+    (near,) = rendered(body, trial())["spec"]["affinity"]["podAffinity"][PREFERRED]
+    assert near["weight"] == 1
+    assert near["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+
+
+def test_the_users_word_on_evictions_counts() -> None:
+    body = minimal()
+    assert rendered(body, trial())["metadata"]["annotations"] == {
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    }
+    own = {
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
+        "karpenter.sh/do-not-disrupt": "false",
+    }
+    body["spec"]["trialTemplate"]["metadata"] = {"annotations": own}
+    assert rendered(body, trial())["metadata"]["annotations"] == own

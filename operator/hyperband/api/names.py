@@ -29,6 +29,11 @@ REMOVES_ANNOTATION = f"{GROUP}/removes"
 # it, else it is the first one.
 CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 
+# What autoscalers read of a pod: whether it may be evicted so that its node can go.
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # Kueue holds such a pod back until its queue admits it
+
 REPORTER_SERVICE_ACCOUNT = "hyperband-reporter"  # of trial pods whose template names none
 TOKEN_MOUNT = "/var/run/secrets/hyperband.dev"  # token, ca.crt and namespace, for the reporter
 

@@ -13,7 +13,10 @@ from hyperband.core.records import Spent, TrialState
 
 READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
 FINISHED, SUCCEEDED, FAILED = "Finished", "Succeeded", "Failed"
-WAITING = "WaitingForStudies"  # a reason: it starts warm from studies that are not finished
+# Reasons.
+WAITING = "WaitingForStudies"  # it starts warm from studies that are not finished
+WAITING_FOR_NODES = "WaitingForNodes"  # nothing runs, as no node has room for its pods
+QUEUED = "Queued"  # nothing runs, as its pods have scheduling gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ def conditions(
     finish: Finish | None,
     running: bool,
     progress_message: str,
+    waits_for: str = "",
     generation: int,
     spent: str = "",
     before: list[Mapping[str, Any]],
@@ -90,6 +94,7 @@ def conditions(
 
     Args:
         running: whether trials run, blocked or not.
+        waits_for: the reason for which nothing runs, if that is no trouble.
         spent: the bound of the budget that is reached, in words.
         before: the conditions as they stand in the object.
         now: the time as RFC 3339.
@@ -123,7 +128,8 @@ def conditions(
         text = f"{spent}; nothing new starts, what runs may end by itself; {progress_message}"
         progressing = condition(PROGRESSING, True, "BudgetReached", text)
     else:
-        progressing = condition(PROGRESSING, True, "TrialsRunning", progress_message)
+        reason = "TrialsRunning" if running or not waits_for else waits_for
+        progressing = condition(PROGRESSING, True, reason, progress_message)
     held = "spec.suspend is true" if suspended else "spec.suspend is false"
     rows = [ready, progressing, condition(SUSPENDED, suspended, "Suspend", held)]
     for type_, true in (

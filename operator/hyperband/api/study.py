@@ -70,6 +70,14 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduling:
+    """How pods ask for nodes."""
+
+    initial_pods: int  # that may wait for a node while no more than that have one
+    pack: bool  # whether pods with GPUs prefer nodes that run trials already
+
+
+@dataclass(frozen=True, slots=True)
 class StudyResource:
     """A HyperbandStudy: the core's study, and what else the operator needs of the object."""
 
@@ -84,6 +92,7 @@ class StudyResource:
     gpu_resources: tuple[str, ...]
     template: TrialTemplate
     retention: Retention
+    scheduling: Scheduling
     warm_start: tuple[str, ...] = ()  # names of studies; `study.earlier` is for others to fill
 
     @property
@@ -130,6 +139,7 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
             spec["retention"]["logs"] == "Keep",
             spec["retention"]["trials"],
         ),
+        scheduling=Scheduling(spec["scheduling"]["initialPods"], spec["scheduling"]["pack"]),
         warm_start=_warm_start(spec.get("warmStart") or {}, name),
     )
 

@@ -31,6 +31,11 @@ class TrialTemplate:
                 return i
         return 0
 
+    @property
+    def is_gated(self) -> bool:
+        """Whether the scheduler is to wait for somebody else's word before it takes a pod."""
+        return bool(self.spec.get("schedulingGates")) or names.QUEUE_LABEL in self.labels
+
     def count(self, resources: Iterable[str]) -> float:
         """How much of these extended resources a pod holds: what its containers are limited to."""
         total = Decimal(0)

@@ -24,6 +24,7 @@ from hyperband.api.schema.lifecycle import (
     TTL,
 )
 from hyperband.api.schema.parameters import LARGEST_INTEGER, PARAMETERS
+from hyperband.api.schema.scheduling import SCHEDULING
 from hyperband.api.schema.searcher import INITIAL_PARAMETERS, SEARCHER, WARM_START
 from hyperband.api.schema.template import CHECKPOINT, GPU_RESOURCES, REPORTING, TEMPLATE
 from hyperband.core.records import Goal, Sizes
@@ -187,9 +188,9 @@ FAILURE_POLICY: Final = record(
 
 SPEC: Final = record(
     "What to tune, within which bounds, and how much to spend. The fields parallelism, "
-    "maxTrials, budget, onBudget, earlyStopping, failurePolicy, suspend, stop, retention and "
-    "ttlAfterFinished may be changed while the study runs, and checkpoint.cleanUp; the others "
-    "describe what its results mean, and are fixed.",
+    "maxTrials, budget, onBudget, earlyStopping, failurePolicy, suspend, stop, retention, "
+    "scheduling and ttlAfterFinished may be changed while the study runs, and "
+    "checkpoint.cleanUp; the others describe what its results mean, and are fixed.",
     {
         "objective": OBJECTIVE,
         "resource": RESOURCE,
@@ -227,6 +228,7 @@ SPEC: Final = record(
         "checkpoint": CHECKPOINT,
         "reporting": REPORTING,
         "gpuResources": GPU_RESOURCES,
+        "scheduling": SCHEDULING,
         "trialTemplate": TEMPLATE,
     },
     required=("objective", "resource", "parameters", "maxTrials", "trialTemplate"),

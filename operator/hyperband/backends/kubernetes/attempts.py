@@ -156,9 +156,12 @@ def interrupted(pod: Pod) -> str | None:
 
 
 def disruption(pod: Pod) -> str | None:
-    """What the cluster says when it takes a pod away; it is taken back if it does not after all."""
-    said = pod.status.condition("DisruptionTarget")
-    return f"{said.reason}: {said.message}" if said and said.status == "True" else None
+    """What the cluster says when it takes a pod away; it is taken back if it does not after all.
+
+    Kueue says TerminationTarget of a pod that it takes back from its queue.
+    """
+    said = (pod.status.condition(type_) for type_ in ("DisruptionTarget", "TerminationTarget"))
+    return next((f"{c.reason}: {c.message}" for c in said if c and c.status == "True"), None)
 
 
 def failed_early(pod: Pod) -> bool:

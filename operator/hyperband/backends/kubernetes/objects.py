@@ -105,9 +105,14 @@ class Container(_Struct, frozen=True, gc=False):
     resources: Resources = Resources()
 
 
+class SchedulingGate(_Struct, frozen=True, gc=False):
+    name: str
+
+
 class PodSpec(_Struct, frozen=True, gc=False):
     containers: tuple[Container, ...] = ()
     node_name: str | None = None
+    scheduling_gates: tuple[SchedulingGate, ...] = ()
     termination_grace_period_seconds: int = 30
 
 
@@ -116,6 +121,7 @@ class Condition(_Struct, frozen=True, gc=False):
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: datetime | None = None  # of the status
 
 
 class Waiting(_Struct, frozen=True, gc=False):

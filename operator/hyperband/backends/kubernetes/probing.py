@@ -3,8 +3,8 @@
 A template that never works would burn the study's trials, and GPUs that its pods hold while they
 wait. So while nothing of a study has ever worked, its trouble is taken for the template's:
 
-- No container that trains has started, and a pod is kept from it: no node can take it, its image
-  cannot be pulled, its container cannot be made.
+- No container that trains has started, and a pod is kept from it: no node can take it, and none has
+  come for a while that can; its image cannot be pulled; its container cannot be made.
 - No trial has reported anything, and several of them have ended alike.
 
 Then a few trials go on as probes and the others wait, so that the study goes on by itself when
@@ -14,19 +14,22 @@ what is missing is there. All this is derived from records and pods, so a new pr
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hyperband.api.status import Blocked
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.kubernetes.attempts import is_over, trains, waiting_reason
 from hyperband.backends.kubernetes.objects import Pod
+from hyperband.backends.kubernetes.waits import UNSCHEDULABLE
 from hyperband.core.decisions import Finish, Outcome, Reason
 from hyperband.core.records import TrialState
 
+# A node that an autoscaler has ordered comes within this, or is given up: cluster-autoscaler and
+# Karpenter both wait for 15 min.
+NODES = timedelta(minutes=15)
 PROBES = 2  # trials whose pods go on trying to start
 ALIKE = 3  # trials that have failed alike; a few configurations may do that by themselves
 MAX_WORDS = 400  # characters of what Kubernetes says
-UNSCHEDULABLE = "Unschedulable"
 
 _IMAGE = {
     "ErrImagePull",
@@ -47,17 +50,16 @@ _CONTAINER = {
     "CrashLoopBackOff",  # of a sidecar that has to run before the training does
 }
 _CREATING = {"ContainerCreating", "PodInitializing"}
-# What the scheduler says where no node could take the pod even if it were empty.
-_NOWHERE = re.compile(
-    r"preemption: 0/(\d+) nodes are available: \1 Preemption is not helpful"
-    r"|persistentvolumeclaim \".*\" not found"
-)
+# What the scheduler says where no node could take the pod even if it were empty: also of the first
+# pods on a cluster that has scaled its nodes to zero.
+_NOWHERE = re.compile(r"preemption: 0/(\d+) nodes are available: \1 Preemption is not helpful")
+_NO_CLAIM = re.compile(r"persistentvolumeclaim \".*\" not found")
 _FIXED = "the template is fixed: if it is wrong, delete the study and create it anew"
 _MENDS = {
     "ImagePullFailed": f"it goes on by itself when the image can be pulled; {_FIXED}",
     "ContainerCreationFailed": f"it goes on by itself when what is missing is there; {_FIXED}",
-    UNSCHEDULABLE: "no node could take it, full or empty; it goes on by itself when one is "
-    f"added that can, by an autoscaler say; {_FIXED}",
+    UNSCHEDULABLE: "no node could take it, full or empty; it goes on by itself when one is added "
+    f"that can. An autoscaler's own words are in `kubectl describe pod`; {_FIXED}",
 }
 _IDENTIFIER = re.compile(r"[0-9a-f][0-9a-f-]{7,}")  # of a pod or a container, in a runtime's words
 
@@ -136,7 +138,7 @@ def _not_starting(pods: Mapping[int, Sequence[Pod]], now: datetime) -> Hold | No
         f"no pod of the study has started; {pod.metadata.name}: {words[:MAX_WORDS]}; "
         f"{_MENDS[reason]}",
     )
-    if reason == UNSCHEDULABLE:  # an autoscaler makes room for the pods that it sees
+    if reason == UNSCHEDULABLE:  # an autoscaler may still make room for the pods that it sees
         return Hold(blocked)
     probes = frozenset(sorted(pods)[:PROBES])
     withdrawn = {
@@ -156,13 +158,23 @@ def _trouble(pod: Pod, now: datetime) -> tuple[str, str] | None:
         return "ImagePullFailed", words
     if reason in _CONTAINER:
         return "ContainerCreationFailed", words
-    if reason == UNSCHEDULABLE and _NOWHERE.search(message):
+    if reason == UNSCHEDULABLE and _fits_nowhere(pod, message, now):
         return UNSCHEDULABLE, words
     ready = pod.status.condition("PodReadyToStartContainers")
     # False: its volumes or its network are not there. True: an image is pulled, which takes time.
     if reason in _CREATING and ready is not None and ready.status == "False":
         return "ContainerCreationFailed", f"{words} (a volume, ConfigMap or Secret, as a rule)"
     return None
+
+
+def _fits_nowhere(pod: Pod, message: str, now: datetime) -> bool:
+    """Whether more nodes are no help, or should have come by now."""
+    if _NO_CLAIM.search(message):
+        return True
+    scheduled = pod.status.condition("PodScheduled")
+    since = scheduled.last_transition_time if scheduled is not None else None
+    waited = since is not None and now >= since + NODES
+    return waited and _NOWHERE.search(message) is not None
 
 
 def _failing(resources: Mapping[int, TrialResource]) -> Hold | None:

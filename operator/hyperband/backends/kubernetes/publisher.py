@@ -20,7 +20,7 @@ from hyperband.backends.kubernetes.api_errors import Conflict
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import STUDIES
 from hyperband.backends.kubernetes.recorder import Recorder
-from hyperband.backends.kubernetes.waits import Waits
+from hyperband.backends.kubernetes.waits import Waits, waits_for
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
 from hyperband.core.records import Spent, TrialState
@@ -109,12 +109,14 @@ class Publisher:
         reached = self._note_budget(body, status, budget_reached, time)
         if finish is not None:
             status["completionTime"] = old.get("completionTime") or time
+        waits = waiting()
         status["conditions"] = conditions(
             blocked=blocked,
             suspended=suspended,
             finish=finish,
             running=engine is not None and engine.states[TrialState.RUNNING] > 0,
-            progress_message=_progress(engine, waiting()),
+            progress_message=_progress(engine, waits),
+            waits_for=waits_for(waits),
             generation=generation,
             spent=reached,
             before=old.get("conditions") or [],

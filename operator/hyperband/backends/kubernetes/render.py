@@ -1,10 +1,11 @@
 """The pod of an attempt, made from the study's template. Pure.
 
 What the user wrote wins wherever both may be right; what the contract needs is added: owner,
-labels, environment, checkpoint volume, the reporter's token.
+labels, environment, checkpoint volume, the reporter's token; and what lets nodes go soon.
 """
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from hyperband.api import names
@@ -22,6 +23,15 @@ _UNREACHABLE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unrea
 TOKEN_VOLUME = "hyperband-reporter"
 TOKEN_SECONDS = 3600
 CHECKPOINT_VOLUME = "hyperband-checkpoint"
+
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_NEAR = {
+    "weight": 1,
+    "podAffinityTerm": {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchExpressions": [{"key": names.TRIAL_LABEL, "operator": "Exists"}]},
+    },
+}
 
 
 def render_pod(
@@ -45,6 +55,8 @@ def render_pod(
         _add_volume(spec, _token_volume())
         _add_mount(container, TOKEN_VOLUME, names.TOKEN_MOUNT, read_only=True)
     spec.setdefault("automountServiceAccountToken", False)
+    if study.scheduling.pack and study.gpus:
+        _pack(spec)
     trial_name = names.trial_name(study.name, trial.index)
     return {
         "apiVersion": "v1",
@@ -58,11 +70,35 @@ def render_pod(
                 names.TRIAL_LABEL: str(trial.index),
                 names.ATTEMPT_LABEL: str(trial.attempt),
             },
-            "annotations": dict(template.annotations),
+            "annotations": _disruption(study) | dict(template.annotations),
             "ownerReferences": [owner_reference(names.TRIAL_KIND, trial_name, trial_uid)],
         },
         "spec": spec,
     }
+
+
+def _disruption(study: StudyResource) -> dict[str, str]:
+    """Whether an autoscaler may evict the pod to save its node.
+
+    What a checkpoint brings back may be moved; without one all that was trained would be lost.
+    cluster-autoscaler has to be told either way: it knows no pod of a HyperbandTrial.
+    """
+    if study.checkpoint is not None:
+        return {names.SAFE_TO_EVICT: "true"}
+    return {names.SAFE_TO_EVICT: "false", names.DO_NOT_DISRUPT: "true"}
+
+
+def _pack(spec: dict[str, Any]) -> None:
+    """Prefers nodes that run trials already, with the least weight; the user's own terms stay."""
+    affinity = spec.get("affinity") or {}
+    if not isinstance(affinity, Mapping):
+        return  # the API server's to refuse, as what follows is
+    pods = affinity.get("podAffinity") or {}
+    if not isinstance(pods, Mapping):
+        return
+    preferred = pods.get(_PREFERRED) or []
+    if isinstance(preferred, list):
+        spec["affinity"] = {**affinity, "podAffinity": {**pods, _PREFERRED: [*preferred, _NEAR]}}
 
 
 def _objects(given: Any) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -37,6 +37,7 @@ from hyperband.backends.kubernetes.attempts import (
 from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cleaner import unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.demand import Demand
 from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.meter import Meter
@@ -104,6 +105,7 @@ class TrialKeeper:
         self._news: set[int] = set()  # trials with news since `settle` began
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self.meter = Meter(cluster, store, self._pods, engine, self._lingering)
+        self._demand = Demand(self._living_pods)
         self._overtime = Overtime()
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
         self._stuck_due: dict[int, float] = {}  # by trial: when a pod of it should be gone
@@ -153,6 +155,9 @@ class TrialKeeper:
             self._audit = False
             self._check_versions()
         self.meter.begin_pass()
+        self._demand.begin_pass()
+        if self._demand.withheld and self._demand.permits(self.study):
+            self._dirty |= self._demand.withheld
         self._closing = self.engine.closing(self.meter.bounded()) is not None
         self._news.clear()
         now = self._cluster.monotonic()
@@ -213,11 +218,15 @@ class TrialKeeper:
     async def launch(self) -> None:
         """Fills the free slots, unless the study closes or is suspended.
 
-        After each decision, news of other trials come first: what is to be stopped holds a slot.
+        While too many pods wait for a node, slots stay free: what is to be tried next is decided
+        when it can be. After each decision, news of other trials come first: what is to be stopped
+        holds a slot.
         """
         spent = self.meter.bounded()
         held = self._hold is not None and self._hold.probes is not None
         while not self.study.suspend and not held and self.engine.closing(spent) is None:
+            if not self._asks_for_more():
+                return
             decision = await self._launcher.decide(self.engine, self._slots_lingering())
             if decision is None:
                 return
@@ -230,6 +239,12 @@ class TrialKeeper:
             self._news.discard(decision.trial.index)  # of the pod that was just made
             if self._news:  # they have woken the study's task
                 return
+
+    def _asks_for_more(self) -> bool:
+        """Whether there is a free slot, and the cluster is to see another pod."""
+        taken = len(self.engine.indices_of_active) + self._slots_lingering()
+        free = taken < self.study.study.parallelism
+        return free and not self._demand.withheld and self._demand.permits(self.study)
 
     async def conclude(self) -> Finish | None:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
@@ -308,6 +323,8 @@ class TrialKeeper:
             if trial.index in self._retry_due:
                 name, last = self._pod_name(trial), resource.attempts[-1].reason
                 counter.add("BackOff", f"{name}: attempts keep ending early, the last one: {last}")
+            if trial.index in self._demand.withheld:
+                counter.add("Withheld", f"{self._pod_name(trial)}: until others have a node")
             counter.look_at(self._pods.of(resource.uid), now)
         for index in self._lingering.keys() & self._store.resources.keys():
             counter.look_at(self._pods.of(self._resource(index).uid), now)
@@ -483,6 +500,12 @@ class TrialKeeper:
             for pod in living:
                 await self._pods.delete(pod, "its trial was deleted")
 
+    def _living_pods(self) -> Iterator[Pod]:
+        """Those of trials that hold a slot."""
+        holders = self.engine.indices_of_active | self._lingering.keys()
+        for index in holders & self._store.resources.keys():
+            yield from alive(self._pods.of(self._resource(index).uid))
+
     def _slots_lingering(self) -> int:
         """Slots held by living pods of trials that are decided, or gone."""
         orphans = sum(len(alive(self._pods.of(uid))) for uid in self._orphaned)
@@ -509,6 +532,7 @@ class TrialKeeper:
         for pod in wanted.delete:
             await self._pods.end(pod, why)
         self._retry_due.pop(index, None)
+        self._demand.withheld.discard(index)
         self._stuck_due.pop(index, None)
         rest = seconds_until_stuck(pods, self._cluster.now())
         if rest is not None:
@@ -529,8 +553,12 @@ class TrialKeeper:
         if wait > 0:
             self._retry_due[trial.index] = self._cluster.monotonic() + wait
             return
+        if not self._demand.permits(self.study):
+            self._demand.withheld.add(trial.index)
+            return
         try:
             pod = await self._pods.create(trial, uid, self.engine.ladder)
+            self._demand.note(pod)
             if is_stray(pod):
                 await self._end_stray(pod, trial.index)
             return

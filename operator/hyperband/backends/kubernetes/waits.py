@@ -3,14 +3,24 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from hyperband.api.status import QUEUED, WAITING_FOR_NODES
 from hyperband.backends.kubernetes.attempts import is_over, mark, waiting_reason
 from hyperband.backends.kubernetes.objects import Pod
+
+UNSCHEDULABLE, GATED = "Unschedulable", "SchedulingGated"
 
 LONGEST_GRACE = timedelta(days=365)
 # A pod is this late before it is called stuck: kubelets take a moment after the grace period.
 LATE = timedelta(seconds=15)
 
 Waits = dict[str, tuple[int, str]]  # for each reason how many pods, and one of them in words
+
+
+def waits_for(waits: Waits) -> str:
+    """In a word, what pods wait for that only take their time; empty where there are none."""
+    if UNSCHEDULABLE in waits:
+        return WAITING_FOR_NODES
+    return QUEUED if GATED in waits else ""
 
 
 class WaitCounter:
