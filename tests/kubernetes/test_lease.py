@@ -19,6 +19,7 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection
+from hyperband.backends.kubernetes.elections import Elections
 from hyperband.backends.kubernetes.lease import Election, Place, Terms, is_held
 from hyperband.backends.kubernetes.objects import LEASES, PODS, Lease, LeaseSpec, Metadata, Pod
 from tests.kubernetes.fake_api import Answer, FakeApi, pod
@@ -482,3 +483,69 @@ async def test_a_write_that_is_repeated_asks_the_fence_again() -> None:
         with pytest.raises(NotLeading):
             await client.delete(PODS, "ns", "a")
         assert len(api.requests) == 1
+
+
+# -- several namespaces --------------------------------------------------------------------------
+
+A, B, C = (Place(name, HERE.name) for name in "abc")
+
+
+def together(server: Leases, identity: str, *places: Place) -> Elections:
+    """A candidate for several namespaces."""
+    return Elections(server.candidate(identity, place) for place in places)
+
+
+async def until(happens: Callable[[], bool]) -> None:
+    """Lets time go on until something happens."""
+    for _ in range(2000):
+        if happens():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never happens")
+
+
+async def test_several_namespaces_are_led_together_and_given_back_together() -> None:
+    server = Leases()
+    both = together(server, "x", B, A)
+    with pytest.raises(NotLeading):
+        both.check()
+    assert "a/hyperband-namespace-operator" in both.why_not_leading()
+    await both.acquire()
+    assert both.leading and not both.why_not_leading()
+    both.check()
+    assert [server.holder(A), server.holder(B)] == ["x", "x"]
+    assert server.writes == ["x", "x"]
+    await both.release()
+    assert [server.holder(A), server.holder(B)] == ["", ""]
+    assert not both.leading
+
+
+async def test_one_lost_namespace_ends_the_work_in_all_of_them() -> None:
+    server = Leases()
+    both = together(server, "x", A, B)
+    await both.acquire()
+    holding = asyncio.create_task(both.hold())
+    body = server.objects[str(B)]
+    spec = {**body["spec"], "holderIdentity": "y"}
+    server.store(str(B), {"metadata": {"name": HERE.name}, "spec": spec}, "y")
+    await holding
+    with pytest.raises(NotLeading, match="Lease b/"):
+        both.check()
+    # y is not heard of again: its Lease runs out, and all is taken anew.
+    await both.acquire()
+    assert [server.holder(A), server.holder(B)] == ["x", "x"]
+    await both.release()
+
+
+async def test_two_with_a_namespace_in_common_do_not_wait_for_one_another() -> None:
+    server = Leases()
+    first, second = together(server, "x", A, B), together(server, "y", B, A, C)
+    await first.acquire()
+    waiting = asyncio.create_task(second.acquire())
+    await until(lambda: "held by x" in second.why_not_leading())
+    assert str(C) not in server.objects, "what comes later is not taken while waiting"
+    await first.release()
+    await waiting
+    assert second.leading and not first.leading
+    assert [server.holder(place) for place in (A, B, C)] == ["y", "y", "y"]
+    await second.release()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hyperband.api.schema.policies import OPERATOR_NAMESPACE
 from hyperband.backends.kubernetes.api_errors import KubernetesError
 from hyperband.backends.kubernetes.connection import NoConnectionError, connect
 from hyperband.backends.kubernetes.lease import Terms
@@ -26,8 +27,12 @@ def operator(
     ] = None,
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
     namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="Watch this one only; default all.")
+        list[str] | None,
+        typer.Option("--namespace", "-n", help="Watch this one only; repeat it for others."),
     ] = None,
+    lease_namespace: Annotated[
+        str, typer.Option(help="Where operators for all namespaces have their Lease.")
+    ] = OPERATOR_NAMESPACE,
     lease_seconds: Annotated[
         int,
         typer.Option(min=3, help="So long after a sudden end another operator may take over."),
@@ -53,7 +58,15 @@ def operator(
     try:
         connection = connect(kubeconfig, context)
         terms = Terms(lease_seconds)
-        asyncio.run(run_operator(connection, namespace=namespace, terms=terms, listen=listen))
+        asyncio.run(
+            run_operator(
+                connection,
+                namespaces=namespace or [],
+                terms=terms,
+                lease_namespace=lease_namespace,
+                listen=listen,
+            )
+        )
     except (NoConnectionError, CannotListenError, LookupError, KubernetesError) as error:
         typer.echo(f"hyperband operator: {error}", err=True)
         raise typer.Exit(1) from error

@@ -13,7 +13,8 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import PODS, Kind
 from hyperband.core.errors import InvalidStudyError
 
-ACCESS_REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
+# Of one namespace, as an operator for some namespaces has no rights beyond them.
+ACCESS_REVIEWS = Kind("authorization.k8s.io", "v1", "localsubjectaccessreviews")
 
 # What the API server answers to an object that is wrong in itself, whoever sends it.
 _WRONG_IN_ITSELF = (400, 422)
@@ -26,7 +27,8 @@ async def check_reporter(client: Client, study: StudyResource) -> Blocked | None
     account = study.template.spec.get("serviceAccountName") or names.REPORTER_SERVICE_ACCOUNT
     review = {
         "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
+        "kind": "LocalSubjectAccessReview",
+        "metadata": {"namespace": study.namespace},
         "spec": {
             "user": f"system:serviceaccount:{study.namespace}:{account}",
             "groups": [
@@ -41,7 +43,7 @@ async def check_reporter(client: Client, study: StudyResource) -> Blocked | None
             },
         },
     }
-    answer = await client.create_review(ACCESS_REVIEWS, review)
+    answer = await client.create_review(ACCESS_REVIEWS, review, study.namespace)
     if answer.get("status", {}).get("allowed"):
         return None
     mend = (

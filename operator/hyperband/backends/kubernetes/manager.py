@@ -26,14 +26,18 @@ class Manager:
     """Owns the tasks of all studies. Its methods are called from the event loop and never wait."""
 
     def __init__(self) -> None:
-        self._cluster: Cluster | None = None
+        self._clusters: dict[str | None, Cluster] = {}  # None: all namespaces that are not here
         self._tasks: dict[Key, StudyTask] = {}
         self._runs: dict[Key, asyncio.Task[None]] = {}
         self._endings: set[asyncio.Task[None]] = set()
 
-    def start(self, cluster: Cluster) -> None:
-        """To come before studies are; the informers must be in sync when the first one comes."""
-        self._cluster = cluster
+    def start(self, cluster: Cluster, namespace: str | None = None) -> None:
+        """To come before studies are; the informers must be in sync when the first one comes.
+
+        Args:
+            namespace: that the cluster's informers look at, or None for all.
+        """
+        self._clusters[namespace] = cluster
 
     # -- news -------------------------------------------------------------------------------
 
@@ -104,8 +108,8 @@ class Manager:
     # -- tasks ------------------------------------------------------------------------------
 
     def _begin(self, key: Key, body: Mapping[str, Any]) -> None:
-        assert self._cluster is not None, "start() comes first"
-        task = StudyTask(self._cluster, body)
+        cluster = self._clusters.get(key[0]) or self._clusters[None]
+        task = StudyTask(cluster, body)
         self._tasks[key] = task
         self._runs[key] = asyncio.create_task(task.run(), name=f"study {key[0]}/{key[1]}")
         log.info("%s/%s: taken up", *key)
@@ -129,22 +133,24 @@ class Manager:
             await asyncio.sleep(AUDIT_SECONDS)
             try:
                 await self.compare(client, namespace)
-                self._warn_of_silence()
+                self._warn_of_silence(namespace)
             except KubernetesError as error:
                 log.info("the audit has to wait: %s", error)
             except Exception:
                 log.exception("the audit failed")
 
-    def _warn_of_silence(self) -> None:
-        if self._cluster is None:
+    def _warn_of_silence(self, namespace: str | None) -> None:
+        cluster = self._clusters.get(namespace)
+        if cluster is None:
             return
-        for what, informer in (("pods", self._cluster.pods), ("trials", self._cluster.trials)):
+        for what, informer in (("pods", cluster.pods), ("trials", cluster.trials)):
             if informer.stale:
                 log.warning("nothing was heard of %s for %.0f s", what, informer.age)
 
     async def compare(self, client: Client, namespace: str | None) -> None:
-        """Ends the tasks of studies that are not there any more."""
-        known = dict(self._tasks)  # before the list: what comes after it is none of its business
+        """Ends the tasks of studies that are not there any more, in a namespace or in all."""
+        # Before the list: what comes after it is none of its business.
+        known = {k: task for k, task in self._tasks.items() if namespace in (None, k[0])}
         if not known:  # as where another process leads
             return
         there = set()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.connection import Connection
+from hyperband.backends.kubernetes.elections import Elections
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.lease import Election, Place, Terms
 from hyperband.backends.kubernetes.manager import Manager
@@ -38,6 +39,8 @@ from hyperband.backends.kubernetes.workers import Pools
 log = logging.getLogger(__name__)
 
 KOPF_PAUSE_SECONDS = 2.0
+LEASE = "hyperband-operator"  # of operators for all namespaces
+NAMESPACE_LEASE = "hyperband-namespace-operator"  # of those for this one
 
 
 def registry(
@@ -106,15 +109,17 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 async def run_operator(
     connection: Connection,
     *,
-    namespace: str | None,
+    namespaces: Collection[str],
     terms: Terms,
+    lease_namespace: str = OPERATOR_NAMESPACE,
     listen: Address | None = None,
 ) -> None:
     """Runs until SIGINT or SIGTERM; works while it leads, and waits for its turn otherwise.
 
     Args:
-        namespace: the only one to watch, or None for all.
+        namespaces: the only ones to watch; none for all.
         terms: of the Lease that elects one of several operators.
+        lease_namespace: where operators for all namespaces have theirs.
         listen: where to serve probes and metrics, if anywhere.
 
     Raises:
@@ -125,55 +130,42 @@ async def run_operator(
     manager, metrics, stop = Manager(), Metrics(), asyncio.Event()
     stop_on_signals(stop)
     async with Client(connection, retry=Retry(attempts=1)) as unfenced:
-        election = _election(unfenced, namespace, terms)
+        election = _election(unfenced, namespaces, Place(lease_namespace, LEASE), terms)
         async with Client(connection, fence=election.check) as client:
-            await _check_installed(client, namespace)
-            pods = Informer(
-                client,
-                PODS,
-                Pod,
-                namespace=namespace,
-                label_selector=names.STUDY_LABEL,
-                on_change=manager.pod_changed,
-                index=owner_uid,
-            )
-            trials = Informer(
-                client,
-                TRIALS,
-                Object,
-                namespace=namespace,
-                on_change=manager.trial_changed,
-                index=owner_uid,
-            )
-            archives = Informer(
-                client, ARCHIVES, Object, namespace=namespace, on_change=manager.archive_changed
-            )
+            scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
+            for scope in scopes:
+                await _check_installed(client, scope)
             pools = Pools()
             clocks = (lambda: datetime.now(UTC), time.monotonic)
-            manager.start(Cluster(client, pods, trials, *clocks, pools))
+            background: list[asyncio.Task[None]] = []
+            caches: dict[str, list[Informer[Any]]] = {}
             # Also while another process leads, so that this one begins at once when it may.
-            background = [
-                asyncio.create_task(pods.run(), name="pods"),
-                asyncio.create_task(trials.run(), name="trials"),
-                asyncio.create_task(archives.run(), name="archives"),
-                asyncio.create_task(manager.audit(client, namespace), name="audit"),
-            ]
-            caches: dict[str, Informer[Any]] = {
-                "pods": pods,
-                "hyperbandtrials": trials,
-                "hyperbandarchives": archives,
-            }
+            for scope in scopes:
+                pods, trials, archives = _informers(client, manager, scope)
+                manager.start(Cluster(client, pods, trials, *clocks, pools), scope)
+                known: dict[str, Informer[Any]] = {
+                    "pods": pods,
+                    "hyperbandtrials": trials,
+                    "hyperbandarchives": archives,
+                }
+                for resource, informer in known.items():
+                    caches.setdefault(resource, []).append(informer)
+                    name = _in_scope(resource, scope)
+                    background.append(asyncio.create_task(informer.run(), name=name))
+                audit = manager.audit(client, scope)
+                background.append(asyncio.create_task(audit, name=_in_scope("audit", scope)))
             metrics.read_from(families.api_requests(client, unfenced))
             probes = _probes(metrics, election, caches, background)
-            log.info("watching %s at %s", namespace or "all namespaces", connection.url)
+            where = " and ".join(filter(None, scopes)) or "all namespaces"
+            log.info("watching %s at %s", where, connection.url)
             try:
                 async with serving(listen, probes):
                     while not stop.is_set():
-                        synced = (pods.synced, trials.synced, archives.synced)
+                        synced = (each.synced for group in caches.values() for each in group)
                         await _first(stop.wait(), _all(*synced))
                         await _first(stop.wait(), election.acquire())
                         if not stop.is_set():
-                            await _reign(manager, connection, namespace, election, stop)
+                            await _reign(manager, connection, namespaces, election, stop)
             finally:
                 await manager.stop()
                 pools.close()
@@ -182,23 +174,57 @@ async def run_operator(
                 log.info("stopped; studies stay as they are until an operator runs again")
 
 
-def _election(client: Client, namespace: str | None, terms: Terms) -> Election:
+def _in_scope(what: str, scope: str | None) -> str:
+    return what if scope is None else f"{what}-{scope}"
+
+
+def _informers(
+    client: Client, manager: Manager, namespace: str | None
+) -> tuple[Informer[Pod], Informer[Object], Informer[Object]]:
+    """Of pods, trials and archives, in one namespace or in all."""
+    pods = Informer(
+        client,
+        PODS,
+        Pod,
+        namespace=namespace,
+        label_selector=names.STUDY_LABEL,
+        on_change=manager.pod_changed,
+        index=owner_uid,
+    )
+    trials = Informer(
+        client,
+        TRIALS,
+        Object,
+        namespace=namespace,
+        on_change=manager.trial_changed,
+        index=owner_uid,
+    )
+    archives = Informer(
+        client, ARCHIVES, Object, namespace=namespace, on_change=manager.archive_changed
+    )
+    return pods, trials, archives
+
+
+def _election(
+    client: Client, namespaces: Collection[str], everywhere: Place, terms: Terms
+) -> Election | Elections:
     """One Lease for the operators of all namespaces, and one for those of each single one.
 
-    An operator for one namespace leaves its work to one for all, if that is there.
+    An operator for some namespaces leaves its work to one for all, if that is there.
     """
-    everywhere = Place(OPERATOR_NAMESPACE, "hyperband-operator")
-    if namespace is None:
+    if not namespaces:
         return Election(client, everywhere, terms)
-    here = Place(namespace, "hyperband-namespace-operator")
-    return Election(client, here, terms, outranked_by=everywhere)
+    return Elections(
+        Election(client, Place(each, NAMESPACE_LEASE), terms, outranked_by=everywhere)
+        for each in set(namespaces)
+    )
 
 
 async def _reign(
     manager: Manager,
     connection: Connection,
-    namespace: str | None,
-    election: Election,
+    namespaces: Collection[str],
+    election: Election | Elections,
     stop: asyncio.Event,
 ) -> None:
     """Runs the studies for as long as this process leads, or until a signal."""
@@ -212,7 +238,7 @@ async def _reign(
         end.add_done_callback(lambda _: over.set())
     try:
         while not over.is_set():
-            await _run_kopf(manager, connection, namespace, over, stop)
+            await _run_kopf(manager, connection, namespaces, over, stop)
     finally:
         await _cancel(*ends)
 
@@ -220,7 +246,7 @@ async def _reign(
 async def _run_kopf(
     manager: Manager,
     connection: Connection,
-    namespace: str | None,
+    namespaces: Collection[str],
     over: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
@@ -234,8 +260,8 @@ async def _run_kopf(
             registry=registry(manager, connection, stop),
             standalone=True,
             stop_flag=over,
-            clusterwide=namespace is None,
-            namespaces=[] if namespace is None else [namespace],
+            clusterwide=not namespaces,
+            namespaces=list(namespaces),
         )
     except Exception as error:  # whatever it was, giving up is not ours to do
         log.warning("watching the studies has ended, beginning again: %s", error)
@@ -253,8 +279,8 @@ async def _run_kopf(
 
 def _probes(
     metrics: Metrics,
-    election: Election,
-    caches: Mapping[str, Informer[Any]],
+    election: Election | Elections,
+    caches: Mapping[str, Sequence[Informer[Any]]],
     background: Iterable[asyncio.Task[None]],
 ) -> Probes:
     """What is served: the metrics, and who lives and works.
@@ -262,7 +288,7 @@ def _probes(
     Trouble with the API server is no sign of death: a new process would have the same.
     """
     metrics.read_from(families.leadership(lambda: election.leading), families.caches(caches))
-    synced = {resource: _synced(cache) for resource, cache in caches.items()}
+    synced = {resource: _synced(group) for resource, group in caches.items()}
     return Probes(
         live={task.get_name(): ended(task) for task in background},
         ready={**synced, "leader": election.why_not_leading},
@@ -270,8 +296,12 @@ def _probes(
     )
 
 
-def _synced(cache: Informer[Any]) -> Check:
-    return lambda: "" if cache.synced.is_set() else "not all of them are listed yet"
+def _synced(caches: Iterable[Informer[Any]]) -> Check:
+    def why() -> str:
+        complete = all(cache.synced.is_set() for cache in caches)
+        return "" if complete else "not all of them are listed yet"
+
+    return why
 
 
 async def _all(*events: asyncio.Event) -> None:

@@ -6,7 +6,7 @@ left are histograms and counters, told of what happens by those it happens to.
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -84,11 +84,11 @@ def leadership(leading: Callable[[], bool]) -> Callable[[], Families]:
     return read
 
 
-def caches(informers: Mapping[str, Informer[Any]]) -> Callable[[], Families]:
+def caches(informers: Mapping[str, Sequence[Informer[Any]]]) -> Callable[[], Families]:
     """What is known of objects that are watched, and since when nothing was heard of them.
 
     Args:
-        informers: by resource.
+        informers: by resource, one for each namespace where not all are watched.
     """
 
     def read() -> Families:
@@ -100,9 +100,9 @@ def caches(informers: Mapping[str, Informer[Any]]) -> Callable[[], Families]:
         objects = GaugeMetricFamily(
             "hyperband_cached_objects", "Objects in the operator's cache", labels=["resource"]
         )
-        for resource, informer in informers.items():
-            age.add_metric([resource], informer.age)
-            objects.add_metric([resource], len(informer))
+        for resource, group in informers.items():
+            age.add_metric([resource], max(informer.age for informer in group))
+            objects.add_metric([resource], sum(map(len, group)))
         yield from (age, objects)
 
     return read
