@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from hyperband.core.decisions import Action, Outcome, Reason
+from hyperband.core.decisions import Action, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
 from hyperband.core.records import FailurePolicy, Goal, Objective, Report, Trial
 from hyperband.core.records import TrialState as State
@@ -405,3 +405,26 @@ def test_it_says_beforehand_whether_a_new_configuration_starts() -> None:
     pause_at_first(engine, 0.7)
     assert len(engine.trials) == 4
     assert not engine.starts(), "there may be no more trials"
+
+
+def test_what_early_stopping_spares_is_what_is_left_to_r_max() -> None:
+    engine = Engine(study(parallelism=3))
+    pause_at_first(engine, 0.5, 0.4)
+    assert engine.spared == 2 * (9 - 1)
+    put(engine, engine.launch(), Action.PROMOTE)
+    assert engine.spared == 9 - 1, "what is promoted is trained after all"
+    engine.put(engine.trials[0])
+    rebuilt = Engine(engine.study, engine.trials.values())
+    assert engine.spared == rebuilt.spared == 9 - 1
+    for decision in list(engine.wind_down(given_up=Finish(True, "Stopped", "by a person"))):
+        engine.put(decision.trial)
+    assert engine.spared == 9 - 1, "a study's end spares nothing by early stopping"
+
+
+def test_a_trial_that_was_stopped_spares_the_rest() -> None:
+    engine = Engine(study(mode="Stopping"))
+    start(engine, 2)
+    put(engine, engine.observe(0, reports(e1=0.1)), Action.CONTINUE)
+    assert engine.spared == 0
+    put(engine, engine.observe(1, reports(e1=0.9)), Action.STOP)
+    assert engine.spared == 9 - 1

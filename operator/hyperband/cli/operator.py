@@ -1,7 +1,6 @@
 """`hyperband operator`: run the operator in the foreground."""
 
 import asyncio
-import logging
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from hyperband.backends.kubernetes.api_errors import KubernetesError
 from hyperband.backends.kubernetes.connection import NoConnectionError, connect
 from hyperband.backends.kubernetes.lease import Terms
 from hyperband.backends.kubernetes.operator import run_operator
+from hyperband.backends.kubernetes.telemetry.logs import LogFormat, configure
 from hyperband.backends.kubernetes.telemetry.server import Address, CannotListenError
 
 
@@ -45,16 +45,13 @@ def operator(
             help="Serve /healthz, /readyz and /metrics there.",
         ),
     ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines for people, or JSON for a collector of logs.")
+    ] = LogFormat.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log requests too.")] = False,
 ) -> None:
     """Run the operator until it is interrupted; started again, it goes on where studies were."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    if not verbose:
-        logging.getLogger("kopf").setLevel(logging.WARNING)
+    configure(log_format, verbose=verbose)
     try:
         connection = connect(kubeconfig, context)
         terms = Terms(lease_seconds)

@@ -50,6 +50,7 @@ class Engine:
         self.trials: dict[int, Trial] = {}
         self.states: Counter[TrialState] = Counter()
         self.promotions = 0  # how many times a trial went on to a higher rung
+        self.spared = 0.0  # the resource that early stopping has spared, against r_max for all
         self.best: tuple[float, float, int] | None = None  # (loss, -resource, index)
         self._active: set[int] = set()
         self._broken = 0  # trials that failed for another reason than a diverged training
@@ -82,8 +83,10 @@ class Engine:
         self.trials[trial.index] = trial
         if old:
             self.states[old.state] -= 1
+            self.spared -= self._spared(old)
             self._broken -= _broken(old)
         self.states[trial.state] += 1
+        self.spared += self._spared(trial)
         before = old.target if old else self.scheduler.first_target(trial.bracket)
         self.promotions += trial.target - before
         self._broken += _broken(trial)
@@ -279,6 +282,14 @@ class Engine:
         # Each promotion has begun anew.
         spent = sum(value.resource for value in trial.rungs)
         return spent + (reached if not trial.rungs or reached > trial.rungs[-1].resource else 0.0)
+
+    def _spared(self, trial: Trial) -> float:
+        """What is left to r_max of a trial that is paused, or was stopped as not good enough."""
+        stopped = trial.state is TrialState.STOPPED and trial.reason == Reason.NOT_GOOD_ENOUGH
+        if not trial.rungs or not (stopped or trial.state is TrialState.PAUSED):
+            return 0.0
+        spent = self.resource_units(trial, trial.rungs[-1].resource)
+        return self.study.resource.max - spent
 
     # -- how ---------------------------------------------------------------------------------
 

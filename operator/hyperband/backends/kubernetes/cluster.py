@@ -1,18 +1,19 @@
 """What all studies of an operator share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.objects import Object, Pod
+from hyperband.backends.kubernetes.telemetry.metrics import Metrics
 from hyperband.backends.kubernetes.workers import Workers
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The API server, what is known of its objects, the clocks, and who does long work."""
+    """The API server, what is known of its objects, the clocks, long work, and metrics."""
 
     client: Client
     pods: Informer[Pod]  # indexed by the uid of the controlling owner
@@ -20,3 +21,4 @@ class Cluster:
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     workers: Workers
+    metrics: Metrics = field(default_factory=Metrics)

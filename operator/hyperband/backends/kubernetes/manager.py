@@ -13,6 +13,7 @@ from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.informer import Change
 from hyperband.backends.kubernetes.objects import STUDIES, Object, Pod
 from hyperband.backends.kubernetes.study_task import StudyTask
+from hyperband.backends.kubernetes.telemetry.context import about
 
 log = logging.getLogger(__name__)
 
@@ -108,11 +109,14 @@ class Manager:
     # -- tasks ------------------------------------------------------------------------------
 
     def _begin(self, key: Key, body: Mapping[str, Any]) -> None:
-        cluster = self._clusters.get(key[0]) or self._clusters[None]
-        task = StudyTask(cluster, body)
-        self._tasks[key] = task
-        self._runs[key] = asyncio.create_task(task.run(), name=f"study {key[0]}/{key[1]}")
-        log.info("%s/%s: taken up", *key)
+        with about(*key):
+            task = StudyTask(self._cluster(key[0]), body)
+            self._tasks[key] = task
+            self._runs[key] = asyncio.create_task(task.run(), name=f"study {key[0]}/{key[1]}")
+            log.info("%s/%s: taken up", *key)
+
+    def _cluster(self, namespace: str) -> Cluster:
+        return self._clusters.get(namespace) or self._clusters[None]
 
     def _end(self, key: Key) -> None:
         """Stops a study's task and, apart from it, ends the study's pods."""
@@ -120,7 +124,9 @@ class Manager:
         run = self._runs.pop(key, None)
         if task is None or run is None:
             return
-        ending = asyncio.create_task(_end_study(task, run), name=f"end of {key[0]}/{key[1]}")
+        self._cluster(key[0]).metrics.studies.end(*key)
+        with about(*key):
+            ending = asyncio.create_task(_end_study(task, run), name=f"end of {key[0]}/{key[1]}")
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
@@ -158,7 +164,8 @@ class Manager:
             there |= {item.metadata.uid for item in page.items}
         for key, task in known.items():
             if task.uid not in there and self._tasks.get(key) is task:
-                log.info("%s/%s: gone without an event", *key)
+                with about(*key):
+                    log.info("%s/%s: gone without an event", *key)
                 self._end(key)
 
     async def stop(self) -> None:
@@ -169,6 +176,13 @@ class Manager:
         await asyncio.gather(*runs, return_exceptions=True)
         self._tasks.clear()
         self._runs.clear()
+        for cluster in self._clusters.values():
+            cluster.metrics.studies.clear()
+
+    def waiting(self) -> tuple[int, int]:
+        """How many studies have been woken and are not done, and how many trials they look at."""
+        backlogs = [task.backlog for task in self._tasks.values()]
+        return sum(woken for woken, _ in backlogs), sum(trials for _, trials in backlogs)
 
 
 async def _end_study(task: StudyTask, run: asyncio.Task[None]) -> None:

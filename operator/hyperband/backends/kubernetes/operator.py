@@ -19,7 +19,7 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.elections import Elections
-from hyperband.backends.kubernetes.informer import Informer
+from hyperband.backends.kubernetes.informer import Change, Informer
 from hyperband.backends.kubernetes.lease import Election, Place, Terms
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
@@ -131,18 +131,19 @@ async def run_operator(
     stop_on_signals(stop)
     async with Client(connection, retry=Retry(attempts=1)) as unfenced:
         election = _election(unfenced, namespaces, Place(lease_namespace, LEASE), terms)
-        async with Client(connection, fence=election.check) as client:
+        answered = metrics.request_answered
+        async with Client(connection, fence=election.check, answered=answered) as client:
             scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
             for scope in scopes:
                 await _check_installed(client, scope)
-            pools = Pools()
+            pools = Pools(metrics.fit_ended)
             clocks = (lambda: datetime.now(UTC), time.monotonic)
             background: list[asyncio.Task[None]] = []
             caches: dict[str, list[Informer[Any]]] = {}
             # Also while another process leads, so that this one begins at once when it may.
             for scope in scopes:
-                pods, trials, archives = _informers(client, manager, scope)
-                manager.start(Cluster(client, pods, trials, *clocks, pools), scope)
+                pods, trials, archives = _informers(client, manager, metrics, scope)
+                manager.start(Cluster(client, pods, trials, *clocks, pools, metrics), scope)
                 known: dict[str, Informer[Any]] = {
                     "pods": pods,
                     "hyperbandtrials": trials,
@@ -154,7 +155,9 @@ async def run_operator(
                     background.append(asyncio.create_task(informer.run(), name=name))
                 audit = manager.audit(client, scope)
                 background.append(asyncio.create_task(audit, name=_in_scope("audit", scope)))
-            metrics.read_from(families.api_requests(client, unfenced))
+            background.append(asyncio.create_task(metrics.watch_lag(), name="lag"))
+            requests = families.api_requests(client, unfenced)
+            metrics.read_from(requests, families.queues(manager.waiting))
             probes = _probes(metrics, election, caches, background)
             where = " and ".join(filter(None, scopes)) or "all namespaces"
             log.info("watching %s at %s", where, connection.url)
@@ -179,16 +182,21 @@ def _in_scope(what: str, scope: str | None) -> str:
 
 
 def _informers(
-    client: Client, manager: Manager, namespace: str | None
+    client: Client, manager: Manager, metrics: Metrics, namespace: str | None
 ) -> tuple[Informer[Pod], Informer[Object], Informer[Object]]:
     """Of pods, trials and archives, in one namespace or in all."""
+
+    def pod_changed(change: Change, old: Pod | None, new: Pod | None) -> None:
+        metrics.pods.see(old, new)
+        manager.pod_changed(change, old, new)
+
     pods = Informer(
         client,
         PODS,
         Pod,
         namespace=namespace,
         label_selector=names.STUDY_LABEL,
-        on_change=manager.pod_changed,
+        on_change=pod_changed,
         index=owner_uid,
     )
     trials = Informer(

@@ -77,6 +77,9 @@ class Totals:
 class TrialStore:
     """The trials of one study, as last written or read.
 
+    Args:
+        attempt_ended: told of each account of an attempt that is closed, once it is written.
+
     Attributes:
         study: what they belong to.
         archives: reads those that are folded.
@@ -92,8 +95,10 @@ class TrialStore:
         study: StudyResource,
         archives: ArchiveReader[TrialResource],
         now: Callable[[], datetime],
+        attempt_ended: Callable[[AttemptRecord], None] = lambda attempt: None,
     ) -> None:
         self._client, self.study, self._now = client, study, now
+        self._attempt_ended = attempt_ended
         self.archives = archives
         self.resources: dict[int, TrialResource] = {}
         self.uids: dict[str, None] = {}  # a set in order
@@ -246,6 +251,8 @@ class TrialStore:
         except (ServerError, Unreachable) as error:
             # If it was, its values have sequence numbers that must not be given out again.
             raise UnknownOutcome(f"{resource.name}: {error}") from error
+        if attempt is not None and attempt.ended:
+            self._attempt_ended(attempt)
         return replace(resource, resource_version=written.metadata.resource_version)
 
 

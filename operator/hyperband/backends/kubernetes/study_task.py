@@ -57,6 +57,7 @@ class StudyTask:
         self.namespace: str = metadata["namespace"]
         self._cluster = cluster
         self._body: dict[str, Any] = dict(body)
+        self._figures = cluster.metrics.studies.begin(self.namespace, self.name, self._body)
         self._keeper: TrialKeeper | None = None
         # By trial: deleted pods whose last words are still to be read.
         self._gone: dict[int, list[Pod]] = {}
@@ -86,6 +87,7 @@ class StudyTask:
         """Keeps the newest version: events may be older than our own write, or come during it."""
         if _revision(body) >= _revision(self._body):
             self._body = dict(body)
+            self._figures.take_in(self._body)
 
     def pod_changed(self, index: int, gone: Pod | None) -> None:
         """A pod of this trial has changed, or is gone and was this when last seen."""
@@ -128,6 +130,11 @@ class StudyTask:
         named = name in warm_start.get("fromStudies", ())
         if self._keeper is None and (named or self._earlier.depends_on(name)):
             self._wake.set()
+
+    @property
+    def backlog(self) -> tuple[bool, int]:
+        """Whether it has been woken and is not done, and the trials that are to be looked at."""
+        return self._wake.is_set(), 0 if self._keeper is None else self._keeper.backlog
 
     # -- its life -----------------------------------------------------------------------------
 
@@ -334,6 +341,7 @@ class StudyTask:
     ) -> float | None:
         known: dict[str, Any] = {}
         if keeper is not None:
+            self._figures.spare(keeper.engine.spared)
             known |= {"engine": keeper.engine, "spent": keeper.meter.spent}
             known |= {"waiting": keeper.waiting}
         suspended = keeper.study.suspend if keeper else self._body["spec"].get("suspend", False)
@@ -401,11 +409,13 @@ class StudyTask:
             await store.take_over()
             self._in_doubt = False
         news = (self._gone, self._orphaned, self._wake.set)
-        return TrialKeeper(self._cluster, study, store, engine, self._recorder, *news)
+        recorder, figures = self._recorder, self._figures
+        return TrialKeeper(self._cluster, study, store, engine, recorder, figures, *news)
 
     async def _read_trials(self, study: StudyResource) -> tuple[TrialStore, Engine]:
         self._vanished.clear()
-        store = TrialStore(self._cluster.client, study, self._archives, self._cluster.now)
+        ended = self._figures.attempt_ended
+        store = TrialStore(self._cluster.client, study, self._archives, self._cluster.now, ended)
         engine = await store.load()
         if store.has_any(self._vanished):
             raise Conflict(409, message="trials were deleted while they were read")

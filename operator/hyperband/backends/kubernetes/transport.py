@@ -101,6 +101,7 @@ class Transport:
 
     Args:
         fence: called right before a write is sent, each time; what it raises keeps it from going.
+        answered: told of each answer: the verb, and the seconds until it began.
 
     Attributes:
         requests: counts by (verb, resource, HTTP status); status 0 is no answer.
@@ -114,6 +115,7 @@ class Transport:
         request_seconds: float = 30.0,
         concurrency: int = 32,
         fence: Callable[[], None] = lambda: None,
+        answered: Callable[[str, float], None] = lambda verb, seconds: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
@@ -123,7 +125,7 @@ class Transport:
         self._retry = retry or Retry()
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=CONNECT_SECONDS)
         self._slots = asyncio.Semaphore(concurrency)
-        self._fence = fence
+        self._fence, self._answered = fence, answered
         self._sleep, self._jitter, self._clock = sleep, jitter, clock
         self._session: aiohttp.ClientSession | None = None
 
@@ -229,6 +231,7 @@ class Transport:
             raise RuntimeError("the client is not open: use `async with`")
         if call.verb not in READS:
             self._fence()
+        begun = self._clock()
         data = None if call.body is None else msgspec.json.encode(call.body)
         typed = {"Accept": METADATA[call.verb] if call.metadata_only else "application/json"} | (
             {"Content-Type": call.content_type} if data else {}
@@ -246,6 +249,7 @@ class Transport:
             proxy=self.connection.proxy,
         )
         self.requests[call.verb, call.resource, response.status] += 1
+        self._answered(call.verb, self._clock() - begun)
         return response
 
 

@@ -48,6 +48,8 @@ from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.sightings import Sighting, sight
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
 from hyperband.backends.kubernetes.study_pods import Found, StudyPods, is_stray, owner_uid
+from hyperband.backends.kubernetes.telemetry.context import about
+from hyperband.backends.kubernetes.telemetry.figures import StudyFigures
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, seconds_until_stuck
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
@@ -83,6 +85,7 @@ class TrialKeeper:
         store: TrialStore,
         engine: Engine,
         recorder: Recorder,
+        figures: StudyFigures,
         gone: dict[int, list[Pod]],
         orphaned: set[str],
         wake: Callable[[], None],
@@ -96,6 +99,8 @@ class TrialKeeper:
         self._audit = False  # whether to ask if others have written trials
         self._in_doubt = True  # whether attempts have ended that say something about the template
         self._cluster, self._store, self._recorder = cluster, store, recorder
+        self._figures = figures
+        self._arrived: dict[int, float] = {}  # by trial: since when news of it wait for a look
         self._pods = StudyPods(cluster, study)
         self._launcher = Launcher(cluster.workers, wake)
         self._archiver = Archiver(cluster, store)
@@ -118,12 +123,18 @@ class TrialKeeper:
         """Something about this trial's pods has changed."""
         self._dirty.add(index)
         self._news.add(index)
+        self._arrived.setdefault(index, self._cluster.monotonic())
 
     def notice_all(self) -> None:
         """All that may still change is to be looked at again."""
         self._audit = True
         self._dirty.update(trial.index for trial in self.engine.active)
         self._dirty.update(self._lingering, self._gone)
+
+    @property
+    def backlog(self) -> int:
+        """How many trials are to be looked at."""
+        return len(self._dirty)
 
     @property
     def uids(self) -> Collection[str]:
@@ -336,16 +347,22 @@ class TrialKeeper:
         """Does all that there is to do about a trial; what fails is to be done again."""
         self._dirty.discard(index)  # before the work, so that news meanwhile is not lost
         try:
-            if index in self._store.resources:
-                await self._settle(index)
-            else:  # a trial that somebody deleted, or that is archived
-                self._gone.pop(index, None)
+            with about(self.study.namespace, self.study.name, self._trial_name(index)):
+                await self._do_all(index)
         except ForeignObjectError as error:
             self.blocked = Blocked("NameTaken", str(error))
             self._dirty.add(index)
         except BaseException:
             self._dirty.add(index)
             raise
+
+    async def _do_all(self, index: int) -> None:
+        if index in self._store.resources:
+            await self._settle(index)
+        else:  # a trial that somebody deleted, or that is archived
+            self._gone.pop(index, None)
+        if index not in self._dirty:
+            self._arrived.pop(index, None)
 
     async def _settle(self, index: int) -> None:
         uid = self._resource(index).uid
@@ -589,17 +606,26 @@ class TrialKeeper:
     ) -> None:
         """Writes a decision; what it asks for is done by a look at the trial."""
         trial = await self._store.commit(self.engine, decision, reports, attempt)
-        name, reason = names.trial_name(self.study.name, trial.index), decision.reason
-        log.info(
-            "%s/%s: %s (%s): %s",
-            *(self.study.namespace, name, decision.action.value, reason.value, decision.message),
-        )
+        self._figures.decided(decision)
+        if (since := self._arrived.get(trial.index)) is not None:
+            latency = self._cluster.monotonic() - since
+            self._cluster.metrics.decision_latency.observe(latency)
+        name, reason = self._trial_name(trial.index), decision.reason
+        with about(self.study.namespace, self.study.name, name):
+            log.info(
+                "%s/%s: %s (%s): %s",
+                *(self.study.namespace, name),
+                *(decision.action.value, reason.value, decision.message),
+            )
         if decision.action not in _QUIET:
             message = f"{name}: {decision.message}"
             self._recorder.note(reason.value, message, warning=reason in _WARNINGS)
 
     def _resource(self, index: int) -> TrialResource:
         return self._store.resources[index]
+
+    def _trial_name(self, index: int) -> str:
+        return names.trial_name(self.study.name, index)
 
     def _pod_name(self, trial: Trial) -> str:
         return names.pod_name(self.study.name, trial.index, trial.attempt)

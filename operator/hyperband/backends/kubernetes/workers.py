@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -40,17 +41,34 @@ class Workers(Protocol):
 
 
 class Pools:
-    """A pool of processes, which are there from the first fit on, and one of threads."""
+    """A pool of processes, which are there from the first fit on, and one of threads.
 
-    def __init__(self) -> None:
+    Args:
+        fit_ended: told of each fit: the seconds it took, and whether it failed.
+    """
+
+    def __init__(
+        self, fit_ended: Callable[[float, bool], None] = lambda seconds, failed: None
+    ) -> None:
+        self._fit_ended = fit_ended
         self._processes: ProcessPoolExecutor | None = None
         self._threads = ThreadPoolExecutor(THREADS, "suggestions")
 
     def fit(self, fitting: Callable[[], Fit]) -> asyncio.Future[Fit]:
-        return asyncio.ensure_future(self._fit(fitting))
+        return asyncio.ensure_future(self._timed(fitting))
 
     async def run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    async def _timed(self, fitting: Callable[[], Fit]) -> Fit:
+        begun = time.monotonic()
+        try:
+            fit = await self._fit(fitting)
+        except Exception:  # a fit that nobody waits for any more is none of them
+            self._fit_ended(time.monotonic() - begun, True)
+            raise
+        self._fit_ended(time.monotonic() - begun, bool(fit.error))
+        return fit
 
     async def _fit(self, fitting: Callable[[], Fit]) -> Fit:
         for _ in range(TRIES):

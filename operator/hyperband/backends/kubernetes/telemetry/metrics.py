@@ -6,12 +6,16 @@ left are histograms and counters, told of what happens by those it happens to.
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
+    Histogram,
     Metric,
     ProcessCollector,
     disable_created_metrics,
@@ -21,27 +25,94 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from hyperband.backends.kubernetes.informer import Informer
+from hyperband.backends.kubernetes.telemetry.pods import PodFigures
+from hyperband.backends.kubernetes.telemetry.studies import StudyMetrics
 from hyperband.backends.kubernetes.transport import Transport
 
 DISTRIBUTION = "hyperband-operator"
 NO_ANSWER = "<error>"  # in place of a status code; the same as in client-go's metrics
+LAG_SECONDS = 1.0  # between two looks at the event loop's lateness
 
 Families = Iterable[Metric]
 
 
 class Metrics:
-    """Everything that /metrics shows."""
+    """Everything that /metrics shows.
 
-    def __init__(self) -> None:
+    Attributes:
+        pods: to be told of every change of a pod.
+        studies: to be told of the studies that are taken up and let go.
+        decision_latency: from the news of a pod to the decision written.
+        request_duration: by verb; watches left out.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         # Times of creation would double the series of each counter.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
-        self._sources: list[Callable[[], Families]] = [_build]
-        ProcessCollector(registry=self._registry)
+        registry = self._registry = CollectorRegistry()
+        self.pods = PodFigures(now)
+        self.studies = StudyMetrics(self.pods, monotonic)
+        self._sources: list[Callable[[], Families]] = [_build, self.studies.read]
+        ProcessCollector(registry=registry)
+        self.decision_latency = Histogram(
+            "hyperband_decision_latency_seconds",
+            "From the arrival of a pod's news, such as a report, to the decision written",
+            registry=registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        )
+        self.request_duration = Histogram(
+            "hyperband_api_request_duration_seconds",
+            "Until the API server's answer to one request begins; watches left out",
+            ["verb"],
+            registry=registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+        )
+        self._fits = Histogram(
+            "hyperband_surrogate_fit_duration_seconds",
+            "Time that fits of surrogates took, the wait for a free process included",
+            registry=registry,
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+        )
+        self._failed_fits = Counter(
+            "hyperband_surrogate_fit_failures",
+            "Fits that failed; the study goes on with the model that it had before",
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "hyperband_event_loop_lag_seconds",
+            "How late the event loop comes to what is due, looked at once a second",
+            registry=registry,
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+        )
 
     def read_from(self, *sources: Callable[[], Families]) -> None:
         """Has these asked at each scrape, on the event loop: they must be quick."""
         self._sources += sources
+
+    def request_answered(self, verb: str, seconds: float) -> None:
+        """For a transport."""
+        if verb != "watch":
+            self.request_duration.labels(verb).observe(seconds)
+
+    def fit_ended(self, seconds: float, failed: bool) -> None:
+        """For those who fit surrogates."""
+        self._fits.observe(seconds)
+        self._failed_fits.inc(failed)
+
+    async def watch_lag(
+        self,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Looks at the event loop's lateness until cancelled."""
+        while True:
+            due = clock() + LAG_SECONDS
+            await sleep(LAG_SECONDS)
+            self._lag.observe(max(0.0, clock() - due))
 
     async def text(self) -> bytes:
         """All of them now; what takes time is done in a thread."""
@@ -104,6 +175,19 @@ def caches(informers: Mapping[str, Sequence[Informer[Any]]]) -> Callable[[], Fam
             age.add_metric([resource], max(informer.age for informer in group))
             objects.add_metric([resource], sum(map(len, group)))
         yield from (age, objects)
+
+    return read
+
+
+def queues(waiting: Callable[[], tuple[int, int]]) -> Callable[[], Families]:
+    """What is still to be looked at: studies, and trials."""
+
+    def read() -> Families:
+        studies, trials = waiting()
+        text = "Studies whose task has been woken and is not done yet"
+        yield GaugeMetricFamily("hyperband_queued_studies", text, studies)
+        text = "Trials that something has happened to, to be looked at"
+        yield GaugeMetricFamily("hyperband_queued_trials", text, trials)
 
     return read
 
