@@ -86,6 +86,8 @@ HELM: Final = _command("helm", "helm.sh/helm/v3", versions.HELM, 3)
 KUBECONFORM: Final = _command(
     "kubeconform", "github.com/yannh/kubeconform", versions.KUBECONFORM, 0.5
 )
+# What `make release` stamps images with the commit's time with.
+REGCTL: Final = _command("regctl", "github.com/regclient/regclient", versions.REGCLIENT, 1)
 # In this order because the API server's compilation fills the cache for the others.
 NODE_PROGRAMS: Final = (
     _kubernetes("kube-apiserver", 5),

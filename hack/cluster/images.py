@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +11,10 @@ from typing import Final
 from hack.cluster import debian, kindcluster, paths, registry, versions
 from hack.cluster.engine import Engine
 from hack.cluster.run import ClusterError, logged, step
+from hyperband.version import VERSION
 
 _NOT_COPIED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 _OWN_PYTHON: Final = "hyperband.dev/python"
-
-
-def version() -> str:
-    """The project's version, which images bear as their tag and label."""
-    project = tomllib.loads((paths.REPOSITORY / "pyproject.toml").read_text("utf-8"))
-    return str(project["project"]["version"])
 
 
 @dataclass(frozen=True)
@@ -70,18 +64,18 @@ _SOURCES: Final = (
 )
 OPERATOR_RECIPE: Final = Recipe(
     "operator",
-    f"hyperband.dev/hyperband-operator:{version()}",
+    f"hyperband.dev/hyperband-operator:{VERSION}",
     _CONTAINERFILE,
     _SOURCES,
-    arguments={"VERSION": version()},
+    arguments={"VERSION": VERSION},
 )
 SIDECAR_RECIPE: Final = Recipe(
     "sidecar",
-    f"hyperband.dev/hyperband-sidecar:{version()}",
+    f"hyperband.dev/hyperband-sidecar:{VERSION}",
     _CONTAINERFILE,
     _SOURCES,
     "sidecar",
-    {"VERSION": version()},
+    {"VERSION": VERSION},
 )
 RECIPES: Final = {each.title: each for each in (TRIAL_RECIPE, OPERATOR_RECIPE, SIDECAR_RECIPE)}
 

@@ -30,6 +30,7 @@ ETCD: Final = "v3.6.5"
 COREDNS: Final = "v1.12.1"
 HELM: Final = "v3.19.0"
 KUBECONFORM: Final = "v0.7.0"
+REGCLIENT: Final = "v0.11.5"
 PROMETHEUS: Final = "v0.313.5"  # what the module calls 3.13.5
 KWOK: Final = "v0.7.0"
 KARPENTER: Final = "v1.8.0"

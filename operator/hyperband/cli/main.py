@@ -1,10 +1,13 @@
 """The `hyperband` command and its verbs."""
 
+from typing import Annotated
+
 import typer
 
 from hyperband.cli.operator import operator
 from hyperband.cli.simulate import simulate
 from hyperband.cli.watch import watch
+from hyperband.version import VERSION
 
 app = typer.Typer(
     help="Asynchronous Hyperband on Kubernetes.",
@@ -13,6 +16,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hyperband {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 app.command()(operator)
 app.command()(simulate)
 app.command()(watch)

@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any
 
 from prometheus_client import (
@@ -28,8 +27,8 @@ from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.telemetry.pods import PodFigures
 from hyperband.backends.kubernetes.telemetry.studies import StudyMetrics
 from hyperband.backends.kubernetes.transport import Transport
+from hyperband.version import VERSION
 
-DISTRIBUTION = "hyperband-operator"
 NO_ANSWER = "<error>"  # in place of a status code; the same as in client-go's metrics
 LAG_SECONDS = 1.0  # between two looks at the event loop's lateness
 
@@ -134,15 +133,8 @@ class _Snapshot(Collector):
 def _build() -> Families:
     text = "The operator's version, and Python's"
     family = GaugeMetricFamily("hyperband_build_info", text, labels=["version", "python"])
-    family.add_metric([_version(), platform.python_version()], 1)
+    family.add_metric([VERSION, platform.python_version()], 1)
     yield family
-
-
-def _version() -> str:
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:  # runs from a checkout
-        return "unknown"
 
 
 def leadership(leading: Callable[[], bool]) -> Callable[[], Families]:
