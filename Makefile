@@ -112,10 +112,10 @@ verify: env ## Check generated files, lint, types and import arrows
 	@$(PY) -m mypy benchmarks
 	@$(VENV)/bin/lint-imports --no-cache
 
-generate: env ## Write the generated files again: CRDs, policies, golden pods of the tests
+generate: env ## Write the generated files again: CRDs, chart, manifests, golden files of the tests
 	@$(PY) -m hack.generate
 	@$(PY) -m hack.dashboard
-	@UPDATE_GOLDEN=1 $(PYTEST) -q tests/kubernetes/test_render.py
+	@UPDATE_GOLDEN=1 $(PYTEST) -q tests/kubernetes/test_render.py tests/chart
 	@$(PY) -m ruff format --quiet .
 
 bench: env ## Measure decisions and the operator's answers (see benchmarks/README.md)

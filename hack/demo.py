@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hack.cluster.install import OPERATOR
 from hack.cluster.kindcluster import kubectl_program
 from hack.cluster.run import ClusterError
 
@@ -118,7 +119,9 @@ def install(namespace: str) -> bool:
     """CRDs, roles and policies in a cluster that is not ours."""
     say("installing CRDs, roles and policies (kubectl apply)")
     for folder in ("crds", "manifests/install"):
-        if kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / folder)) != 0:
+        files = [path for path in (ROOT / folder).glob("*.yaml") if path.name != OPERATOR]
+        words = [f"--filename={path}" for path in sorted(files)]
+        if kubectl("apply", "--server-side", "--force-conflicts", *words) != 0:
             return False
     reporter = str(ROOT / "manifests/namespace/reporter.yaml")
     say("the sample wants GPUs and a folder /checkpoints, writable for all, on the nodes")

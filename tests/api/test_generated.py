@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.generate import FILES, REPOSITORY, drifted, main, render
+from hack.generate import FILES, REPOSITORY, drifted, main, render, texts
 from hyperband.api.schema.definitions import ARCHIVE_SCHEMA, STUDY_SCHEMA, TRIAL_SCHEMA
 
 
@@ -15,13 +15,18 @@ def test_nothing_has_drifted(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_drift_is_named(tmp_path: Path) -> None:
-    for path, manifests in FILES.items():
+    wanted = texts()
+    for path, text in wanted.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(render(manifests()), encoding="utf-8")
-    assert drifted(tmp_path) == []
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    assert drifted(wanted, tmp_path) == []
     target = tmp_path / "crds/hyperbandstudies.yaml"
     target.write_text(target.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert drifted(tmp_path) == ["crds/hyperbandstudies.yaml"]
+    (tmp_path / "charts/hyperband-operator/values.schema.json").unlink()
+    assert drifted(wanted, tmp_path) == [
+        "crds/hyperbandstudies.yaml",
+        "charts/hyperband-operator/values.schema.json",
+    ]
 
 
 def test_yaml_reads_back_as_written() -> None:

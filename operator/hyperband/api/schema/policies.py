@@ -178,11 +178,6 @@ def _position(variable: str) -> str:
 
 _STUDY_CHECKS: Final = (
     make_check(
-        f"request.namespace != '{OPERATOR_NAMESPACE}'",
-        f"metadata.namespace: {OPERATOR_NAMESPACE} is the operator's own: create the study in a "
-        "namespace of your team",
-    ),
-    make_check(
         "authorizer.group('').resource('pods').namespace(object.metadata.namespace)"
         ".check('create').allowed()",
         "metadata.namespace: %s may not create pods in namespace %s, and a study creates them on "
@@ -324,15 +319,24 @@ _STUDY_CHECKS: Final = (
 )
 
 
-def study_policy() -> list[Manifest]:
-    """What a study must be, beyond the rules of its definition, and who may create it."""
+def study_policy(operator_namespace: str = OPERATOR_NAMESPACE) -> list[Manifest]:
+    """What a study must be, beyond the rules of its definition, and who may create it.
+
+    Args:
+        operator_namespace: where the operator runs: no study may make pods next to it.
+    """
+    elsewhere = make_check(
+        f"request.namespace != '{operator_namespace}'",
+        f"metadata.namespace: {operator_namespace} is the operator's own: create the study in a "
+        "namespace of your team",
+    )
     return make_policy(
         "hyperband-study",
         [_own_resource(names.STUDY_PLURAL)],
         # Foreground deletion patches finalizers of a study that its user may no longer change.
         {"spec-changes": "request.operation == 'CREATE' || object.spec != oldObject.spec"},
         _STUDY_VARIABLES,
-        _STUDY_CHECKS,
+        [elsewhere, *_STUDY_CHECKS],
     )
 
 

@@ -1,0 +1,106 @@
+{{/* Name of the operator's own objects. */}}
+{{- define "hyperband.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride }}
+{{- else if contains .Chart.Name .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "hyperband.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "hyperband.fullname" .) }}
+{{- end }}
+
+{{/* What never changes of an installation: by this its pods are found. */}}
+{{- define "hyperband.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Labels of every object. */}}
+{{- define "hyperband.labels" -}}
+{{ include "hyperband.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Annotations of an object, and whether Helm is to keep it: (list . KEEP). */}}
+{{- define "hyperband.annotations" -}}
+{{- $all := deepCopy (index . 0).Values.commonAnnotations }}
+{{- if index . 1 }}
+{{- $_ := set $all "helm.sh/resource-policy" "keep" }}
+{{- end }}
+{{- with $all }}
+  annotations: {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* Name, labels and annotations of an object of this installation: (list . NAME). */}}
+{{- define "hyperband.metadata" -}}
+{{- $root := index . 0 }}
+  name: {{ index . 1 }}
+  labels: {{- include "hyperband.labels" $root | nindent 4 }}
+{{- include "hyperband.annotations" (list $root false) }}
+{{- end }}
+
+{{- define "hyperband.image" -}}
+{{- $image := .Values.image }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $image.repository $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+
+{{/* What the operator may do where it works on studies. */}}
+{{- define "hyperband.rules" -}}
+- apiGroups: [hyperband.dev]
+  resources: [hyperbandstudies]
+  verbs: [get, list, watch, delete]  # delete: spec.ttlAfterFinished
+- apiGroups: [hyperband.dev]
+  resources: [hyperbandstudies/status]
+  verbs: [update]
+- apiGroups: [hyperband.dev]
+  resources: [hyperbandtrials]
+  verbs: [get, list, watch, create, delete]  # never changed: their spec is a record
+- apiGroups: [hyperband.dev]
+  resources: [hyperbandarchives]
+  verbs: [get, list, watch, create]
+- apiGroups: [hyperband.dev]
+  resources: [hyperbandtrials/status]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, create, patch, delete]  # patch: to end a pod but keep its log
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+# To tell before the first trial whether its pods may report.
+- apiGroups: [authorization.k8s.io]
+  resources: [localsubjectaccessreviews]
+  verbs: [create]
+{{- end }}
+
+{{/* A Lease that elects one of several operators: its name. RBAC cannot tie `create` to one. */}}
+{{- define "hyperband.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ . }}]
+  verbs: [get, patch]
+{{- end }}
+
+{{/* To whom rights are granted. */}}
+{{- define "hyperband.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "hyperband.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}

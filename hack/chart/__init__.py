@@ -1,0 +1,1 @@
+"""What of the Helm chart is generated, from here and from the API's source."""

@@ -1,0 +1,297 @@
+"""The chart's values: the one source of its values.yaml, with comments, and values.schema.json.
+
+The schema is strict: a name that is not here is refused by `helm install`, as a typing error in a
+value that nobody reads is found only when it is missed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+
+STRING: Final[Schema] = {"type": "string"}
+BOOLEAN: Final[Schema] = {"type": "boolean"}
+STRINGS: Final[Schema] = {"type": "object", "additionalProperties": STRING}
+ANY_OBJECT: Final[Schema] = {"type": "object"}  # a part of a pod: the API server knows its fields
+ANY_OBJECTS: Final[Schema] = {"type": "array", "items": ANY_OBJECT}
+NAMESPACE: Final[Schema] = {
+    "type": "string",
+    "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    "maxLength": 63,
+}
+NAMESPACES: Final[Schema] = {"type": "array", "items": NAMESPACE, "uniqueItems": True}
+COUNT_OR_PERCENT: Final[Schema] = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+%$"}]
+}
+
+
+def integer(low: int, high: int) -> Schema:
+    return {"type": "integer", "minimum": low, "maximum": high}
+
+
+def one_of(*choices: str) -> Schema:
+    return {"type": "string", "enum": list(choices)}
+
+
+@dataclass(frozen=True)
+class Value:
+    """What may be set, what it is otherwise, and what it does."""
+
+    text: str
+    default: Any
+    schema: Schema
+
+
+@dataclass(frozen=True)
+class Group:
+    """Values of one subject."""
+
+    text: str
+    members: Mapping[str, "Value | Group"]
+
+
+_PROBE: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        name: {"type": "integer", "minimum": 0}
+        for name in (
+            "initialDelaySeconds",
+            "periodSeconds",
+            "timeoutSeconds",
+            "failureThreshold",
+            "successThreshold",
+        )
+    },
+}
+
+VALUES: Final[dict[str, Value | Group]] = {
+    "namespaces": Value(
+        "The namespaces whose studies are worked on; none for those of the whole cluster. With a "
+        "list the operator has Roles in these namespaces and no rights elsewhere.",
+        [],
+        NAMESPACES,
+    ),
+    "replicas": Value(
+        "Of several pods one works and the others wait for its Lease; one is enough, as a study "
+        "goes on where it was when the next pod runs.",
+        1,
+        integer(0, 9),
+    ),
+    "fullnameOverride": Value(
+        "Name of the operator's objects, in place of one made of the release's.",
+        "",
+        {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 52},
+    ),
+    "image": Group(
+        "The operator's image.",
+        {
+            "repository": Value(
+                "Registry and name.",
+                "hyperband.dev/hyperband-operator",
+                {"type": "string", "minLength": 1},
+            ),
+            "tag": Value("Else the chart's appVersion.", "", STRING),
+            "digest": Value(
+                "sha256:…, in place of a tag that may be moved.",
+                "",
+                {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+            ),
+            "pullPolicy": Value(
+                "When the node asks the registry for it.",
+                "IfNotPresent",
+                one_of("Always", "IfNotPresent", "Never"),
+            ),
+        },
+    ),
+    "imagePullSecrets": Value("Secrets that let pull it, as `- name: …`.", [], ANY_OBJECTS),
+    "leaseSeconds": Value(
+        "So long after a sudden end of the operator's pod the next one may take over.",
+        15,
+        integer(3, 600),
+    ),
+    "logFormat": Value(
+        "Lines of JSON for a collector of logs, or text for people.", "json", one_of("json", "text")
+    ),
+    "verbose": Value("Log each request to the API server too.", False, BOOLEAN),
+    "extraArgs": Value(
+        "More arguments of `hyperband operator`.", [], {"type": "array", "items": STRING}
+    ),
+    "extraEnv": Value(
+        "More environment variables, such as a proxy's, as `- name: … value: …`.", [], ANY_OBJECTS
+    ),
+    "crds": Group(
+        "The definitions of HyperbandStudy, HyperbandTrial and HyperbandArchive. An upgrade of the "
+        "chart upgrades them.",
+        {
+            "install": Value("Turn off where something else installs them.", True, BOOLEAN),
+            "keep": Value(
+                "They, and with them all studies, outlive `helm uninstall`.", True, BOOLEAN
+            ),
+        },
+    ),
+    "policies": Group(
+        "Admission policies: what a study may be and who may create it, and that a trial's token "
+        "can write nothing but its own pod's metrics. Of the whole cluster: one installation has "
+        "them.",
+        {"install": Value("Turn off where another installation has them.", True, BOOLEAN)},
+    ),
+    "clusterRoles": Group(
+        "Roles for people (hyperband-edit, hyperband-view: parts of edit and view) and for trials "
+        "(hyperband-reporter). Of the whole cluster: one installation has them.",
+        {"install": Value("Turn off where another installation has them.", True, BOOLEAN)},
+    ),
+    "rbac": Group(
+        "The operator's own rights.",
+        {"create": Value("Turn off where somebody else grants them.", True, BOOLEAN)},
+    ),
+    "serviceAccount": Group(
+        "The account that the operator runs as.",
+        {
+            "create": Value("Turn off where it is there.", True, BOOLEAN),
+            "name": Value("Else that of the operator's objects.", "", STRING),
+            "annotations": Value("Such as those of a cloud's identities.", {}, STRINGS),
+        },
+    ),
+    "reporter": Group(
+        "The account that reports a trial's metrics.",
+        {
+            "namespaces": Value(
+                "Where to make it and allow it to report; elsewhere "
+                "`kubectl apply -n TEAM -f manifests/namespace/reporter.yaml` does.",
+                [],
+                NAMESPACES,
+            )
+        },
+    ),
+    "resources": Value(
+        "Of the operator's container. 100 studies with 10,000 trials fit into the default.",
+        {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+        ANY_OBJECT,
+    ),
+    "podSecurityContext": Value(
+        "Fit for the restricted pod security standard.",
+        {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "fsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        ANY_OBJECT,
+    ),
+    "securityContext": Value(
+        "Of the container.",
+        {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        ANY_OBJECT,
+    ),
+    "port": Value("Of probes and metrics.", 8080, integer(1024, 65535)),
+    "livenessProbe": Value(
+        "/healthz: the event loop answers.",
+        {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+        _PROBE,
+    ),
+    "readinessProbe": Value(
+        "/readyz: everything is read and, where there are not several replicas, this pod leads.",
+        {"periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3},
+        _PROBE,
+    ),
+    "strategy": Value(
+        "How pods are replaced. Else by Recreate, where there is one replica: a new pod is ready "
+        "only when the old one has given its Lease back. With several, one after the other.",
+        {},
+        ANY_OBJECT,
+    ),
+    "terminationGracePeriodSeconds": Value(
+        "It gives its Lease back and ends within a few seconds.", 30, integer(5, 600)
+    ),
+    "podDisruptionBudget": Group(
+        "Of use with several replicas: a drain takes them one after the other.",
+        {
+            "enabled": Value("Whether there is one.", False, BOOLEAN),
+            "maxUnavailable": Value("A count, or a share in percent.", 1, COUNT_OR_PERCENT),
+        },
+    ),
+    "networkPolicy": Group(
+        "Lets the operator reach DNS and the API server and lets nobody in but to its metrics. "
+        "Probes come from the node, which no policy keeps away.",
+        {
+            "enabled": Value("Whether there is one.", False, BOOLEAN),
+            "apiServerPorts": Value(
+                "The ports of the API server's own addresses.",
+                [443, 6443],
+                {"type": "array", "items": integer(1, 65535), "minItems": 1},
+            ),
+            "metricsFrom": Value(
+                "Who may read the metrics, as peers of a NetworkPolicy; none for everybody.",
+                [],
+                ANY_OBJECTS,
+            ),
+        },
+    ),
+    "priorityClassName": Value("Of the operator's pod.", "", STRING),
+    "nodeSelector": Value("Of the operator's pod.", {}, STRINGS),
+    "tolerations": Value("Of the operator's pod.", [], ANY_OBJECTS),
+    "affinity": Value("Of the operator's pod.", {}, ANY_OBJECT),
+    "topologySpreadConstraints": Value("Of the operator's pod.", [], ANY_OBJECTS),
+    "metrics": Group(
+        "Prometheus metrics, at /metrics.",
+        {"service": Value("A Service for whatever scrapes them.", True, BOOLEAN)},
+    ),
+    "serviceMonitor": Group(
+        "For the Prometheus operator; needs metrics.service.",
+        {
+            "enabled": Value("Whether there is one.", False, BOOLEAN),
+            "interval": Value(
+                "Between two scrapes.", "30s", {"type": "string", "pattern": "^[0-9]+(s|m)$"}
+            ),
+            "labels": Value("By which a Prometheus finds it.", {}, STRINGS),
+        },
+    ),
+    "prometheusRule": Group(
+        "Alerts, for the Prometheus operator.",
+        {
+            "enabled": Value("Whether there is one.", False, BOOLEAN),
+            "labels": Value("By which a Prometheus finds it.", {}, STRINGS),
+        },
+    ),
+    "grafanaDashboard": Group(
+        "A ConfigMap with the dashboard, for Grafana's sidecar.",
+        {
+            "enabled": Value("Whether there is one.", False, BOOLEAN),
+            "labels": Value("By which the sidecar finds it.", {"grafana_dashboard": "1"}, STRINGS),
+        },
+    ),
+    "commonLabels": Value("On every object, and on the operator's pods.", {}, STRINGS),
+    "commonAnnotations": Value("On every object.", {}, STRINGS),
+    "podLabels": Value("On the operator's pods.", {}, STRINGS),
+    "podAnnotations": Value("On the operator's pods.", {}, STRINGS),
+}
+
+
+def schema() -> dict[str, Any]:
+    """Of values.schema.json."""
+    root = _group_schema(Group("Values of the chart hyperband-operator.", VALUES))
+    # Helm hands it to every chart that is part of another.
+    root["properties"]["global"] = {"type": "object"}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **root}
+
+
+def _group_schema(group: Group) -> dict[str, Any]:
+    properties = {
+        name: _group_schema(member)
+        if isinstance(member, Group)
+        else {"description": member.text, **member.schema}
+        for name, member in group.members.items()
+    }
+    return {
+        "type": "object",
+        "description": group.text,
+        "additionalProperties": False,
+        "properties": properties,
+    }
