@@ -2,14 +2,12 @@
 
 import json
 import textwrap
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import yaml
 
 from hack.chart.values import VALUES, Group, Value, schema
-from hack.cluster.paths import REPOSITORY
 from hyperband.api.schema.definitions import (
     Manifest,
     archive_definition,
@@ -18,6 +16,7 @@ from hyperband.api.schema.definitions import (
 )
 from hyperband.api.schema.policies import archive_policy, study_policy, trial_policy
 from hyperband.api.schema.reporter_policy import reporter_policy
+from hyperband.version import VERSION
 
 NAME: Final = "hyperband-operator"
 CHART: Final = f"charts/{NAME}"
@@ -29,12 +28,6 @@ _LABELS: Final = '{{- include "hyperband.labels" . | nindent 4 }}'
 RELEASE_NAMESPACE: Final = "{{.Release.Namespace}}"
 
 Render = Callable[[Sequence[Manifest]], str]
-
-
-def version() -> str:
-    """The project's, which is the chart's and that of the image it installs."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(project["project"]["version"])
 
 
 def chart_files(render: Render) -> dict[str, str]:
@@ -71,15 +64,15 @@ def _chart() -> str:
         "name": NAME,
         "description": "Asynchronous Hyperband hyperparameter tuning as a Kubernetes operator",
         "type": "application",
-        "version": version(),
-        "appVersion": version(),
+        "version": VERSION,
+        "appVersion": VERSION,
         # ValidatingAdmissionPolicy is stable from 1.30 on; `-0` lets in clouds' own versions.
         "kubeVersion": ">=1.30.0-0",
         "keywords": ["hyperparameter-tuning", "hyperband", "asha", "machine-learning", "gpu"],
         "annotations": {"artifacthub.io/license": "Apache-2.0"},
     }
     text = yaml.safe_dump(body, sort_keys=False, width=96)
-    return _HEADER.format("pyproject.toml and hack/chart/files.py") + text
+    return _HEADER.format("hack/chart/files.py and hyperband/version.py") + text
 
 
 def _values() -> str:
