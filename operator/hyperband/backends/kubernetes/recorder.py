@@ -1,9 +1,11 @@
 """Kubernetes events on studies: one object for each reason, counted, written now and then.
 
 A study of ten thousand trials makes tens of thousands of decisions; `kubectl describe` is to show
-what kinds there were, how many and the latest of each, and etcd is not to hold more than that.
+what kinds there were, how many and the latest of each, and etcd is not to hold more than that. An
+operator that is started again counts on where the one before it has stopped.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,8 +40,9 @@ class _Series:
 
     name: str
     type: str
-    count: int = 0
-    written: int = 0
+    count: int = 0  # by this process
+    before: int = 0  # by earlier ones, as their event said
+    written: int = 0  # of `count`
     first: str = ""
     message: str = ""
     due: float = 0.0  # when it may be written again
@@ -62,15 +65,16 @@ class Recorder:
         self._client, self._subject = client, subject
         self._now, self._monotonic = now, monotonic
         self._series: dict[str, _Series] = {}
+        # Tells our own earlier try to create an event from one of another process.
+        self._instance = f"{COMPONENT}-{int(now().timestamp() * 1e6):x}"
 
     def note(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Counts an event; the next `flush` writes it, or a later one if it is frequent."""
         series = self._series.get(reason)
         if series is None:
-            # A name of our own for each operator process: counts start again with it.
-            stamp = int(self._now().timestamp() * 1e6)
-            name = f"{self._subject.name}.{reason.lower()}.{stamp:x}"
-            series = _Series(name, "Warning" if warning else "Normal", first=self._time())
+            series = _Series(
+                self._name(reason), "Warning" if warning else "Normal", first=self._time()
+            )
             self._series[reason] = series
         series.count += 1
         # Whatever a training wrote may be quoted in it, also what UTF-8 cannot hold.
@@ -94,19 +98,33 @@ class Recorder:
         return None if soonest is None else soonest - now
 
     async def _write(self, reason: str, series: _Series) -> None:
-        namespace, fresh = self._subject.namespace, self._body(reason, series)
+        namespace = self._subject.namespace
         if series.exists:
-            change = {key: fresh[key] for key in ("count", "lastTimestamp", "message")}
             try:
-                await self._client.patch(EVENTS, namespace, series.name, change, dict)
+                await self._change(reason, series)
                 return
             except NotFound:  # events are forgotten after an hour by default
                 pass
         try:
-            await self._client.create(EVENTS, namespace, fresh, dict)
-        except AlreadyExists:  # an earlier try of this very create got through
-            log.debug("event %s is there already", series.name)
+            await self._client.create(EVENTS, namespace, self._body(reason, series), dict)
+        except AlreadyExists:
+            # A patch of nothing reads it, without a further permission.
+            found = await self._client.patch(EVENTS, namespace, series.name, {}, dict)
+            if found.get("reportingInstance") != self._instance:
+                series.before = int(found.get("count") or 0)
+            await self._change(reason, series)
         series.exists = True
+
+    async def _change(self, reason: str, series: _Series) -> None:
+        keys = ("count", "lastTimestamp", "message", "reportingInstance")
+        fresh = self._body(reason, series)
+        change = {key: fresh[key] for key in keys}
+        await self._client.patch(EVENTS, self._subject.namespace, series.name, change, dict)
+
+    def _name(self, reason: str) -> str:
+        """The same for every operator process, another one for a study made anew."""
+        key = hashlib.sha256(self._subject.uid.encode()).hexdigest()[:12]
+        return f"{self._subject.name}.{reason.lower()}.{key}"
 
     def _body(self, reason: str, series: _Series) -> dict[str, Any]:
         return {
@@ -123,12 +141,12 @@ class Recorder:
             "reason": reason,
             "message": series.message,
             "type": series.type,
-            "count": series.count,
+            "count": series.before + series.count,
             "firstTimestamp": series.first,
             "lastTimestamp": self._time(),
             "source": {"component": COMPONENT},
             "reportingComponent": COMPONENT,
-            "reportingInstance": COMPONENT,
+            "reportingInstance": self._instance,
         }
 
     def _time(self) -> str:
