@@ -167,12 +167,7 @@ class Election:
 
     def why_not_leading(self) -> str:
         """In words, for people; empty if this process leads."""
-        if self.leading:
-            return ""
-        for lease in (self._own, self._higher):
-            if lease is not None and lease.held(self.identity):
-                return f"waiting for the Lease {lease.place}, held by {lease.holder}"
-        return f"waiting for the Lease {self.place}"
+        return "" if self.leading else self._said or f"waiting for the Lease {self.place}"
 
     def check(self) -> None:
         """The fence: to be asked right before each write.
