@@ -67,8 +67,12 @@ image: env ## Build the operator's image: make image IMAGE=you/operator:1 ENGINE
 demo: env ## Set everything up, tune the digits sample and show the best configuration
 	@$(PY) -m hack.demo
 
+# What tests run beside the cluster: no test's time limit would do for its compilation.
+TOOLS = etcd kube-apiserver promtool prometheus
+
 test: env verify ## Set everything up and run all tests
 	@$(PY) -m hack.cluster up
+	@$(PY) -m hack.cluster tools $(TOOLS) > /dev/null
 	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST)
 
 test-unit: env ## Run the tests that need no cluster
@@ -76,6 +80,7 @@ test-unit: env ## Run the tests that need no cluster
 
 test-cluster: env ## Run the tests on the kind cluster
 	@$(PY) -m hack.cluster up
+	@$(PY) -m hack.cluster tools $(TOOLS) > /dev/null
 	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) -m cluster
 
 test-methods: env ## Run every scheduler with every searcher: on the kind cluster, and simulated with faults

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from hack.cluster import engine as engines
-from hack.cluster import images, install, kindcluster, leftovers, mending, nodeimage, paths
+from hack.cluster import gobuild, images, install, kindcluster, leftovers, mending, nodeimage, paths
 from hack.cluster.engine import Engine
 from hack.cluster.run import ClusterError, inherit, say
 
@@ -110,6 +110,14 @@ def ship(_: argparse.Namespace) -> int:
     return 0
 
 
+def tools(arguments: argparse.Namespace) -> int:
+    """Compile programs that tests run beside the cluster, and print where they are."""
+    wanted = [gobuild.TOOLS[name] for name in arguments.names]
+    gobuild.build(wanted)
+    print("\n".join(str(program.binary) for program in wanted))
+    return 0
+
+
 def docker(arguments: argparse.Namespace) -> int:
     """Run the docker CLI against the engine that holds the nodes."""
     return engines.docker_command(_running(), arguments.arguments)
@@ -150,6 +158,7 @@ _WRITERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "load": load,
     "publish": publish,
     "ship": ship,
+    "tools": tools,
 }
 _READERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "kubeconfig": kubeconfig,
@@ -169,6 +178,8 @@ def main() -> int:
         command = commands.add_parser(name, help=function.__doc__)
         if name in ("load", "publish"):
             command.add_argument("image")
+        if name == "tools":
+            command.add_argument("names", nargs="+", choices=gobuild.TOOLS, metavar="NAME")
         if name == "publish":
             command.add_argument("--recipe", choices=images.RECIPES, default="trial")
             where = command.add_mutually_exclusive_group(required=True)

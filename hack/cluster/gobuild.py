@@ -116,6 +116,9 @@ KARPENTER: Final = Program(
     2,
 )
 
+# By name, all that tests run as processes of their own.
+TOOLS: Final = {p.name: p for p in (*NODE_PROGRAMS, HELM, KWOK, KARPENTER, PROMTOOL, PROMETHEUS)}
+
 
 def build(programs: Iterable[Program]) -> None:
     """Compile those of the programs that are not in the cache, one after the other."""
