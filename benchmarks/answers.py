@@ -21,6 +21,7 @@ from rich.table import Table
 NAMESPACE = "default"
 STUDY = "digits"
 LOG = "/var/log/kubernetes/audit.log"
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
 CONTROL_PLANE = "hyperband-control-plane"
 
 
@@ -57,6 +58,8 @@ def parse(lines: Iterable[str]) -> Iterator[Write]:
         target = event.get("objectRef", {})
         code = event.get("responseStatus", {}).get("code", 0)
         if target.get("namespace") != NAMESPACE or not 200 <= code < 300:
+            continue
+        if event["verb"] not in WRITES:
             continue
         sub = target.get("subresource")
         yield Write(
