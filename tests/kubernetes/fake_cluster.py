@@ -69,6 +69,7 @@ class FakeClient:
         self.revision = 0  # of the last change
         self.now: Callable[[], datetime] = lambda: START
         self.told: Callable[[Kind, Body, bool], None] = lambda *_: None  # body, whether it is gone
+        self.said: list[str] = []  # every message of an event, also those that later ones replaced
 
     def add(self, kind: Kind, body: Mapping[str, Any]) -> Body:
         body = json.loads(json.dumps(body))
@@ -123,6 +124,8 @@ class FakeClient:
         if dry_run:
             return as_(body, dict)
         created = self.add(kind, body)
+        if kind.plural == "events":
+            self.said.append(created["message"])
         self.most_alive = max(self.most_alive, self.alive())
         self._call("after", "create", kind, name)
         return as_(created, type_)
@@ -150,6 +153,7 @@ class FakeClient:
             if event is None:
                 raise NotFound(404)
             event.update(change)
+            self.said.append(event["message"])
             return as_(self.touch(event), type_)
         self._call("before", "patch", kind, name)
         known = self.objects.get((kind.plural, name))

@@ -842,8 +842,8 @@ async def test_a_clean_up_that_never_ends_does_not_keep_the_study(
     assert ("delete", STUDIES.plural, "s") in world.client.calls
     created = [c for c in world.client.calls if c[0] == "create" and "cleanup" in c[2]]
     assert len(created) == 3
-    events = [e for e in world.client.events() if e["reason"] == "CheckpointsNotRemoved"]
-    assert any(said in event["message"] for event in events)
+    assert any(event["reason"] == "CheckpointsNotRemoved" for event in world.client.events())
+    assert any(said in message for message in world.client.said)
 
 
 async def test_pods_that_have_cleaned_up_are_deleted_while_the_study_runs() -> None:
