@@ -22,8 +22,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load image demo test test-unit test-cluster test-methods fuzz \
-  chaos verify generate bench bench-search bench-latency bench-recovery bench-state down clean
+.PHONY: help env up run watch simulate load image demo ready test test-unit test-cluster test-chart \
+  test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -67,21 +67,25 @@ image: env ## Build the operator's image: make image IMAGE=you/operator:1 ENGINE
 demo: env ## Set everything up, tune the digits sample and show the best configuration
 	@$(PY) -m hack.demo
 
-# What tests run beside the cluster: no test's time limit would do for its compilation.
-TOOLS = etcd kube-apiserver promtool prometheus
+# What tests run beside the cluster, and in it: no test's time limit would do for its compilation.
+TOOLS = etcd kube-apiserver promtool prometheus helm kubeconform
 
-test: env verify ## Set everything up and run all tests
+ready: env
 	@$(PY) -m hack.cluster up
 	@$(PY) -m hack.cluster tools $(TOOLS) > /dev/null
+	@$(PY) -m hack.cluster ship > /dev/null
+
+test: env verify ready ## Set everything up and run all tests
 	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST)
 
 test-unit: env ## Run the tests that need no cluster
 	@$(PYTEST) -m "not cluster"
 
-test-cluster: env ## Run the tests on the kind cluster
-	@$(PY) -m hack.cluster up
-	@$(PY) -m hack.cluster tools $(TOOLS) > /dev/null
+test-cluster: ready ## Run the tests on the kind cluster
 	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) -m cluster
+
+test-chart: ready ## Check the chart, install, upgrade, roll back and uninstall it, and run studies under it
+	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) tests/chart tests/cluster/test_chart_*.py
 
 test-methods: env ## Run every scheduler with every searcher: on the kind cluster, and simulated with faults
 	@$(PY) -m hack.cluster up

@@ -117,7 +117,9 @@ KARPENTER: Final = Program(
 )
 
 # By name, all that tests run as processes of their own.
-TOOLS: Final = {p.name: p for p in (*NODE_PROGRAMS, HELM, KWOK, KARPENTER, PROMTOOL, PROMETHEUS)}
+TOOLS: Final = {
+    p.name: p for p in (*NODE_PROGRAMS, HELM, KUBECONFORM, KWOK, KARPENTER, PROMTOOL, PROMETHEUS)
+}
 
 
 def build(programs: Iterable[Program]) -> None:

@@ -32,6 +32,7 @@ HELM: Final = "v3.19.0"
 KUBECONFORM: Final = "v0.7.0"
 REGCLIENT: Final = "v0.11.5"
 PROMETHEUS: Final = "v0.313.5"  # what the module calls 3.13.5
+PROMETHEUS_OPERATOR: Final = "v0.85.0"  # whose definitions manifests are checked by
 KWOK: Final = "v0.7.0"
 KARPENTER: Final = "v1.8.0"
 # containerd's own sandbox image is 3.10, kubeadm asks for 3.10.1: the same program serves both.
