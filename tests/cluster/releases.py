@@ -1,0 +1,144 @@
+"""The operator in the cluster, from its image, as the chart installs it.
+
+What is asked for here goes through `helm` and `kubectl`, as an administrator's commands do.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hack.chart import helm
+from hack.chart.files import CHART
+from hack.cluster import engine as engines
+from hack.cluster import images, install, kindcluster, paths
+
+SYSTEM = helm.NAMESPACE
+TIMEOUT = "4m"  # of an installation, on a busy machine of two cores
+# Objects that a cluster has once, and whoever made the cluster has installed.
+BESIDE_OTHERS = ("--set=crds.install=false,policies.install=false,clusterRoles.install=false",)
+
+
+def run(*words: str, stdin: str | None = None) -> str:
+    """What a command prints.
+
+    Raises:
+        AssertionError: it fails; with what it says.
+    """
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """Where `helm` is found, and keeps nothing in the user's home."""
+    folder, path = str(Path(helm.program()).parent), os.environ["PATH"]
+    found = path if folder in path.split(os.pathsep) else f"{folder}{os.pathsep}{path}"
+    kinds = ("CACHE", "CONFIG", "DATA")
+    homes = {f"HELM_{kind}_HOME": str(paths.CACHE / "helm" / kind.lower()) for kind in kinds}
+    return {**os.environ, **homes, "PATH": found}
+
+
+def kubectl(*words: str, stdin: str | None = None) -> str:
+    return run("kubectl", *words, stdin=stdin)
+
+
+def objects(*words: str) -> Any:
+    """What `kubectl get` gives."""
+    text = kubectl("get", *words, "-o", "json")
+    return json.loads(text) if text else None
+
+
+def on_node(node: str, *command: str) -> str:
+    """Runs a command in a node's container."""
+    engine = engines.running()
+    assert engine is not None, "the cluster is not the one of `make up`"
+    return engine.docker("exec", node, *command)
+
+
+def load_image() -> None:
+    """Builds the operator's image and loads it into the nodes, where something has changed."""
+    engine = engines.running()
+    assert engine is not None, "the cluster is not the one of `make up`"
+    images.ensure(engine, images.OPERATOR_RECIPE)
+
+
+@dataclass
+class Release:
+    """An installation of the chart.
+
+    Args:
+        values: `--set=…` of every installation and upgrade.
+    """
+
+    name: str
+    namespace: str
+    values: Sequence[str] = ()
+    chart: Path = field(default=paths.REPOSITORY / CHART)
+
+    @property
+    def full_name(self) -> str:
+        return self.name if "hyperband-operator" in self.name else f"{self.name}-hyperband-operator"
+
+    def helm(self, *words: str) -> str:
+        return run("helm", "-n", self.namespace, *words)
+
+    def install(self, *words: str) -> None:
+        """Until the operator is ready."""
+        wait = ("--wait", f"--timeout={TIMEOUT}")
+        self.helm("install", self.name, str(self.chart), *self.values, *wait, *words)
+
+    def upgrade(self, *words: str) -> None:
+        """To the chart as it is now, until the operator is ready."""
+        wait = ("--wait", f"--timeout={TIMEOUT}")
+        self.helm("upgrade", self.name, str(self.chart), *self.values, *wait, *words)
+
+    def uninstall(self) -> None:
+        self.helm("uninstall", self.name, "--wait", f"--timeout={TIMEOUT}")
+
+    def pods(self) -> list[dict[str, Any]]:
+        """The operator's pods that are not about to end."""
+        selector = f"app.kubernetes.io/instance={self.name}"
+        found = objects("pods", "-n", self.namespace, "-l", selector)["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready_pods(self) -> list[dict[str, Any]]:
+        return [
+            pod
+            for pod in self.pods()
+            if any(
+                row["type"] == "Ready" and row["status"] == "True"
+                for row in pod["status"].get("conditions", [])
+            )
+        ]
+
+    def log(self) -> str:
+        """Of all its pods, ended containers left out."""
+        return "".join(
+            kubectl("logs", "-n", self.namespace, pod["metadata"]["name"]) for pod in self.pods()
+        )
+
+
+def leader(namespace: str = SYSTEM, lease: str = "hyperband-operator") -> str:
+    """The pod that holds a Lease, "" where none does."""
+    found = objects("lease", "-n", namespace, "--ignore-not-found", lease)
+    holder = str(found["spec"].get("holderIdentity") or "") if found else ""
+    return holder.partition("_")[0]
+
+
+def restore() -> None:
+    """The cluster's own objects as `make up` installs them."""
+    install.apply_all()
+
+
+def retag(repository: str, old: str, new: str) -> None:
+    """Gives the operator's image another tag in every worker that has it."""
+    engine = engines.running()
+    assert engine is not None, "the cluster is not the one of `make up`"
+    for node in kindcluster.nodes(engine):
+        if not node.name.endswith("-control-plane"):
+            tags = (f"{repository}:{old}", f"{repository}:{new}")
+            on_node(node.name, "ctr", "-n", "k8s.io", "images", "tag", "--force", *tags)
