@@ -23,7 +23,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load image demo ready test test-unit test-cluster test-chart \
-  test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state down clean
+  test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
+  bench-autoscaling down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -68,7 +69,8 @@ demo: env ## Set everything up, tune the digits sample and show the best configu
 	@$(PY) -m hack.demo
 
 # What tests run beside the cluster, and in it: no test's time limit would do for its compilation.
-TOOLS = etcd kube-apiserver promtool prometheus helm kubeconform
+TOOLS = etcd kube-apiserver kube-scheduler kube-controller-manager kwok karpenter promtool prometheus \
+  helm kubeconform
 
 ready: env
 	@$(PY) -m hack.cluster up
@@ -141,6 +143,10 @@ bench-recovery: env ## Time a study's recovery after kill -9 with 10 to 10,000 t
 
 bench-state: env ## Measure what 20,000 trials take in etcd, and how soon they are read back
 	@$(PY) -m benchmarks.state $(ARGS)
+
+bench-autoscaling: env ## GPU-seconds paid for each used, with Karpenter: MODE=Promotion PARALLELISM=64 SEED=0, or all
+	@$(PY) -m benchmarks.autoscaling $(if $(MODE),--modes $(MODE)) $(if $(SEED),--seeds $(SEED)) \
+	  $(if $(PARALLELISM),--parallelism $(PARALLELISM)) $(ARGS)
 
 $(VENV)/benchmarks: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py benchmarks | $(PY) -m pip install --quiet \

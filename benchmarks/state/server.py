@@ -60,7 +60,7 @@ def running() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="bench-state-"))
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        etcd, peer, port = _free_ports(3)
+        etcd, peer, port = free_ports(3)
         server = Server(folder / "kubeconfig", f"http://127.0.0.1:{etcd}")
         with (folder / "log").open("wb") as log:
             for words in (
@@ -69,7 +69,7 @@ def running() -> Iterator[Server]:
             ):
                 processes.append(subprocess.Popen(words, stdout=log, stderr=log))
         _wait(folder, port, processes)
-        _install(server.kubeconfig)
+        install(server.kubeconfig, ROOT / "crds")
         yield server
     finally:
         for process in reversed(processes):
@@ -78,7 +78,8 @@ def running() -> Iterator[Server]:
         shutil.rmtree(folder)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens at."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -151,9 +152,11 @@ def _wait(folder: Path, port: int, processes: list[subprocess.Popen[bytes]]) -> 
         time.sleep(0.2)
 
 
-def _install(kubeconfig: Path) -> None:
+def install(kubeconfig: Path, *definitions: Path) -> None:
+    """Applies the definitions of custom resources in these files or folders, and waits for them."""
+    files = [word for each in definitions for word in ("-f", str(each))]
     for words in (
-        ("apply", "--server-side", "-f", str(ROOT / "crds")),
+        ("apply", "--server-side", *files),
         ("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"),
     ):
         subprocess.run(
