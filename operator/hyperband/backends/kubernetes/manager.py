@@ -24,9 +24,14 @@ Key = tuple[str, str]  # namespace, name
 
 
 class Manager:
-    """Owns the tasks of all studies. Its methods are called from the event loop and never wait."""
+    """Owns the tasks of all studies. Its methods are called from the event loop and never wait.
+
+    Attributes:
+        trouble: why it is told nothing of studies, in words; empty where all is well.
+    """
 
     def __init__(self) -> None:
+        self.trouble = ""
         self._clusters: dict[str | None, Cluster] = {}  # None: all namespaces that are not here
         self._tasks: dict[Key, StudyTask] = {}
         self._runs: dict[Key, asyncio.Task[None]] = {}

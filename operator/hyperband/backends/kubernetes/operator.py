@@ -20,7 +20,7 @@ from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.elections import Elections
 from hyperband.backends.kubernetes.informer import Change, Informer
-from hyperband.backends.kubernetes.lease import Election, Place, Terms
+from hyperband.backends.kubernetes.lease import Election, Place, Terms, new_identity
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.study_pods import owner_uid
@@ -51,6 +51,7 @@ def registry(
 
     @kopf.on.startup(registry=handlers)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        manager.trouble = ""
         # In place of kopf's own handlers, which come a moment later and fail at a second signal.
         asyncio.get_running_loop().call_soon(stop_on_signals, stop)
         settings.posting.enabled = False  # our recorder counts events instead
@@ -158,7 +159,7 @@ async def run_operator(
             background.append(asyncio.create_task(metrics.watch_lag(), name="lag"))
             requests = families.api_requests(client, unfenced)
             metrics.read_from(requests, families.queues(manager.waiting))
-            probes = _probes(metrics, election, caches, background)
+            probes = _probes(manager, metrics, election, caches, background)
             where = " and ".join(filter(None, scopes)) or "all namespaces"
             log.info("watching %s at %s", where, connection.url)
             try:
@@ -263,15 +264,18 @@ async def _run_kopf(
     With kopf end the studies' tasks, which were created while it ran. Nothing is lost by that: the
     next run lists the studies and takes them up again.
     """
+    identity: Any = new_identity()  # else kopf asks for the user's name, and a container's has none
     try:
         await kopf.operator(
             registry=registry(manager, connection, stop),
+            identity=identity,
             standalone=True,
             stop_flag=over,
             clusterwide=not namespaces,
             namespaces=list(namespaces),
         )
     except Exception as error:  # whatever it was, giving up is not ours to do
+        manager.trouble = f"watching them has ended: {error}"
         log.warning("watching the studies has ended, beginning again: %s", error)
     else:
         if not over.is_set():  # a signal came before our handlers were in place
@@ -286,6 +290,7 @@ async def _run_kopf(
 
 
 def _probes(
+    manager: Manager,
     metrics: Metrics,
     election: Election | Elections,
     caches: Mapping[str, Sequence[Informer[Any]]],
@@ -299,7 +304,7 @@ def _probes(
     synced = {resource: _synced(group) for resource, group in caches.items()}
     return Probes(
         live={task.get_name(): ended(task) for task in background},
-        ready={**synced, "leader": election.why_not_leading},
+        ready={**synced, "studies": lambda: manager.trouble, "leader": election.why_not_leading},
         metrics=metrics.text,
     )
 
