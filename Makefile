@@ -22,7 +22,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load image demo ready test test-unit test-cluster test-chart \
+.PHONY: help env up run watch simulate load image release demo ready test test-unit test-cluster test-chart \
   test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
   bench-autoscaling down clean
 
@@ -64,6 +64,14 @@ load: env ## Load an image of your own into the kind cluster's nodes: make load 
 image: env ## Build the operator's image: make image IMAGE=you/operator:1 ENGINE=podman BASE=… TARGET=sidecar
 	@$(PY) -m hack.image $(if $(ENGINE),--engine $(ENGINE)) $(if $(BASE),--base $(BASE)) \
 	  $(if $(IMAGE),--image $(IMAGE)) $(if $(TARGET),--target $(TARGET))
+
+release: env $(VENV)/release ## Build what a release publishes into dist/: wheel, images, chart, manifests, SBOM
+	@$(PY) -m hack.release dist $(ARGS)
+
+$(VENV)/release: $(VENV)/complete
+	@$(PYTHON) hack/requirements.py release | $(PY) -m pip install --quiet \
+	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
+	@touch $@
 
 demo: env ## Set everything up, tune the digits sample and show the best configuration
 	@$(PY) -m hack.demo

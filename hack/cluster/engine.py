@@ -59,6 +59,7 @@ class Engine:
         arguments: Mapping[str, str],
         *,
         stage: str | None = None,
+        cached: bool = True,
     ) -> list[str]:
         """A `docker build`, to be run in `build_env`.
 
@@ -71,6 +72,7 @@ class Engine:
             f"--file={containerfile}",
             f"--tag={reference}",
             *([f"--target={stage}"] if stage else []),
+            *([] if cached else ["--no-cache"]),
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             str(context),
         ]

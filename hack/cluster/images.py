@@ -92,17 +92,18 @@ def ensure(engine: Engine, recipe: Recipe) -> None:
         kindcluster.load(engine, recipe.reference)
 
 
-def build(engine: Engine, recipe: Recipe) -> None:
-    """Build an image where something changed."""
+def build(engine: Engine, recipe: Recipe, *, cached: bool = True) -> None:
+    """Build an image where something changed, or all of it anew."""
     context = paths.IMAGES / f"{recipe.title}-context"
     shutil.rmtree(context, ignore_errors=True)
     try:
         _stage(context, recipe)
         run_base, build_base = bases(engine)
         content = f"{recipe.repository}:{_key(context, recipe, run_base)}"
-        if not engine.has_image(content):
+        if not cached or not engine.has_image(content):
+            arguments = {"BASE_IMAGE": run_base, "BUILD_IMAGE": build_base, **recipe.arguments}
             with step(f"building the {recipe.title} image, about 1 min the first time"):
-                _build(engine, context, recipe, content, run_base, build_base)
+                _build(engine, context, recipe, content, arguments, cached=cached)
     finally:
         shutil.rmtree(context, ignore_errors=True)
     engine.docker("tag", content, recipe.reference)
@@ -137,13 +138,19 @@ def _key(context: Path, recipe: Recipe, base: str) -> str:
 
 
 def _build(
-    engine: Engine, context: Path, recipe: Recipe, reference: str, run_base: str, build_base: str
+    engine: Engine,
+    context: Path,
+    recipe: Recipe,
+    reference: str,
+    arguments: Mapping[str, str],
+    *,
+    cached: bool,
 ) -> None:
-    arguments = {"BASE_IMAGE": run_base, "BUILD_IMAGE": build_base, **recipe.arguments}
+    containerfile = context / recipe.containerfile
     logged(
         f"docker-build-{recipe.title}",
         engine.build_command(
-            context, context / recipe.containerfile, reference, arguments, stage=recipe.stage
+            context, containerfile, reference, arguments, stage=recipe.stage, cached=cached
         ),
         env=engine.build_env(),
     )
