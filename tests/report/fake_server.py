@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,13 +38,14 @@ class Request:
 
 
 class FakeServer:
-    """Answers from `answers`, then with 200; `requests` are those received."""
+    """Answers from `answers`, then with 200 and the pod; `requests` are those received."""
 
     def __init__(self, port: int, mount: Path) -> None:
         self.port = port
         self.mount = mount  # what the operator mounts: token, ca.crt, namespace
         self.answers: deque[Answer] = deque()
         self.requests: list[Request] = []
+        self.annotation = ""  # the pod's, as the last patch that was taken has left it
         self.received = threading.Condition()
 
     @property
@@ -67,11 +68,27 @@ class FakeServer:
         """Records a request; what to answer."""
         with self.received:
             self.requests.append(request)
-            answer = self.answers.popleft() if self.answers else Answer()
+            answer = self.answers.popleft() if self.answers else self._merge(request)
             self.received.notify_all()
         if answer.until is not None:
             answer.until.wait(30)
         return answer
+
+    def _merge(self, request: Request) -> Answer:
+        changes = request.body.get("metadata", {}).get("annotations", {})
+        self.annotation = changes.get("hyperband.dev/metrics", self.annotation)
+        annotations = {"hyperband.dev/metrics": self.annotation} if self.annotation else {}
+        return Answer(body=json.dumps({"metadata": {"annotations": annotations}}))
+
+    @property
+    def reports(self) -> Any:
+        """The pod's annotation as a list."""
+        return json.loads(self.annotation or "[]")
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Waits until a request makes something true."""
+        with self.received:
+            assert self.received.wait_for(holds, 20)
 
     def wait_for(self, count: int) -> None:
         """Waits until so many requests have come."""

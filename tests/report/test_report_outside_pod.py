@@ -112,7 +112,7 @@ def test_copied_names_are_those_of_the_api() -> None:
     assert {name: getattr(_environment, name) for name in shared} == {
         name: getattr(names, name) for name in shared
     }
-    own = {"ENV_REPORT_FILE", "ENV_REPORT_INTERVAL", "ENV_TOKEN_MOUNT"}
+    own = {"ENV_REPORT_INTERVAL", "ENV_TOKEN_MOUNT"}
     own |= {"DEFAULT_INTERVAL", "MAX_INTERVAL"}
     assert copied - shared == own
 

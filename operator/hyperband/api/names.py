@@ -37,6 +37,15 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # Kueue holds such a pod back until i
 REPORTER_SERVICE_ACCOUNT = "hyperband-reporter"  # of trial pods whose template names none
 TOKEN_MOUNT = "/var/run/secrets/hyperband.dev"  # token, ca.crt and namespace, for the reporter
 
+# Of what the operator adds to a pod; a template's own have other names.
+RESERVED_PREFIX = "hyperband-"
+TOKEN_VOLUME = "hyperband-reporter"
+CHECKPOINT_VOLUME = "hyperband-checkpoint"
+REPORT_VOLUME = "hyperband-report"
+SIDECAR = "hyperband-sidecar"  # the container that follows REPORT_FILE
+REPORT_MOUNT = "/var/run/hyperband.dev/report"
+REPORT_FILE = f"{REPORT_MOUNT}/metrics.jsonl"
+
 # What a training container is given (design, section 5).
 ENV_PARAMETERS = "HYPERBAND_PARAMETERS"
 ENV_PARAMETER_PREFIX = "HYPERBAND_PARAM_"
@@ -51,6 +60,8 @@ ENV_POD_NAME = "HYPERBAND_POD_NAME"
 ENV_POD_NAMESPACE = "HYPERBAND_POD_NAMESPACE"
 ENV_RESOURCE_NAME = "HYPERBAND_RESOURCE_NAME"
 ENV_METRIC = "HYPERBAND_METRIC"
+ENV_REPORT_FILE = "HYPERBAND_REPORT_FILE"  # with reporting mode Sidecar
+ENV_FLUSH_SECONDS = "HYPERBAND_FLUSH_SECONDS"  # for the sidecar alone
 
 # What Kubernetes takes as a name: parts of lower-case letters, digits and dashes between dots.
 _PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"

@@ -27,8 +27,12 @@ ENV_POD_NAMESPACE = "HYPERBAND_POD_NAMESPACE"
 ENV_RESOURCE_NAME = "HYPERBAND_RESOURCE_NAME"
 ENV_METRIC = "HYPERBAND_METRIC"
 
+# JSON lines go there instead of to the API server: the operator sets it where a sidecar sends them,
+# and whoever runs the script by hand may.
+ENV_REPORT_FILE = "HYPERBAND_REPORT_FILE"
+ENV_FLUSH_SECONDS = "HYPERBAND_FLUSH_SECONDS"  # of the sidecar: what is left of the grace period
+
 # Not from the operator: whoever runs the script may set these.
-ENV_REPORT_FILE = "HYPERBAND_REPORT_FILE"  # JSON lines go there instead of to the API server
 ENV_REPORT_INTERVAL = "HYPERBAND_REPORT_INTERVAL"  # seconds between reports below rung levels
 ENV_TOKEN_MOUNT = "HYPERBAND_TOKEN_MOUNT"  # another folder with token, ca.crt and namespace
 

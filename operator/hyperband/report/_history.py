@@ -46,6 +46,7 @@ class History:
         self._count = 0
         self._stride = 1  # of the reports that decide nothing, each stride-th is kept
         self._finite = True
+        self._unusable: str | None = None
         self.shortened = False  # whether metrics beside the objective had to be left out
         self.complete = True  # whether no report that decides something had to be left out
 
@@ -61,9 +62,17 @@ class History:
             pass
         return decides
 
+    def complain(self, entry: str) -> bool:
+        """Puts something first that is no report, as JSON, for the operator to tell of; once."""
+        if self._unusable is not None:
+            return False
+        self._unusable = entry
+        return True
+
     def text(self) -> str:
         """The JSON list, oldest first. NaN and infinities are Python's literals NaN, Infinity."""
-        return f"[{','.join(entry.text for entry in self._entries)}]"
+        first = () if self._unusable is None else (self._unusable,)
+        return f"[{','.join((*first, *(entry.text for entry in self._entries)))}]"
 
     def _decides(self, report: Mapping[str, float]) -> bool:
         spent = report.get(self._resource, -math.inf)

@@ -5,6 +5,7 @@ import json
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from hyperband.report._environment import (
@@ -17,6 +18,8 @@ from hyperband.report._outbox import Delivered, Failed, Outcome, Refused
 
 TIMEOUT = 10.0  # seconds, for connecting and for each read
 _MAX_RESPONSE = 1024 * 1024  # bytes
+# The answer to a patch is the whole pod; its metadata are enough.
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"
 _POLICY = "ValidatingAdmissionPolicy"  # its refusal, also a 403, is about the report itself
 # Besides 5xx. Among them 401 and 403: an API server that has just started answers so until it has
 # read accounts and roles, and a role that is missing may yet be given.
@@ -45,19 +48,39 @@ class PodAnnotation:
 
     def __call__(self, text: str) -> Outcome:
         """Replaces the annotation by `text`. Repeating it does no harm."""
+        answer = self._patch({"metadata": {"annotations": {METRICS_ANNOTATION: text}}})
+        return Delivered() if isinstance(answer, bytes) else answer
+
+    def current(self) -> str | Failed | Refused:
+        """The annotation as it is, "" if there is none.
+
+        By a patch that changes nothing, which is answered with the pod: the reporter may patch its
+        pod, not get it.
+        """
+        answer = self._patch({})
+        if not isinstance(answer, bytes):
+            return answer
         try:
-            status, headers, body = self._patch(text)
+            annotations = json.loads(answer)["metadata"].get("annotations") or {}
+            return str(annotations.get(METRICS_ANNOTATION, ""))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            return Refused(f"{self._host}:{self._port} answers with no pod: {error!r:.200}")
+
+    def _patch(self, change: Mapping[str, Any]) -> bytes | Failed | Refused:
+        """Merges a change into the pod; the pod's metadata as JSON."""
+        try:
+            status, headers, body = self._request(json.dumps(change))
         except (OSError, http.client.HTTPException) as error:
             return Failed(f"{self._host}:{self._port}: {error or type(error).__name__}")
         if 200 <= status < 300:
-            return Delivered()
+            return body
         problem = f"{status} {_message(body)}".rstrip()
         said = problem + self._mend(status, problem)
         if (status in _RETRIED or status >= 500) and _POLICY not in problem:
             return Failed(said, _seconds(headers.get("Retry-After")))
         return Refused(said)
 
-    def _patch(self, text: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    def _request(self, body: str) -> tuple[int, http.client.HTTPMessage, bytes]:
         # Token and authority are read for each request, as the kubelet renews them. So is the
         # connection: 10,000 idle ones would cost the API server more than a handshake now and then.
         token = (self._mount / "token").read_text().strip()
@@ -70,11 +93,11 @@ class PodAnnotation:
                 "PATCH",
                 f"/api/v1/namespaces/{quote(self._namespace)}/pods/{quote(self._pod)}"
                 f"?fieldManager={REPORTER_SERVICE_ACCOUNT}",
-                body=json.dumps({"metadata": {"annotations": {METRICS_ANNOTATION: text}}}),
+                body=body,
                 headers={
                     "Authorization": f"Bearer {token}",
                     "Content-Type": "application/merge-patch+json",
-                    "Accept": "application/json",
+                    "Accept": _METADATA,
                     "User-Agent": REPORTER_SERVICE_ACCOUNT,
                 },
             )

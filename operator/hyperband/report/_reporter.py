@@ -130,8 +130,9 @@ def _open() -> Destination:
 
 
 def _choose() -> Destination:
+    environment.entered()
     file = os.environ.get(environment.ENV_REPORT_FILE)
-    if file:
+    if file:  # in a pod, of the sidecar that sends what is in it
         return Lines(Path(file))
     if environment.ENV_POD_NAME not in os.environ:
         path = Path(LOCAL_FILE).absolute()
@@ -143,7 +144,6 @@ def _choose() -> Destination:
         return Log()
     sender = Sender(_history(), PodAnnotation(os.environ, mount), environment.interval())
     atexit.register(_flush_at_exit)
-    environment.entered()
     return sender
 
 

@@ -36,6 +36,7 @@ class Sender:
         self._clock = clock
         self._changed = threading.Condition()
         self._last_problem: str | None = None
+        self.problem: str | None = None  # with the last send; None if there was none
         # A daemon, as it must not keep a finished script alive; flush() is called at exit.
         self._thread = threading.Thread(target=self._run, name="hyperband-report", daemon=True)
         self._thread.start()
@@ -48,6 +49,19 @@ class Sender:
             self._changed.notify_all()
         if self._history.shortened and not before:
             say("the reports are too large: of older ones only the objective is kept")
+
+    def complain(self, entry: str) -> None:
+        """Takes on something that is no report, as JSON; only the first one is sent."""
+        with self._changed:
+            if self._history.complain(entry):
+                self._outbox.offer(urgent=False)
+                self._changed.notify_all()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the API server has all, or will not take it as long as nobody mends something."""
+        with self._changed:
+            return self._outbox.settled
 
     def flush(self, timeout: float) -> bool:
         """Sends what is not sent yet, waiting at most `timeout` seconds.
@@ -80,6 +94,7 @@ class Sender:
 
     def _explain(self, outcome: Outcome) -> None:
         """One line when something goes wrong or right again, not one for each try."""
+        self.problem = None if isinstance(outcome, Delivered) else outcome.problem
         if isinstance(outcome, Delivered):
             if self._last_problem is not None:
                 say("reports are delivered again")
