@@ -442,6 +442,37 @@ REFUSED_BY_SERVER: Final = (
         field=f"{_POD}.containers[0].env[0].name",
     ),
     BadStudy(
+        "a volume named as the operator's own",
+        {f"{_POD}.volumes": [{"name": "hyperband-report", "emptyDir": {}}]},
+        (_POD, "hyperband-report", "give them others"),
+        field=f"{_POD}.volumes[0].name",
+    ),
+    BadStudy(
+        "a container named as the operator's own",
+        {f"{_POD}.initContainers": [{"name": "hyperband-sidecar", "image": "spy"}]},
+        (_POD, "hyperband-sidecar", "give them others"),
+        field=f"{_POD}.initContainers[0].name",
+    ),
+    BadStudy(
+        "the reporter's token in another container",
+        {
+            f"{_POD}.initContainers": [
+                {
+                    "name": "spy",
+                    "image": "spy",
+                    "volumeMounts": [{"name": "hyperband-reporter", "mountPath": "/token"}],
+                }
+            ]
+        },
+        (_POD, '["spy"]', "hyperband-reporter", "remove them"),
+        field=f"{_POD}.initContainers[0].volumeMounts[0].name",
+    ),
+    BadStudy(
+        "an image of no sidecar",
+        {"spec.reporting": {"mode": "Direct", "image": "example.com/sidecar:1"}},
+        ("spec.reporting.image", "mode Direct", "leave image out"),
+    ),
+    BadStudy(
         "the operator's own label",
         {"spec.trialTemplate.metadata.labels": {"hyperband.dev/study": "other"}},
         ("spec.trialTemplate.metadata.labels", "hyperband.dev/study begins with", "remove it"),

@@ -66,6 +66,19 @@ _PROBE: Final[Schema] = {
     },
 }
 
+
+def _image(repository: str) -> "dict[str, Value | Group]":
+    return {
+        "repository": Value("Registry and name.", repository, {"type": "string", "minLength": 1}),
+        "tag": Value("Else the chart's appVersion.", "", STRING),
+        "digest": Value(
+            "sha256:…, in place of a tag that may be moved.",
+            "",
+            {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+        ),
+    }
+
+
 VALUES: Final[dict[str, Value | Group]] = {
     "namespaces": Value(
         "The namespaces whose studies are worked on; none for those of the whole cluster. With a "
@@ -87,17 +100,7 @@ VALUES: Final[dict[str, Value | Group]] = {
     "image": Group(
         "The operator's image.",
         {
-            "repository": Value(
-                "Registry and name.",
-                "hyperband.dev/hyperband-operator",
-                {"type": "string", "minLength": 1},
-            ),
-            "tag": Value("Else the chart's appVersion.", "", STRING),
-            "digest": Value(
-                "sha256:…, in place of a tag that may be moved.",
-                "",
-                {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
-            ),
+            **_image("hyperband.dev/hyperband-operator"),
             "pullPolicy": Value(
                 "When the node asks the registry for it.",
                 "IfNotPresent",
@@ -162,6 +165,16 @@ VALUES: Final[dict[str, Value | Group]] = {
                 "`kubectl apply -n TEAM -f manifests/namespace/reporter.yaml` does.",
                 [],
                 NAMESPACES,
+            )
+        },
+    ),
+    "sidecar": Group(
+        "What reports for trainings that only write a file (`reporting: {mode: Sidecar}`). The "
+        "trials' pods pull its image, with the secrets that their templates name.",
+        {
+            "image": Group(
+                "`make image TARGET=sidecar` builds it.",
+                _image("hyperband.dev/hyperband-sidecar"),
             )
         },
     ),

@@ -9,7 +9,7 @@ from hyperband.api.environment import training_environment
 from hyperband.api.schema.check import complete
 from hyperband.api.schema.study_status import STATUS
 from hyperband.api.status import conditions, progress
-from hyperband.api.study import ReportingMode, parse_study
+from hyperband.api.study import Reporting, ReportingMode, parse_study
 from hyperband.api.warm_start import Inheritance, warm_start_status
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
@@ -51,7 +51,7 @@ def test_a_good_study_comes_out_as_written() -> None:
     assert kinds == [Float, Integer, Categorical, Ordinal, Float, Float, Constant]
     assert resource.checkpoint is not None
     assert resource.checkpoint.mount_path == "/checkpoint"
-    assert resource.reporting is ReportingMode.DIRECT
+    assert resource.reporting == Reporting(ReportingMode.DIRECT)
     assert resource.gpu_resources == ("nvidia.com/gpu",)
     assert resource.template.labels == {"team": "vision"}
     assert resource.template.container == 0

@@ -22,10 +22,14 @@ def pod(**status: Any) -> Pod:
     body = {
         "metadata": {"name": "s-3-1", "uid": "u", "resourceVersion": "1"},
         "spec": {
+            "initContainers": [
+                {"name": "fetch"},
+                {"name": "hyperband-sidecar", "restartPolicy": "Always"},
+            ],
             "containers": [
                 {"name": "train", "resources": {"limits": {"nvidia.com/gpu": "2", "cpu": "1"}}},
                 {"name": "side", "resources": {"limits": {"nvidia.com/gpu": 1}}},
-            ]
+            ],
         },
         "status": {"startTime": "2026-01-01T00:00:00Z", **status},
     }
@@ -257,3 +261,49 @@ def test_usage_of_a_pod_that_no_node_took_is_nothing() -> None:
         {"metadata": {"name": "s-0-0", "uid": "u", "resourceVersion": "1"}}, Pod
     )
     assert attempts.usage(waiting, ("nvidia.com/gpu",)).gpu_seconds(START) == 0
+
+
+def beside(code: int, reason: str = "Error", message: str = "") -> dict[str, Any]:
+    """The status of the sidecar, which has ended."""
+    end = {"exitCode": code, "reason": reason, "message": message}
+    return {"initContainerStatuses": [{"name": "hyperband-sidecar", "state": {"terminated": end}}]}
+
+
+@pytest.mark.parametrize("reason", ["Error", "OOMKilled"])
+def test_a_sidecar_s_end_is_never_the_training_s(reason: str) -> None:
+    ended = attempts.ending(pod(phase="Failed", **terminated(3), **beside(137, reason)))
+    assert ended == attempts.Ending(Outcome.FAILED, "exit code 3")
+    alone = attempts.ending(pod(phase="Failed", **beside(137, reason)))
+    assert alone.detail == "the pod failed before its container ran"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "outcome"),
+    [
+        (0, "Completed", Outcome.SUCCEEDED),
+        (1, "Error", Outcome.SUCCEEDED),
+        (137, "OOMKilled", Outcome.SUCCEEDED),
+        # The API server was away: no fault of the training's.
+        (75, "Error", Outcome.DISRUPTED),
+    ],
+)
+def test_a_success_says_what_became_of_its_reports(
+    code: int, reason: str, outcome: Outcome
+) -> None:
+    status = beside(code, reason, "hyperband.report: first\nhyperband.report: not delivered\n")
+    found = attempts.ending(pod(phase="Succeeded", **terminated(0), **status))
+    assert found.outcome is outcome
+    assert bool(found.detail) is (code != 0)
+    if code:
+        assert found.detail.startswith(f"container hyperband-sidecar: exit code {code}")
+        assert found.detail.endswith("hyperband.report: not delivered")
+
+
+def test_a_sidecar_that_waits_is_named() -> None:
+    waits = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image x"}}
+    status = {"initContainerStatuses": [{"name": "hyperband-sidecar", "state": waits}]}
+    found = attempts.waiting_reason(pod(phase="Pending", **status), START)
+    assert found == (
+        "ImagePullBackOff",
+        "container hyperband-sidecar: Back-off pulling image x",
+    )

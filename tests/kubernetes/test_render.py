@@ -99,9 +99,25 @@ def opinionated() -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize("name", ["good", "minimal", "opinionated"])
+def sidecar() -> dict[str, Any]:
+    """A training that only writes a file."""
+    body = minimal()
+    body["spec"]["reporting"] = {"mode": "Sidecar"}
+    body["spec"]["trialTemplate"]["spec"]["initContainers"] = [{"name": "fetch", "image": "fetch"}]
+    return body
+
+
+KINDS = {
+    "good": good_study,
+    "minimal": minimal,
+    "opinionated": opinionated,
+    "sidecar": sidecar,
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_golden_pods(name: str) -> None:
-    body = {"good": good_study, "minimal": minimal, "opinionated": opinionated}[name]()
+    body = KINDS[name]()
     text = yaml.safe_dump(rendered(body, trial()), sort_keys=False, width=100)
     golden = GOLDEN / f"pod-{name}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -203,3 +219,82 @@ def test_the_users_word_on_evictions_counts() -> None:
     }
     body["spec"]["trialTemplate"]["metadata"] = {"annotations": own}
     assert rendered(body, trial())["metadata"]["annotations"] == own
+
+
+def container(pod: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = (
+        each
+        for each in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", []))
+        if each["name"] == name
+    )
+    return dict(found)
+
+
+def mounted(one: dict[str, Any]) -> set[str]:
+    return {mount["name"] for mount in one.get("volumeMounts", [])}
+
+
+def test_the_sidecar_alone_has_the_token() -> None:
+    pod = rendered(sidecar(), trial())
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert mounted(container(pod, "train")) == {"hyperband-report"}
+    assert mounted(container(pod, "fetch")) == set()
+    assert mounted(container(pod, "hyperband-sidecar")) == {
+        "hyperband-report",
+        "hyperband-reporter",
+    }
+
+
+def test_training_and_sidecar_mean_the_same_file() -> None:
+    pod = rendered(sidecar(), trial())
+    files, roots = set(), set()
+    for name in ("train", "hyperband-sidecar"):
+        one = container(pod, name)
+        files |= {e["value"] for e in one["env"] if e["name"] == "HYPERBAND_REPORT_FILE"}
+        (root,) = (m["mountPath"] for m in one["volumeMounts"] if m["name"] == "hyperband-report")
+        roots.add(root)
+    assert len(files) == len(roots) == 1
+    assert Path(files.pop()).parent == Path(roots.pop())
+    assert "HYPERBAND_REPORT_FILE" not in str(rendered(minimal(), trial()))
+
+
+def test_the_sidecar_s_image_is_the_study_s_or_the_operator_s() -> None:
+    body = sidecar()
+    body["metadata"]["uid"] = UID
+    study = parse_study(body)
+    pod = render_pod(study, trial(), "u", Ladder.of(study.study), "example.com/sidecar:1")
+    assert container(pod, "hyperband-sidecar")["image"] == "example.com/sidecar:1"
+    body["spec"]["reporting"]["image"] = "example.com/own:2"
+    assert container(rendered(body, trial()), "hyperband-sidecar")["image"] == "example.com/own:2"
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"), [({"memory": "1Gi"}, {"memory"}), ({"cpu": 1}, {"cpu", "memory"})]
+)
+def test_the_sidecar_s_cpu_is_limited_where_the_training_s_is(
+    limits: dict[str, Any], expected: set[str]
+) -> None:
+    body = sidecar()
+    body["spec"]["trialTemplate"]["spec"]["containers"][0]["resources"] = {"limits": limits}
+    resources = container(rendered(body, trial()), "hyperband-sidecar")["resources"]
+    assert set(resources["limits"]) == expected
+    # So that a pod of class Guaranteed stays one.
+    assert all(resources["requests"][name] == each for name, each in resources["limits"].items())
+
+
+@pytest.mark.parametrize(
+    ("grace", "seconds"), [(None, "20"), (600, "20"), (10, "9"), (0, "1"), ("ten", "20")]
+)
+def test_the_sidecar_is_done_before_it_is_killed(grace: Any, seconds: str) -> None:
+    body = sidecar()
+    if grace is not None:
+        body["spec"]["trialTemplate"]["spec"]["terminationGracePeriodSeconds"] = grace
+    env = container(rendered(body, trial()), "hyperband-sidecar")["env"]
+    assert {"name": "HYPERBAND_FLUSH_SECONDS", "value": seconds} in env
+
+
+@pytest.mark.parametrize("given", [3, "fetch"])
+def test_what_init_containers_beside_a_sidecar_are_is_for_the_server_to_judge(given: Any) -> None:
+    body = sidecar()
+    body["spec"]["trialTemplate"]["spec"]["initContainers"] = given
+    assert rendered(body, trial())["spec"]["initContainers"] == given

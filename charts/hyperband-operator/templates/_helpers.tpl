@@ -49,12 +49,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "hyperband.annotations" (list $root false) }}
 {{- end }}
 
+{{/* The reference of an image: (list . IMAGE). */}}
 {{- define "hyperband.image" -}}
-{{- $image := .Values.image }}
+{{- $image := index . 1 }}
 {{- if $image.digest }}
 {{- printf "%s@%s" $image.repository $image.digest }}
 {{- else }}
-{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) }}
+{{- printf "%s:%s" $image.repository ($image.tag | default (index . 0).Chart.AppVersion) }}
 {{- end }}
 {{- end }}
 

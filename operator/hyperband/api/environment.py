@@ -3,7 +3,7 @@
 import json
 
 from hyperband.api import names
-from hyperband.api.study import StudyResource
+from hyperband.api.study import ReportingMode, StudyResource
 from hyperband.core.records import Study, Trial
 from hyperband.core.rungs import Ladder
 from hyperband.core.space import Value, environment_suffix
@@ -34,6 +34,8 @@ def training_environment(
         names.ENV_RUNGS: json.dumps(list(ladder.levels[ladder.first(trial.bracket) :])),
         names.ENV_PARAMETERS: json.dumps(dict(trial.parameters)),
     }
+    if study.reporting.mode is ReportingMode.SIDECAR:
+        variables[names.ENV_REPORT_FILE] = names.REPORT_FILE
     if study.checkpoint is not None:
         variables[names.ENV_CHECKPOINT_DIR] = checkpoint_folder(study, trial, uid)
     for name, value in trial.parameters.items():

@@ -22,6 +22,7 @@ from hyperband.api.schema.searcher import (
 )
 from hyperband.api.schema.study_spec import SPEC
 from hyperband.api.schema.study_status import MAX_LEVELS
+from hyperband.api.schema.template import STRAY_IMAGE
 from hyperband.api.template import Checkpoint, TrialTemplate, parse_checkpoint, parse_template
 from hyperband.core.budgets import HOUR
 from hyperband.core.errors import InvalidStudyError
@@ -57,7 +58,21 @@ class ReportingMode(StrEnum):
     """How metrics get into the pod's annotation."""
 
     DIRECT = "Direct"  # the training writes them, with a token that the operator mounts
+    SIDECAR = "Sidecar"  # a container beside it does, which follows a file
     MANUAL = "Manual"  # somebody else does
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Who reports, and with which image if that is a sidecar."""
+
+    mode: ReportingMode
+    image: str = ""  # the operator's choice if empty
+
+    @property
+    def needs_rights(self) -> bool:
+        """Whether the pod's service account must be allowed to patch pods."""
+        return self.mode is not ReportingMode.MANUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,7 @@ class StudyResource:
     generation: int
     suspend: bool
     checkpoint: Checkpoint | None
-    reporting: ReportingMode
+    reporting: Reporting
     gpu_resources: tuple[str, ...]
     template: TrialTemplate
     retention: Retention
@@ -131,7 +146,7 @@ def parse_study(body: Mapping[str, Any]) -> StudyResource:
         generation=metadata.get("generation", 0),
         suspend=spec["suspend"],
         checkpoint=parse_checkpoint(spec.get("checkpoint"), template),
-        reporting=ReportingMode(spec["reporting"]["mode"]),
+        reporting=_reporting(spec["reporting"]),
         gpu_resources=tuple(spec["gpuResources"]),
         template=template,
         retention=Retention(
@@ -192,6 +207,14 @@ def _study(spec: Mapping[str, Any], name: str, uid: str) -> Study:
     _check_mode(study)
     _check_ladder(study)
     return study
+
+
+def _reporting(given: Mapping[str, Any]) -> Reporting:
+    reporting = Reporting(ReportingMode(given["mode"]), given.get("image", ""))
+    if reporting.image and reporting.mode is not ReportingMode.SIDECAR:
+        problem = STRAY_IMAGE % reporting.mode.value
+        raise InvalidStudyError("spec.reporting.image", problem)
+    return reporting
 
 
 def _targets(given: Sequence[Mapping[str, Any]], resource: str) -> tuple[Target, ...]:

@@ -10,6 +10,10 @@ from typing import Any
 from hyperband.api import names
 from hyperband.core.errors import InvalidStudyError
 
+NO_TOKEN = (
+    f"{names.TOKEN_VOLUME} has the reporter's token, which the operator mounts where it is needed: "
+    "remove this mount"
+)
 _RESERVED = f"{names.GROUP}/"
 _SPEC = "spec.trialTemplate.spec"
 
@@ -83,6 +87,7 @@ def parse_template(given: Mapping[str, Any]) -> TrialTemplate:
             "restartPolicy, the operator repeats failed attempts itself (failurePolicy.retries)",
         )
     _check_lists(template.spec)
+    _check_names(template.spec)
     _check_container_annotation(template)
     _check_environment(template.spec)
     return template
@@ -138,6 +143,25 @@ def _check_lists(spec: Mapping[str, Any]) -> None:
         raise InvalidStudyError(
             f"{_SPEC}.serviceAccountName", f"{account!r:.100} is no name: write text"
         )
+
+
+def _check_names(spec: Mapping[str, Any]) -> None:
+    """The operator's volumes and container have names that a template leaves alone."""
+    named = [
+        (f"{_SPEC}.volumes[{i}]", volume) for i, volume in enumerate(_dicts(spec.get("volumes")))
+    ]
+    for path, each in (*named, *_containers(spec)):
+        name = str(each.get("name", ""))
+        if name.startswith(names.RESERVED_PREFIX):
+            raise InvalidStudyError(
+                f"{path}.name",
+                f"{name:.100} begins with {names.RESERVED_PREFIX}, as the names of what the "
+                "operator adds do: give it another name",
+            )
+    for where, container in _containers(spec):
+        for i, mount in enumerate(_dicts(container.get("volumeMounts"))):
+            if mount.get("name") == names.TOKEN_VOLUME:
+                raise InvalidStudyError(f"{where}.volumeMounts[{i}].name", NO_TOKEN)
 
 
 def _check_container_annotation(template: TrialTemplate) -> None:

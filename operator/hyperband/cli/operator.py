@@ -10,6 +10,7 @@ from hyperband.backends.kubernetes.api_errors import KubernetesError
 from hyperband.backends.kubernetes.connection import NoConnectionError, connect
 from hyperband.backends.kubernetes.lease import Terms
 from hyperband.backends.kubernetes.operator import run_operator
+from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.telemetry.logs import LogFormat, configure
 from hyperband.backends.kubernetes.telemetry.server import Address, CannotListenError
 
@@ -45,6 +46,9 @@ def operator(
             help="Serve /healthz, /readyz and /metrics there.",
         ),
     ] = None,
+    sidecar_image: Annotated[
+        str, typer.Option(help="Reports for trainings that write a file (mode Sidecar).")
+    ] = SIDECAR_IMAGE,
     log_format: Annotated[
         LogFormat, typer.Option(help="Lines for people, or JSON for a collector of logs.")
     ] = LogFormat.TEXT,
@@ -62,6 +66,7 @@ def operator(
                 terms=terms,
                 lease_namespace=lease_namespace,
                 listen=listen,
+                sidecar_image=sidecar_image,
             )
         )
     except (NoConnectionError, CannotListenError, LookupError, KubernetesError) as error:

@@ -164,6 +164,12 @@ _STUDY_VARIABLES: Final = {
     "ownEnvironment": "variables.containers.filter(c, "
     "type(c.?env.orValue(null)) == list && "
     "c.env.exists(e, has(e.name) && e.name.startsWith('HYPERBAND_'))).map(c, c.name)",
+    "reserved": "(variables.containers + "
+    "(type(variables.pod.?volumes.orValue(null)) == list ? variables.pod.volumes : []))"
+    f".filter(v, has(v.name) && v.name.startsWith('{names.RESERVED_PREFIX}')).map(v, v.name)",
+    "tokenMounts": "variables.containers.filter(c, "
+    "type(c.?volumeMounts.orValue(null)) == list && "
+    f"c.volumeMounts.exists(m, has(m.name) && m.name == '{names.TOKEN_VOLUME}')).map(c, c.name)",
     "volume": "object.spec.?checkpoint.?volume.orValue({})",
     "mounted": "!has(object.spec.checkpoint) ? [] : variables.containers.filter(c, "
     "type(c.?volumeMounts.orValue(null)) == list && c.volumeMounts.exists(m, has(m.mountPath) && "
@@ -297,6 +303,19 @@ _STUDY_CHECKS: Final = (
         "spec.trialTemplate.spec: containers %s set variables HYPERBAND_…, which the operator "
         "sets: remove them from env",
         "variables.ownEnvironment",
+    ),
+    _none(
+        "reserved",
+        "spec.trialTemplate.spec: %s begin with "
+        f"{names.RESERVED_PREFIX}, as the names of what the operator adds do: give them others",
+        "variables.reserved",
+    ),
+    _none(
+        "tokenMounts",
+        "spec.trialTemplate.spec: volumeMounts of containers %s name "
+        f"{names.TOKEN_VOLUME}, the volume of the reporter's token, which the operator mounts "
+        "where it is needed: remove them",
+        "variables.tokenMounts",
     ),
     make_check(
         "!has(object.spec.checkpoint) || variables.volume.size() == 1",

@@ -5,7 +5,10 @@ from typing import Final
 from hyperband.api import names
 from hyperband.api.schema.build import OPEN, Schema, choice, many, record, rule, table, text
 
-REPORTING_MODES: Final = ("Direct", "Manual")
+REPORTING_MODES: Final = ("Direct", "Sidecar", "Manual")
+STRAY_IMAGE: Final = (
+    "means nothing to mode %s, which has no sidecar: leave image out, or use mode Sidecar"
+)
 DEFAULT_GPU_RESOURCES: Final = ("nvidia.com/gpu",)
 DEFAULT_CHECKPOINT_PATH: Final = "/checkpoint"
 
@@ -78,19 +81,33 @@ REPORTING: Final = record(
         "mode": choice(
             "Direct (default): the training writes its pod's annotation itself, with the token "
             f"that the operator mounts for it (service account {names.REPORTER_SERVICE_ACCOUNT} "
-            "unless the template names another). Manual: nothing is mounted; whatever else may "
+            "unless the template names another). Sidecar: the training appends lines of JSON to "
+            f"the file {names.ENV_REPORT_FILE}, and a container beside it, which alone has the "
+            "token, writes the annotation. Manual: nothing is mounted; whatever else may "
             f"patch the pod writes the annotation {names.METRICS_ANNOTATION}.",
             REPORTING_MODES,
             default="Direct",
-        )
+        ),
+        "image": text(
+            "Image of the sidecar, with mode Sidecar. Default: that of the operator's "
+            "installation.",
+            minLength=1,
+            maxLength=1024,
+        ),
     },
     default={"mode": "Direct"},
     rules=[
         rule(
+            "!has(self.image) || self.mode == 'Sidecar'",
+            STRAY_IMAGE,
+            "self.mode",
+            field=".image",
+        ),
+        rule(
             "self == oldSelf",
             "spec.reporting cannot change while the study exists: create a new study "
             "(delete this one, or take another name)",
-        )
+        ),
     ],
 )
 

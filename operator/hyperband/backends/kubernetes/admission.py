@@ -7,7 +7,7 @@ from typing import Any
 
 from hyperband.api import names
 from hyperband.api.status import Blocked
-from hyperband.api.study import ReportingMode, StudyResource
+from hyperband.api.study import StudyResource
 from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError, Forbidden
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import PODS, Kind
@@ -22,7 +22,7 @@ _WRONG_IN_ITSELF = (400, 422)
 
 async def check_reporter(client: Client, study: StudyResource) -> Blocked | None:
     """Whether the pods' service account may patch pods, which reporting needs."""
-    if study.reporting is not ReportingMode.DIRECT:
+    if not study.reporting.needs_rights:
         return None
     account = study.template.spec.get("serviceAccountName") or names.REPORTER_SERVICE_ACCOUNT
     review = {

@@ -28,6 +28,8 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 # under it, after which containerd says 255 and Unknown.
 _LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}
 LAST_YEAR = 9000  # of a mark that somebody has forged: times after it cannot be reckoned with
+# The exit code of `hyperband.report.sidecar` where the API server did not answer to the last.
+REPORTER_UNREACHED = 75
 MAX_WORDS = 200  # characters of what a container says at its end
 # A pod whose containers are not created after this has a problem that only its events tell.
 CREATING = timedelta(seconds=30)
@@ -109,7 +111,7 @@ def _has_begun(ended: Terminated) -> bool:
 def ending(pod: Pod) -> Ending:
     """How the attempt of a pod that is over ended."""
     if pod.status.phase == "Succeeded":
-        return Ending(Outcome.SUCCEEDED, "")
+        return _success(pod)
     itself = _failed_before_mark(pod)
     if not itself and (why := interrupted(pod)):
         return Ending(Outcome.DISRUPTED, why)
@@ -123,10 +125,25 @@ def ending(pod: Pod) -> Ending:
         return Ending(Outcome.FAILED, f"{reason}: {pod.status.message}".removesuffix(": "))
     if terminated is None:
         return Ending(Outcome.FAILED, "the pod failed before its container ran")
-    why = "" if terminated.reason in ("", "Error") else f" ({terminated.reason})"
-    words = last_words(terminated.message)
-    code = f"{container}exit code {terminated.exit_code}{why}"
-    return Ending(Outcome.FAILED, f"{code}{words and ': '}{words}")
+    return Ending(Outcome.FAILED, f"{container}{_exit(terminated)}")
+
+
+def _exit(ended: Terminated) -> str:
+    """A container's end in words."""
+    why = "" if ended.reason in ("", "Error") else f" ({ended.reason})"
+    words = last_words(ended.message)
+    return f"exit code {ended.exit_code}{why}{words and ': '}{words}"
+
+
+def _success(pod: Pod) -> Ending:
+    """The training's success; what its reporter says of itself matters if a report is missing."""
+    status = next((s for s in pod.status.init_container_statuses if s.name == names.SIDECAR), None)
+    ended = status.state.terminated if status is not None else None
+    if ended is None or ended.exit_code == 0:
+        return Ending(Outcome.SUCCEEDED, "")
+    why = f"container {names.SIDECAR}: {_exit(ended)}"
+    unreachable = ended.exit_code == REPORTER_UNREACHED
+    return Ending(Outcome.DISRUPTED if unreachable else Outcome.SUCCEEDED, why)
 
 
 def _failed_before_mark(pod: Pod) -> bool:
@@ -191,7 +208,9 @@ def waiting_reason(pod: Pod, now: datetime) -> tuple[str, str] | None:
                     continue
                 name = f"{pod.metadata.name} -n {pod.metadata.namespace}"
                 return status.state.waiting.reason, f"kubectl describe pod {name} tells why"
-            return status.state.waiting.reason, status.state.waiting.message
+            # The template says nothing of the one that we add.
+            which = f"container {names.SIDECAR}: " if status.name == names.SIDECAR else ""
+            return status.state.waiting.reason, f"{which}{status.state.waiting.message}"
     scheduled = pod.status.condition("PodScheduled")
     if scheduled is not None and scheduled.status == "False":
         return scheduled.reason, scheduled.message
@@ -265,7 +284,10 @@ def _terminated(pod: Pod) -> tuple[str, Terminated | None]:
     status = training_container(pod)
     if status is not None and status.state.terminated is not None:
         return "", status.state.terminated
+    # The end of a sidecar fails no pod.
+    sidecars = {each.name for each in pod.spec.init_containers if each.is_sidecar}
     for other in (*pod.status.init_container_statuses, *pod.status.container_statuses):
-        if other.state.terminated is not None and other.state.terminated.exit_code != 0:
-            return f"container {other.name}: ", other.state.terminated
+        ended = other.state.terminated
+        if ended is not None and ended.exit_code != 0 and other.name not in sidecars:
+            return f"container {other.name}: ", ended
     return "", None

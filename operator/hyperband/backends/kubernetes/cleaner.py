@@ -18,7 +18,6 @@ from hyperband.backends.kubernetes.attempts import ending, is_over, waiting_reas
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, Pod
 from hyperband.backends.kubernetes.recorder import Recorder
-from hyperband.backends.kubernetes.render import CHECKPOINT_VOLUME
 from hyperband.backends.kubernetes.study_pods import TrialPods
 from hyperband.backends.kubernetes.waits import LATE, grace
 from hyperband.core.decisions import Reason
@@ -75,7 +74,9 @@ def render_cleaner(study: StudyResource, number: int, indices: Collection[int]) 
             "requests": {"cpu": "10m", "memory": "32Mi"},
             "limits": {"cpu": "500m", "memory": "128Mi"},
         },
-        "volumeMounts": [{"name": CHECKPOINT_VOLUME, "mountPath": study.checkpoint.mount_path}],
+        "volumeMounts": [
+            {"name": names.CHECKPOINT_VOLUME, "mountPath": study.checkpoint.mount_path}
+        ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     container |= {k: training[k] for k in ("imagePullPolicy", "securityContext") if k in training}
@@ -95,7 +96,7 @@ def render_cleaner(study: StudyResource, number: int, indices: Collection[int]) 
             "restartPolicy": "Never",
             "activeDeadlineSeconds": SECONDS,
             "containers": [container],
-            "volumes": [{**study.checkpoint.volume, "name": CHECKPOINT_VOLUME}],
+            "volumes": [{**study.checkpoint.volume, "name": names.CHECKPOINT_VOLUME}],
         },
     }
 

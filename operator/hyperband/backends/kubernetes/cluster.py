@@ -7,6 +7,7 @@ from datetime import datetime
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.objects import Object, Pod
+from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
 from hyperband.backends.kubernetes.workers import Workers
 
@@ -22,3 +23,4 @@ class Cluster:
     monotonic: Callable[[], float]
     workers: Workers
     metrics: Metrics = field(default_factory=Metrics)
+    sidecar_image: str = SIDECAR_IMAGE  # where a study has a sidecar and does not say which

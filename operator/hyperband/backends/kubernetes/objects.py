@@ -105,12 +105,23 @@ class Container(_Struct, frozen=True, gc=False):
     resources: Resources = Resources()
 
 
+class InitContainer(_Struct, frozen=True, gc=False):
+    name: str
+    restart_policy: str = ""
+
+    @property
+    def is_sidecar(self) -> bool:
+        """Whether it runs beside the others: a kubelet restarts it, and its end means nothing."""
+        return self.restart_policy == "Always"
+
+
 class SchedulingGate(_Struct, frozen=True, gc=False):
     name: str
 
 
 class PodSpec(_Struct, frozen=True, gc=False):
     containers: tuple[Container, ...] = ()
+    init_containers: tuple[InitContainer, ...] = ()
     node_name: str | None = None
     scheduling_gates: tuple[SchedulingGate, ...] = ()
     termination_grace_period_seconds: int = 30

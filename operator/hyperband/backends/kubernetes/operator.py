@@ -23,6 +23,7 @@ from hyperband.backends.kubernetes.informer import Change, Informer
 from hyperband.backends.kubernetes.lease import Election, Place, Terms, new_identity
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.study_pods import owner_uid
 from hyperband.backends.kubernetes.telemetry import metrics as families
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
@@ -114,6 +115,7 @@ async def run_operator(
     terms: Terms,
     lease_namespace: str = OPERATOR_NAMESPACE,
     listen: Address | None = None,
+    sidecar_image: str = SIDECAR_IMAGE,
 ) -> None:
     """Runs until SIGINT or SIGTERM; works while it leads, and waits for its turn otherwise.
 
@@ -122,6 +124,7 @@ async def run_operator(
         terms: of the Lease that elects one of several operators.
         lease_namespace: where operators for all namespaces have theirs.
         listen: where to serve probes and metrics, if anywhere.
+        sidecar_image: of what reports for trainings that only write a file.
 
     Raises:
         CannotListenError: that address is taken.
@@ -144,7 +147,8 @@ async def run_operator(
             # Also while another process leads, so that this one begins at once when it may.
             for scope in scopes:
                 pods, trials, archives = _informers(client, manager, metrics, scope)
-                manager.start(Cluster(client, pods, trials, *clocks, pools, metrics), scope)
+                cluster = Cluster(client, pods, trials, *clocks, pools, metrics, sidecar_image)
+                manager.start(cluster, scope)
                 known: dict[str, Informer[Any]] = {
                     "pods": pods,
                     "hyperbandtrials": trials,

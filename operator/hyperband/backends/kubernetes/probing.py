@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hyperband.api import names
 from hyperband.api.status import Blocked
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.kubernetes.attempts import is_over, trains, waiting_reason
@@ -61,6 +62,11 @@ _MENDS = {
     UNSCHEDULABLE: "no node could take it, full or empty; it goes on by itself when one is added "
     f"that can. An autoscaler's own words are in `kubectl describe pod`; {_FIXED}",
 }
+_SIDECAR_MEND = (
+    "its image is that of the operator's option --sidecar-image (sidecar.image of the chart), or "
+    "spec.reporting.image; it goes on by itself when the container starts, with another image when "
+    "the pods that wait are deleted"
+)
 _IDENTIFIER = re.compile(r"[0-9a-f][0-9a-f-]{7,}")  # of a pod or a container, in a runtime's words
 
 
@@ -136,7 +142,7 @@ def _not_starting(pods: Mapping[int, Sequence[Pod]], now: datetime) -> Hold | No
     blocked = Blocked(
         reason,
         f"no pod of the study has started; {pod.metadata.name}: {words[:MAX_WORDS]}; "
-        f"{_MENDS[reason]}",
+        f"{_SIDECAR_MEND if names.SIDECAR in words else _MENDS[reason]}",
     )
     if reason == UNSCHEDULABLE:  # an autoscaler may still make room for the pods that it sees
         return Hold(blocked)

@@ -12,6 +12,7 @@ from hyperband.api import names
 from hyperband.api.environment import training_environment
 from hyperband.api.study import ReportingMode, StudyResource
 from hyperband.api.trial import owner_reference
+from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE, report_volume, sidecar_container
 from hyperband.core.records import Trial
 from hyperband.core.rungs import Ladder
 
@@ -20,9 +21,7 @@ from hyperband.core.rungs import Ladder
 UNREACHABLE_SECONDS = 30
 _UNREACHABLE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
-TOKEN_VOLUME = "hyperband-reporter"
 TOKEN_SECONDS = 3600
-CHECKPOINT_VOLUME = "hyperband-checkpoint"
 
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _NEAR = {
@@ -35,9 +34,17 @@ _NEAR = {
 
 
 def render_pod(
-    study: StudyResource, trial: Trial, trial_uid: str, ladder: Ladder
+    study: StudyResource,
+    trial: Trial,
+    trial_uid: str,
+    ladder: Ladder,
+    sidecar_image: str = SIDECAR_IMAGE,
 ) -> dict[str, Any]:
-    """The manifest of the pod for the trial's current attempt."""
+    """The manifest of the pod for the trial's current attempt.
+
+    Args:
+        sidecar_image: where the study has a sidecar and does not say which.
+    """
     template = study.template
     spec: dict[str, Any] = copy.deepcopy(dict(template.spec))
     spec["restartPolicy"] = "Never"  # the operator repeats attempts itself
@@ -48,12 +55,24 @@ def render_pod(
         each.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     _add_environment(container, study, trial, ladder, trial_uid)
     if study.checkpoint is not None:
-        _add_volume(spec, {**study.checkpoint.volume, "name": CHECKPOINT_VOLUME})
-        _add_mount(container, CHECKPOINT_VOLUME, study.checkpoint.mount_path)
-    if study.reporting is ReportingMode.DIRECT:
+        _add_volume(spec, {**study.checkpoint.volume, "name": names.CHECKPOINT_VOLUME})
+        _add_mount(container, names.CHECKPOINT_VOLUME, study.checkpoint.mount_path)
+    if study.reporting.needs_rights:
         spec.setdefault("serviceAccountName", names.REPORTER_SERVICE_ACCOUNT)
         _add_volume(spec, _token_volume())
-        _add_mount(container, TOKEN_VOLUME, names.TOKEN_MOUNT, read_only=True)
+    if study.reporting.mode is ReportingMode.DIRECT:
+        _add_token(container)
+    elif study.reporting.mode is ReportingMode.SIDECAR:
+        _add_volume(spec, report_volume())
+        _add_mount(container, names.REPORT_VOLUME, names.REPORT_MOUNT)
+        sidecar = sidecar_container(
+            study.reporting.image or sidecar_image, container, _grace_seconds(spec)
+        )
+        _add_token(sidecar)
+        others = spec.get("initContainers") or []
+        if isinstance(others, list):  # else the API server's to refuse
+            # The last one: others, such as a service mesh's, are there before it and outlive it.
+            spec["initContainers"] = [*others, sidecar]
     spec.setdefault("automountServiceAccountToken", False)
     if study.scheduling.pack and study.gpus:
         _pack(spec)
@@ -125,6 +144,11 @@ def _add_environment(
     container["env"] = [*ours, *fields, *(container.get("env") or [])]
 
 
+def _grace_seconds(spec: Mapping[str, Any]) -> float:
+    given = spec.get("terminationGracePeriodSeconds")
+    return given if isinstance(given, int) else 30  # Kubernetes' default
+
+
 def _tolerations(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The user's tolerations, and ours for the taints of an unreachable node he does not name."""
     execute = [t for t in given if t.get("effect") in (None, "", "NoExecute")]
@@ -155,6 +179,10 @@ def _add_mount(
     container["volumeMounts"] = [*(container.get("volumeMounts") or []), mount]
 
 
+def _add_token(container: dict[str, Any]) -> None:
+    _add_mount(container, names.TOKEN_VOLUME, names.TOKEN_MOUNT, read_only=True)
+
+
 def _token_volume() -> dict[str, Any]:
     """A short-lived token of the pod's service account, bound to the pod."""
     token = {"path": "token", "expirationSeconds": TOKEN_SECONDS}
@@ -165,4 +193,4 @@ def _token_volume() -> dict[str, Any]:
         {"configMap": authority},
         {"downwardAPI": {"items": [namespace]}},
     ]
-    return {"name": TOKEN_VOLUME, "projected": {"sources": sources}}
+    return {"name": names.TOKEN_VOLUME, "projected": {"sources": sources}}

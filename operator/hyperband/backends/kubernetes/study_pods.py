@@ -116,7 +116,7 @@ class StudyPods(TrialPods):
             AlreadyExists: one was there and is gone again.
             ApiError: the server refuses the pod.
         """
-        body = render_pod(self._study, trial, trial_uid, ladder)
+        body = render_pod(self._study, trial, trial_uid, ladder, self._cluster.sidecar_image)
         name = body["metadata"]["name"]
         try:
             pod = await self._cluster.client.create(PODS, self._study.namespace, body, Pod)

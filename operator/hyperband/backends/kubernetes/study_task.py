@@ -384,7 +384,7 @@ class StudyTask:
         # Any configuration will do; the one that comes first may take a model some time.
         example = Suggestion(engine.searcher.draw(0), "Random")
         trial = engine.new_trial(0, engine.ladder.top, example)
-        pod = render_pod(study, trial, NOBODY, engine.ladder)
+        pod = render_pod(study, trial, NOBODY, engine.ladder, self._cluster.sidecar_image)
         return await admission.check_template(self._cluster.client, pod)
 
     def _start_is_shown(self) -> bool:
