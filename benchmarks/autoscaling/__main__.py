@@ -64,6 +64,7 @@ def table(runs: list[tuple[str, Figures]]) -> Table:
         made.add_column(mode, justify="right")
     rows: dict[str, Callable[[Figures], float]] = {
         "paid for each GPU-second used": lambda f: f.ratio,
+        "  the same until its last new trial": lambda f: f.growing[0] / f.growing[1],
         "  of it while a node boots": lambda f: f.idle.booting / f.used,
         "  beside and between pods": lambda f: f.idle.between / f.used,
         "  after a node's last pod": lambda f: f.idle.leaving / f.used,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from benchmarks.autoscaling.machines import CAPACITY_LABEL, GPU, SPOT, TYPE_LABEL, TYPES
+from hyperband.api import names
 from hyperband.backends.kubernetes.attempts import is_ending, is_over, usage
 from hyperband.backends.kubernetes.objects import Object, Pod
 
@@ -77,6 +78,8 @@ class Ledger:
         waited: seconds of pods without a node.
         attempts: uids of pods by name; more than one, and an attempt was made twice.
         accounts: by pod name the GPU-seconds by the pod's own times, and whether its end was told.
+        growing: what had been paid and used when the last new trial came; after that the study has
+            less and less to do.
     """
 
     initial_pods: int
@@ -87,6 +90,7 @@ class Ledger:
     waited: float = 0.0
     attempts: dict[str, set[str]] = field(default_factory=dict)
     accounts: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    growing: tuple[float, float] = (0.0, 0.0)
     _nodes: dict[str, str] = field(default_factory=dict)  # NodeClaim by node
     _runs: dict[str, Run] = field(default_factory=dict)  # by the pod's uid
     _waiting: dict[str, float] = field(default_factory=dict)  # since when
@@ -129,6 +133,9 @@ class Ledger:
         self._follow_waiting(pod, now)
         if is_new and self._waiting and len(self._waiting) > self._allowed(now):
             self.beyond.append(name)
+        if is_new and pod.metadata.labels.get(names.ATTEMPT_LABEL) == "0":
+            running = sum(now - run.began for run in self._runs.values())
+            self.growing = (self.paid(now), self.used + running)
         if pod.status.start_time is not None:
             if not is_over(pod):
                 self._began(pod, now)

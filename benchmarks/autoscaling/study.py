@@ -66,6 +66,7 @@ class Figures:
     paid: float
     used: float
     idle: Idle
+    growing: tuple[float, float]  # of these, until the last new trial came
     account: float  # the operator's
     by_pods: float  # the same by the pods' own times
     untold: int  # pods whose end only their deletion told: the account has it from a clock
@@ -230,6 +231,7 @@ class _Run:
             paid=ledger.paid(emptied),
             used=ledger.used,
             idle=ledger.idle(emptied),
+            growing=ledger.growing,
             account=float(study["status"]["gpuSeconds"]),
             by_pods=sum(seconds for seconds, _ in ledger.accounts.values()),
             untold=sum(not told for _, told in ledger.accounts.values()),

@@ -127,3 +127,12 @@ def test_an_attempt_that_is_made_twice_has_two_pods() -> None:
     assert ledger.attempts == {"p": {"1"}}
     ledger.pod(pod("p", uid="2"), 102)
     assert ledger.attempts == {"p": {"1", "2"}}
+
+
+def test_what_comes_after_the_last_new_trial_is_told_apart() -> None:
+    ledger = Ledger(8)
+    ledger.claim(claim("c"), 100)
+    ledger.pod(pod("p-0-0", node="n", began=110, labels={"hyperband.dev/attempt": "0"}), 110)
+    ledger.pod(pod("p-1-0", labels={"hyperband.dev/attempt": "0"}), 120)
+    ledger.pod(pod("p-0-1", labels={"hyperband.dev/attempt": "1"}), 150)
+    assert ledger.growing == (4 * 20, 10)
