@@ -1,6 +1,8 @@
 """What the metrics say of studies, pods and the process."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -179,6 +181,19 @@ async def test_a_deleted_study_counts_no_more_and_goes_after_a_while() -> None:
     assert "hyperband_decisions_total" in await scrape(metrics), "made anew under the same name"
 
 
+async def test_deleted_studies_are_let_go_where_nobody_scrapes() -> None:
+    seconds = 0.0
+    metrics = Metrics(lambda: START, lambda: seconds)
+    figures = weakref.ref(metrics.studies.begin(NAMESPACE, "s", study_body()))
+    metrics.studies.end(NAMESPACE, "s")
+    metrics.studies.begin(NAMESPACE, "other", study_body())
+    assert figures() is not None, "somebody may still ask"
+    seconds = KEEP_SECONDS
+    metrics.studies.begin(NAMESPACE, "another", study_body())
+    gc.collect()
+    assert figures() is None
+
+
 async def test_a_process_that_leads_no_more_shows_no_studies() -> None:
     world = World()
     manager = Manager()
@@ -219,14 +234,13 @@ def a_pod(uid: str = "u", **status: Any) -> Pod:
                 {"kind": "HyperbandTrial", "name": "s-0", "uid": "t", "controller": True}
             ],
         },
-        "spec": {"nodeName": "n"} if status.pop("bound", False) else {},
+        "spec": {key: status.pop(key) for key in ("nodeName", "schedulingGates") if key in status},
         "status": status,
     }
     pod: Pod = as_(body, Pod)
     return pod
 
 
-GATED = [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]
 UNFIT = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
 
 
@@ -235,9 +249,9 @@ UNFIT = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
     [
         ({}, PodState.UNSCHEDULED),
         ({"phase": "Pending", "conditions": UNFIT}, PodState.UNSCHEDULED),
-        ({"phase": "Pending", "conditions": GATED}, PodState.GATED),
-        ({"phase": "Pending", "bound": True}, PodState.STARTING),
-        ({"phase": "Running", "bound": True}, PodState.RUNNING),
+        ({"phase": "Pending", "schedulingGates": [{"name": "queue"}]}, PodState.GATED),
+        ({"phase": "Pending", "nodeName": "n"}, PodState.STARTING),
+        ({"phase": "Running", "nodeName": "n"}, PodState.RUNNING),
     ],
 )
 def test_what_a_pod_is_at(status: Body, expected: PodState) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from hyperband.backends.kubernetes.connection import Connection, connect
 from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.operator import _run_kopf
+from hyperband.backends.kubernetes.operator import _reign, _run_kopf
 
 
 @pytest.fixture
@@ -53,3 +53,22 @@ async def test_what_keeps_it_from_watching_is_told(
     over.set()
     await _run_kopf(manager, nowhere, ["team"], over, asyncio.Event())
     assert manager.trouble == "watching them has ended: no more retries"
+
+
+async def test_a_process_that_has_lost_the_lease_has_no_trouble_with_studies(
+    nowhere: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = asyncio.Event()
+
+    class Election:
+        async def hold(self) -> None:
+            await lost.wait()
+
+    async def broken(**_: object) -> None:
+        lost.set()
+        raise RuntimeError("no more retries")
+
+    monkeypatch.setattr(kopf, "operator", broken)
+    manager = Manager()
+    await _reign(manager, nowhere, [], Election(), asyncio.Event())  # type: ignore[arg-type]
+    assert manager.trouble == "", "one that waits for its turn is ready to take over"

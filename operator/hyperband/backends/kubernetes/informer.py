@@ -49,6 +49,7 @@ class Informer(Cache[O]):
     """A cache that follows the cluster while `run()` goes on, in a task of the caller's.
 
     Attributes:
+        kind: of the objects.
         synced: set when the first list is complete.
     """
 
@@ -71,7 +72,8 @@ class Informer(Cache[O]):
     ) -> None:
         super().__init__(on_change, index)
         self.synced = asyncio.Event()
-        self._client, self._kind, self._type = client, kind, type_
+        self.kind = kind
+        self._client, self._type = client, type_
         self._namespace, self._selector = namespace, label_selector
         self._page_size = page_size
         self._stale_seconds, self._silence_margin = stale_seconds, silence_margin
@@ -105,12 +107,12 @@ class Informer(Cache[O]):
                     await self._list()
                 await self._watch()
             except Gone as error:
-                log.info("%s: listing again: %s", self._kind.plural, error)
+                log.info("%s: listing again: %s", self.kind.plural, error)
                 self._must_list = True
             except KubernetesError as error:
-                log.warning("%s: %s", self._kind.plural, error)
+                log.warning("%s: %s", self.kind.plural, error)
             except Exception:
-                log.exception("%s: unexpected failure", self._kind.plural)
+                log.exception("%s: unexpected failure", self.kind.plural)
             lasting = self._clock() - started >= LASTING_SECONDS
             heard = self._applied > applied
             vain = 0 if lasting or heard else vain + 1
@@ -123,7 +125,7 @@ class Informer(Cache[O]):
         self.begin_list()
         revision = 0
         pages = self._client.pages(
-            self._kind,
+            self.kind,
             self._type,
             self._namespace,
             label_selector=self._selector,
@@ -146,7 +148,7 @@ class Informer(Cache[O]):
         """
         first, last = WATCH_SECONDS
         events = self._client.watch(
-            self._kind,
+            self.kind,
             self._namespace,
             label_selector=self._selector,
             resource_version=str(self.revision),
@@ -173,7 +175,7 @@ class Informer(Cache[O]):
             case "ERROR":
                 raise error_from(event.object, 0)
             case _:
-                log.warning("%s: unknown event %r", self._kind.plural, event.type)
+                log.warning("%s: unknown event %r", self.kind.plural, event.type)
 
     def _decode(self, raw: msgspec.Raw) -> O:
         decoded: O = decoder(self._type).decode(raw)

@@ -133,9 +133,9 @@ async def run_operator(
     """
     manager, metrics, stop = Manager(), Metrics(), asyncio.Event()
     stop_on_signals(stop)
-    async with Client(connection, retry=Retry(attempts=1)) as unfenced:
+    answered = metrics.request_answered
+    async with Client(connection, retry=Retry(attempts=1), answered=answered) as unfenced:
         election = _election(unfenced, namespaces, Place(lease_namespace, LEASE), terms)
-        answered = metrics.request_answered
         async with Client(connection, fence=election.check, answered=answered) as client:
             scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
             for scope in scopes:
@@ -149,18 +149,12 @@ async def run_operator(
                 pods, trials, archives = _informers(client, manager, metrics, scope)
                 cluster = Cluster(client, pods, trials, *clocks, pools, metrics, sidecar_image)
                 manager.start(cluster, scope)
-                known: dict[str, Informer[Any]] = {
-                    "pods": pods,
-                    "hyperbandtrials": trials,
-                    "hyperbandarchives": archives,
-                }
-                for resource, informer in known.items():
+                for informer in (pods, trials, archives):
+                    resource = informer.kind.plural
                     caches.setdefault(resource, []).append(informer)
-                    name = _in_scope(resource, scope)
-                    background.append(asyncio.create_task(informer.run(), name=name))
-                audit = manager.audit(client, scope)
-                background.append(asyncio.create_task(audit, name=_in_scope("audit", scope)))
-            background.append(asyncio.create_task(metrics.watch_lag(), name="lag"))
+                    background.append(_begin(informer.run(), resource, scope))
+                background.append(_begin(manager.audit(client, scope), "audit", scope))
+            background.append(_begin(metrics.watch_lag(), "lag"))
             requests = families.api_requests(client, unfenced)
             metrics.read_from(requests, families.queues(manager.waiting))
             probes = _probes(manager, metrics, election, caches, background)
@@ -182,8 +176,11 @@ async def run_operator(
                 log.info("stopped; studies stay as they are until an operator runs again")
 
 
-def _in_scope(what: str, scope: str | None) -> str:
-    return what if scope is None else f"{what}-{scope}"
+def _begin(
+    work: Coroutine[Any, Any, None], name: str, scope: str | None = None
+) -> asyncio.Task[None]:
+    """A task that is named after what it does and, if that is one of several, the namespace."""
+    return asyncio.create_task(work, name=name if scope is None else f"{name}-{scope}")
 
 
 def _informers(
@@ -254,6 +251,7 @@ async def _reign(
             await _run_kopf(manager, connection, namespaces, over, stop)
     finally:
         await _cancel(*ends)
+        manager.trouble = ""  # one that does not lead has no studies to watch
 
 
 async def _run_kopf(

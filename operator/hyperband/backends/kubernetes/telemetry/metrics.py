@@ -176,7 +176,7 @@ def queues(waiting: Callable[[], tuple[int, int]]) -> Callable[[], Families]:
 
     def read() -> Families:
         studies, trials = waiting()
-        text = "Studies whose task has been woken and is not done yet"
+        text = "Studies of which there is news that their task has not begun to look at"
         yield GaugeMetricFamily("hyperband_queued_studies", text, studies)
         text = "Trials that something has happened to, to be looked at"
         yield GaugeMetricFamily("hyperband_queued_trials", text, trials)

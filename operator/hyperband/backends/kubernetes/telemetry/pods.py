@@ -27,9 +27,7 @@ def state(pod: Pod) -> PodState:
         return PodState.RUNNING
     if pod.spec.node_name:
         return PodState.STARTING
-    scheduled = pod.status.condition("PodScheduled")
-    gated = scheduled is not None and scheduled.reason == "SchedulingGated"
-    return PodState.GATED if gated else PodState.UNSCHEDULED
+    return PodState.GATED if pod.spec.scheduling_gates else PodState.UNSCHEDULED
 
 
 class PodFigures:

@@ -1,8 +1,9 @@
 """The metrics of studies: from their figures, for as long as somebody may want to see them."""
 
 import logging
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import Metric
@@ -32,9 +33,10 @@ class StudyMetrics:
     def begin(self, namespace: str, name: str, body: Mapping[str, Any]) -> StudyFigures:
         """A study is taken up; one that had finished before has nothing more to show."""
         self._forget((namespace, name))
+        self._forget_past()
         made = self._figures[namespace, name] = StudyFigures(namespace, name, body)
         if made.finished:
-            self._ended[made] = -KEEP_SECONDS
+            self._ended[made] = -math.inf
         return made
 
     def end(self, namespace: str, name: str) -> None:
@@ -55,24 +57,29 @@ class StudyMetrics:
             self._ended.pop(figures, None)
             self._gone.discard(figures)
 
-    def _shown(self) -> Iterator[StudyFigures]:
-        """Those whose end is not too long ago; forgets those that are over for good."""
-        now = self._monotonic()
-        for key, figures in list(self._figures.items()):
-            if figures.finished:
-                self._ended.setdefault(figures, now)
-            if now - self._ended.get(figures, now) < KEEP_SECONDS:
-                yield figures
-            elif figures in self._gone:
-                self._forget(key)
+    def _forget_past(self) -> None:
+        """Lets go of deleted studies that were shown for long enough, to whomever that was."""
+        for figures in [each for each in self._gone if self._is_past(each)]:
+            self._forget((figures.namespace, figures.name))
+
+    def _is_past(self, figures: StudyFigures) -> bool:
+        """Whether its end is too long ago for anybody to want to see it."""
+        ended = self._ended.get(figures)
+        return ended is not None and self._monotonic() - ended >= KEEP_SECONDS
 
     def read(self) -> Iterable[Metric]:
         """For a scrape."""
+        for figures in self._figures.values():
+            if figures.finished:
+                self._ended.setdefault(figures, self._monotonic())
+        self._forget_past()
         families = Families()
         families.show_conditions(
             [each for each in self._figures.values() if each not in self._gone]
         )
-        for figures in self._shown():
+        for figures in self._figures.values():
+            if self._is_past(figures):
+                continue
             try:
                 families.show(figures)
             except (KeyError, TypeError, ValueError) as error:  # somebody has edited its status
