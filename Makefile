@@ -123,7 +123,6 @@ chaos: CHAOS_CLUSTER = $(if $(SEED)$(POINT),,$(if $(filter 0,$(REAL)),$(REAL_SEE
 
 verify: env ## Check generated files, lint, types and import arrows
 	@$(PY) -m hack.generate --check
-	@$(PY) -m hack.dashboard --check
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m mypy
@@ -133,7 +132,6 @@ verify: env ## Check generated files, lint, types and import arrows
 
 generate: env ## Write the generated files again: CRDs, chart, manifests, golden files of the tests
 	@$(PY) -m hack.generate
-	@$(PY) -m hack.dashboard
 	@UPDATE_GOLDEN=1 $(PYTEST) -q tests/kubernetes/test_render.py tests/chart
 	@$(PY) -m ruff format --quiet .
 

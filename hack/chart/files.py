@@ -7,6 +7,7 @@ from typing import Final
 
 import yaml
 
+from hack.chart.dashboard import dashboard
 from hack.chart.values import VALUES, Group, Value, schema
 from hyperband.api.schema.definitions import (
     Manifest,
@@ -50,6 +51,7 @@ def chart_files(render: Render) -> dict[str, str]:
         f"{CHART}/Chart.yaml": _chart(),
         f"{CHART}/values.yaml": _values(),
         f"{CHART}/values.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        f"{CHART}/files/grafana-dashboard.json": json.dumps(dashboard(), indent=1) + "\n",
         **crds,
         f"{CHART}/templates/study-policy.yaml": _template(policies, "policies.install", render),
         f"{CHART}/templates/reporter-policy.yaml": _template(

@@ -1,19 +1,15 @@
-"""Writes the chart's Grafana dashboard from dashboard.yaml; with `--check` only compares."""
+"""The chart's Grafana dashboard, laid out from the panels in dashboard.yaml."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 SOURCE: Final = Path(__file__).with_suffix(".yaml")
-CHART: Final = Path(__file__).resolve().parents[1] / "charts" / "hyperband-operator"
-FILE: Final = CHART / "files" / "grafana-dashboard.json"
 DATA: Final = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS: Final = 24
-SIZES: Final = {"stat": (4, 4)}  # by kind: width and height; others are
-SIZE: Final = (8, 8)
+SIZE: Final = (8, 8)  # of a panel, width and height, unless its kind has another
+SIZES: Final = {"stat": (4, 4)}
 
 
 def dashboard() -> dict[str, Any]:
@@ -104,20 +100,3 @@ def _panel(number: int, panel: dict[str, Any], place: dict[str, int]) -> dict[st
             for index, query in enumerate(panel["queries"])
         ],
     }
-
-
-def main() -> int:
-    wanted = json.dumps(dashboard(), indent=1) + "\n"
-    if FILE.is_file() and FILE.read_text(encoding="utf-8") == wanted:
-        return 0
-    if "--check" in sys.argv[1:]:
-        print(f"{FILE.name} differs from its source: run `python -m hack.dashboard`")
-        return 1
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(wanted, encoding="utf-8")
-    print(f"wrote {FILE.name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
