@@ -19,6 +19,7 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import connect
 from hyperband.backends.kubernetes.objects import STUDIES, CustomObject
 from hyperband.backends.kubernetes.recorder import EVENTS
+from tests.observability.page import documented, exposed
 from tests.observability.world import (
     DASHBOARD,
     RULES,
@@ -94,6 +95,7 @@ async def check_all(client: Client, kubeconfig: Path, folder: Path) -> None:
     lint = promtool("check", "metrics", given=scraped)
     assert not lint.strip(), lint
     assert checked > 30
+    assert exposed(scraped) == documented()
     check_log(log)
     await check_events(client, log)
 
@@ -138,8 +140,10 @@ async def check_alerts(seen: Prometheus) -> None:
     rules = {rule["name"]: rule for rule in group["rules"]}
     assert len(rules) == len(yaml.safe_load(RULES.read_text())["groups"][0]["rules"])
     assert {name: rule["health"] for name, rule in rules.items()} == dict.fromkeys(rules, "ok")
-    noticed = {a["labels"]["alertname"] for a in (await seen.ask("alerts"))["alerts"]}
-    assert "HyperbandStudyHeld" in noticed
+    labels = [alert["labels"] for alert in (await seen.ask("alerts"))["alerts"]]
+    (held,) = [each for each in labels if each["alertname"] == "HyperbandStudyHeld"]
+    assert (held["namespace"], held["study"]) == (TEAM, "held")
+    noticed = {each["alertname"] for each in labels}
     assert not noticed & {"HyperbandOperatorDown", "HyperbandNoLeader", "HyperbandApiForbidden"}
 
 

@@ -160,14 +160,23 @@ def operator(kubeconfig: Path, port: int, log: Path) -> Any:
 
 @contextlib.asynccontextmanager
 async def prometheus(operator_port: int, folder: Path) -> AsyncIterator["Prometheus"]:
-    """The real one, which scrapes the operator once a second and has the rules."""
+    """The real one, which scrapes the operator once a second and has the rules.
+
+    As in a cluster the target has a label `namespace`, and a study's own is to win.
+    """
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(RULES)],
         "scrape_configs": [
             {
                 "job_name": "hyperband-operator",
-                "static_configs": [{"targets": [f"127.0.0.1:{operator_port}"]}],
+                "honor_labels": True,
+                "static_configs": [
+                    {
+                        "targets": [f"127.0.0.1:{operator_port}"],
+                        "labels": {"namespace": OPERATOR_NAMESPACE},
+                    }
+                ],
             }
         ],
     }
