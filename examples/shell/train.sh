@@ -3,8 +3,8 @@
 #
 # In: HYPERBAND_PARAM_LEARNING_RATE, _L2 and _BATCH, HYPERBAND_RESOURCE_TO (train up to this epoch),
 # HYPERBAND_CHECKPOINT_DIR and HYPERBAND_ATTEMPT; and where the pod is, for reports.
-# Out: one report an epoch, in the annotation hyperband.dev/metrics of this pod. Exit 0 after the
-# last report, 1 if it could not be delivered, 143 after SIGTERM.
+# Out: one report an epoch, in the annotation hyperband.dev/metrics of this pod, or as a line in
+# HYPERBAND_REPORT_FILE where a sidecar sends it on. Exit 0 after the last report, 1 if it could not be delivered, 143 after SIGTERM.
 # Without a pod it prints its reports instead:  DIGITS=digits.csv examples/shell/train.sh
 set -eu
 
@@ -150,7 +150,12 @@ while [ "$epoch" -lt "$target" ]; do
   echo "epoch $epoch val_loss $val_loss accuracy $accuracy"
 
   case $val_loss in *[Nn][Aa][Nn]* | *[Ii][Nn][Ff]*) val_loss='"nan"' ;; esac # JSON has no NaN
-  reports="$reports${reports:+,}{\"epochs\":$epoch,\"val_loss\":$val_loss,\"accuracy\":$accuracy}"
+  newest="{\"epochs\":$epoch,\"val_loss\":$val_loss,\"accuracy\":$accuracy}"
+  if [ -n "${HYPERBAND_REPORT_FILE:-}" ]; then # a sidecar does all the rest
+    echo "$newest" >>"$HYPERBAND_REPORT_FILE"
+    continue
+  fi
+  reports="$reports${reports:+,}$newest"
   if [ "$epoch" -lt "$target" ]; then
     send "[$reports]" 2 10 || echo "report of epoch $epoch not delivered, goes on" >&2
   else

@@ -11,8 +11,10 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from hack.cluster import kindcluster
+from hack.cluster import engine as engines
+from hack.cluster import images, kindcluster
 from hack.cluster.__main__ import state
+from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 
 connect: Any = config.new_client_from_config  # the package types it only in part
 
@@ -90,3 +92,12 @@ def namespace(connection: Any, bare_namespace: str) -> str:
     for manifest in yaml.safe_load_all(REPORTER.read_text(encoding="utf-8")):
         create[manifest["kind"]](bare_namespace, manifest)
     return bare_namespace
+
+
+@pytest.fixture(scope="session")
+def sidecar_image() -> None:
+    """The image of sidecars that the operator takes by default is on all nodes of our cluster."""
+    assert images.SIDECAR_RECIPE.reference == SIDECAR_IMAGE
+    engine = engines.running()
+    assert engine is not None, "images can be brought to our own kind cluster alone: make up"
+    images.ensure(engine, images.SIDECAR_RECIPE)

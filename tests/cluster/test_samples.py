@@ -19,6 +19,7 @@ TRIALS = {
     "digits-stopping": 8,
     "digits-synchronous": 9,
     "shell": 8,
+    "sidecar": 8,
     "digits-abohb": 16,
     "architecture": 16,
 }
@@ -51,6 +52,7 @@ async def watch(here: Bench, name: str) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
+@pytest.mark.usefixtures("sidecar_image")
 @pytest.mark.parametrize("name", TRIALS)
 async def test_sample(kubeconfig: str, namespace: str, tmp_path: Path, name: str) -> None:
     with running_operator(namespace, tmp_path / "operator.log"):

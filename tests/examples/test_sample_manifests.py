@@ -29,7 +29,9 @@ def test_samples_are_valid(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SAMPLES if path.stem != "shell"], ids=lambda path: path.stem
+    "path",
+    [path for path in SAMPLES if path.stem not in ("shell", "sidecar")],
+    ids=lambda path: path.stem,
 )
 def test_the_example_takes_every_configuration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resource = load(path)

@@ -116,3 +116,13 @@ def test_sigterm_ends_it_at_once(digits: Path, tmp_path: Path) -> None:
     process.communicate(timeout=20)
     assert process.returncode == 143
     assert not list((tmp_path / "checkpoints").glob(".*"))
+
+
+def test_with_a_sidecar_reports_are_lines_of_a_file(digits: Path, tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    names = {"HYPERBAND_REPORT_FILE": str(file), "HYPERBAND_POD_NAME": "digits-0-0"}
+    status, out, err = run(digits, tmp_path, **names)
+    assert status == 0 and not err and "report: " not in out
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [each["epochs"] for each in lines] == [1, 2]
+    assert all(set(each) == {"epochs", "val_loss", "accuracy"} for each in lines)
