@@ -22,7 +22,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load image release demo ready test test-unit test-cluster test-chart \
+.PHONY: help env up run watch simulate load image release figures demo ready test test-unit test-cluster test-chart \
   test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
   bench-autoscaling down clean
 
@@ -72,6 +72,10 @@ $(VENV)/release: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py release | $(PY) -m pip install --quiet \
 	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
 	@touch $@
+
+figures: env ## Show image sizes, what the operator in the cluster uses, and rights granted and used
+	@$(PY) -m hack.footprint
+	@$(PY) -m hack.permissions
 
 demo: env ## Set everything up, tune the digits sample and show the best configuration
 	@$(PY) -m hack.demo
