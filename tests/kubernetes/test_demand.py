@@ -60,6 +60,7 @@ def test_which_pods_wait_for_a_node(seen: Pod, waits: bool) -> None:
         ([WAITS] * 8 + [BOUND] * 8, 0),
         ([WAITS] * 3 + [RUNS] * 12, 9),
         ([GATED] * 50 + [WAITS], 7),  # gates neither wait nor show that the cluster follows
+        ([ENDING] * 20 + [WAITS], 7),  # what is taken back before it had a node shows nothing
         ([WAITS] * 20 + [RUNS] * 4, -12),  # were let in by a gate, or a bound was lowered
     ],
 )

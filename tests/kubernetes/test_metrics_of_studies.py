@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import PODS, Pod
 from hyperband.backends.kubernetes.telemetry.figures import DECISIONS, StudyFigures
-from hyperband.backends.kubernetes.telemetry.metrics import Metrics, api_requests, queues
+from hyperband.backends.kubernetes.telemetry.metrics import Metrics
 from hyperband.backends.kubernetes.telemetry.pods import PodFigures, PodState, state
+from hyperband.backends.kubernetes.telemetry.process import of_process
 from hyperband.backends.kubernetes.telemetry.studies import KEEP_SECONDS
 from hyperband.backends.kubernetes.workers import Pools
 from hyperband.core.records import Fit
@@ -283,7 +284,8 @@ async def test_requests_are_counted_by_what_was_asked_and_answered() -> None:
         requests = {("get", "pods", 200): 3, ("get", "pods", 0): 1}  # noqa: RUF012
 
     metrics = world.cluster.metrics
-    metrics.read_from(api_requests(Sent(), Sent()), queues(lambda: (2, 7)))  # type: ignore[arg-type]
+    sent: Any = (Sent(), Sent())
+    metrics.read_from(of_process(sent, {}, lambda: (2, 7), lambda: True))
     answered = {"verb": "get", "resource": "pods", "code": "200"}
     assert await value(metrics, "hyperband_api_requests_total", **answered) == 6
     assert await value(metrics, "hyperband_api_requests_total", code="<error>") == 2

@@ -76,7 +76,7 @@ async def test_metrics_are_in_the_format_of_prometheus() -> None:
         status, text = await _ask(port, "/metrics")
     names = {family.name for family in text_string_to_metric_families(text)}
     assert status == 200
-    assert {"hyperband_build_info", "process_resident_memory_bytes"} <= names
+    assert {"hyperband_studies", "process_resident_memory_bytes"} <= names
 
 
 async def test_nothing_is_served_unless_it_is_asked_for() -> None:

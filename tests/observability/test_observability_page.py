@@ -8,10 +8,10 @@ import sys
 import yaml
 
 from hack.cluster.paths import REPOSITORY
-from hyperband.backends.kubernetes.telemetry import metrics as families
 from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.telemetry.logs import JsonLines
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
+from hyperband.backends.kubernetes.telemetry.process import of_process
 from hyperband.core.decisions import Reason
 from tests.kubernetes.fake_cluster import NAMESPACE, study_body
 from tests.observability.page import TEXT, documented, exposed
@@ -45,12 +45,8 @@ async def everything() -> str:
     metrics = Metrics()
     metrics.studies.begin(NAMESPACE, "s", study_body() | {"status": STATUS})
     metrics.request_answered("get", 0.1)
-    metrics.read_from(
-        families.api_requests(Sent()),  # type: ignore[arg-type]
-        families.caches({"pods": [Heard()]}),  # type: ignore[list-item]
-        families.queues(lambda: (1, 2)),
-        families.leadership(lambda: True),
-    )
+    sent, heard = Sent(), Heard()
+    metrics.read_from(of_process([sent], {"pods": [heard]}, lambda: (1, 2), lambda: True))  # type: ignore[list-item]
     return (await metrics.text()).decode()
 
 

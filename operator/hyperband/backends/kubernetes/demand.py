@@ -17,8 +17,11 @@ def waits_for_node(pod: Pod) -> bool:
     So does one that nobody has looked at yet. One with a gate is in a queue, which is another
     matter.
     """
-    placed = pod.spec.node_name or pod.status.phase not in ("", "Pending")
-    return not (placed or pod.spec.scheduling_gates or is_ending(pod))
+    return not (_has_node(pod) or pod.spec.scheduling_gates or is_ending(pod))
+
+
+def _has_node(pod: Pod) -> bool:
+    return bool(pod.spec.node_name) or pod.status.phase not in ("", "Pending")
 
 
 def room(pods: Iterable[Pod], initial: int) -> int:
@@ -32,7 +35,7 @@ def room(pods: Iterable[Pod], initial: int) -> int:
     for pod in pods:
         if waits_for_node(pod):
             waiting += 1
-        elif not pod.spec.scheduling_gates:
+        elif _has_node(pod):
             placed += 1
     return max(initial, placed) - waiting
 

@@ -25,8 +25,8 @@ from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.study_pods import owner_uid
-from hyperband.backends.kubernetes.telemetry import metrics as families
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
+from hyperband.backends.kubernetes.telemetry.process import of_process
 from hyperband.backends.kubernetes.telemetry.server import (
     Address,
     Check,
@@ -155,8 +155,10 @@ async def run_operator(
                     background.append(_begin(informer.run(), resource, scope))
                 background.append(_begin(manager.audit(client, scope), "audit", scope))
             background.append(_begin(metrics.watch_lag(), "lag"))
-            requests = families.api_requests(client, unfenced)
-            metrics.read_from(requests, families.queues(manager.waiting))
+            clients = (client, unfenced)
+            metrics.read_from(
+                of_process(clients, caches, manager.waiting, lambda: election.leading)
+            )
             probes = _probes(manager, metrics, election, caches, background)
             where = " and ".join(filter(None, scopes)) or "all namespaces"
             log.info("watching %s at %s", where, connection.url)
@@ -298,11 +300,10 @@ def _probes(
     caches: Mapping[str, Sequence[Informer[Any]]],
     background: Iterable[asyncio.Task[None]],
 ) -> Probes:
-    """What is served: the metrics, and who lives and works.
+    """What is served: who lives and works, and the metrics.
 
     Trouble with the API server is no sign of death: a new process would have the same.
     """
-    metrics.read_from(families.leadership(lambda: election.leading), families.caches(caches))
     synced = {resource: _synced(group) for resource, group in caches.items()}
     return Probes(
         live={task.get_name(): ended(task) for task in background},

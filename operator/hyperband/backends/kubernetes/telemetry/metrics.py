@@ -5,11 +5,9 @@ left are histograms and counters, told of what happens by those it happens to.
 """
 
 import asyncio
-import platform
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,16 +18,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.telemetry.pods import PodFigures
 from hyperband.backends.kubernetes.telemetry.studies import StudyMetrics
-from hyperband.backends.kubernetes.transport import Transport
-from hyperband.version import VERSION
 
-NO_ANSWER = "<error>"  # in place of a status code; the same as in client-go's metrics
 LAG_SECONDS = 1.0  # between two looks at the event loop's lateness
 
 Families = Iterable[Metric]
@@ -55,7 +48,7 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         self.pods = PodFigures(now)
         self.studies = StudyMetrics(self.pods, monotonic)
-        self._sources: list[Callable[[], Families]] = [_build, self.studies.read]
+        self._sources: list[Callable[[], Families]] = [self.studies.read]
         ProcessCollector(registry=registry)
         self.decision_latency = Histogram(
             "hyperband_decision_latency_seconds",
@@ -88,9 +81,9 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
         )
 
-    def read_from(self, *sources: Callable[[], Families]) -> None:
-        """Has these asked at each scrape, on the event loop: they must be quick."""
-        self._sources += sources
+    def read_from(self, source: Callable[[], Families]) -> None:
+        """Has it asked at each scrape, on the event loop: it must be quick."""
+        self._sources.append(source)
 
     def request_answered(self, verb: str, seconds: float) -> None:
         """For a transport."""
@@ -128,77 +121,3 @@ class _Snapshot(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._read
         yield from self._registry.collect()
-
-
-def _build() -> Families:
-    text = "The operator's version, and Python's"
-    family = GaugeMetricFamily("hyperband_build_info", text, labels=["version", "python"])
-    family.add_metric([VERSION, platform.python_version()], 1)
-    yield family
-
-
-def leadership(leading: Callable[[], bool]) -> Callable[[], Families]:
-    """Whether this process leads."""
-    text = "1 where this process leads, 0 where it waits for its turn"
-
-    def read() -> Families:
-        yield GaugeMetricFamily("hyperband_leader", text, float(leading()))
-
-    return read
-
-
-def caches(informers: Mapping[str, Sequence[Informer[Any]]]) -> Callable[[], Families]:
-    """What is known of objects that are watched, and since when nothing was heard of them.
-
-    Args:
-        informers: by resource, one for each namespace where not all are watched.
-    """
-
-    def read() -> Families:
-        age = GaugeMetricFamily(
-            "hyperband_watch_age_seconds",
-            "Time since the API server was last heard of this resource, bookmarks included",
-            labels=["resource"],
-        )
-        objects = GaugeMetricFamily(
-            "hyperband_cached_objects", "Objects in the operator's cache", labels=["resource"]
-        )
-        for resource, group in informers.items():
-            age.add_metric([resource], max(informer.age for informer in group))
-            objects.add_metric([resource], sum(map(len, group)))
-        yield from (age, objects)
-
-    return read
-
-
-def queues(waiting: Callable[[], tuple[int, int]]) -> Callable[[], Families]:
-    """What is still to be looked at: studies, and trials."""
-
-    def read() -> Families:
-        studies, trials = waiting()
-        text = "Studies of which there is news that their task has not begun to look at"
-        yield GaugeMetricFamily("hyperband_queued_studies", text, studies)
-        text = "Trials that something has happened to, to be looked at"
-        yield GaugeMetricFamily("hyperband_queued_trials", text, trials)
-
-    return read
-
-
-def api_requests(*transports: Transport) -> Callable[[], Families]:
-    """Requests to the API server by what was asked and answered."""
-
-    def read() -> Families:
-        family = CounterMetricFamily(
-            "hyperband_api_requests",
-            f"Requests to the API server, repetitions included; code {NO_ANSWER} is no answer",
-            labels=["verb", "resource", "code"],
-        )
-        sums: dict[tuple[str, str, int], int] = {}
-        for transport in transports:
-            for key, count in transport.requests.items():
-                sums[key] = sums.get(key, 0) + count
-        for (verb, resource, code), count in sorted(sums.items()):
-            family.add_metric([verb, resource, str(code) if code else NO_ANSWER], count)
-        yield family
-
-    return read
