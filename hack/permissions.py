@@ -108,7 +108,7 @@ def compare(rights: set[Right], lines: Iterable[str], since: datetime | None = N
             continue
         seen.add(event["auditID"])
         allowing = [right for right in (asked, _whole_kind(asked)) if right in rights]
-        if event["annotations"].get("authorization.k8s.io/decision") == "allow":
+        if event.get("annotations", {}).get("authorization.k8s.io/decision") == "allow":
             for right in allowing:
                 result.used[right] += 1
         # An API server that has just started refuses everybody until it has read the roles. What
@@ -120,7 +120,7 @@ def compare(rights: set[Right], lines: Iterable[str], since: datetime | None = N
 
 def _request(event: dict[str, Any]) -> Right | None:
     """What was asked for, where one of our accounts has asked for an object."""
-    user = event["user"]["username"]
+    user = event["user"].get("username", "")  # "" of a token that has expired
     account = user.rpartition(":")[2] if user.startswith(_ACCOUNT) else ""
     owner = TRIALS if account == "hyperband-reporter" else OPERATOR if NAME in account else None
     target = event.get("objectRef")

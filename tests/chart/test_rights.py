@@ -65,6 +65,7 @@ def test_refusals_that_say_nothing_of_the_roles() -> None:
         event(GET, allowed=False),
         event(secrets, allowed=False, auditID="2"),
         event(GET, user=person, auditID="3"),
+        event(GET, user={}, auditID="4", annotations={}),  # an expired token's
     ]
     found = compare(RIGHTS, lines)
     assert not found.refused
