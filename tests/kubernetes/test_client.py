@@ -1,6 +1,7 @@
 """The client against a scripted server: what is sent, what is raised, what is tried again."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -69,6 +70,19 @@ def test_path_of_groups_and_of_kinds_without_namespaces() -> None:
 def test_path_never_means_more_than_was_said(kind: Kind, arguments: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError):
         kind.path(*arguments)
+
+
+async def test_each_request_stands_in_a_verbose_log(
+    api: FakeApi, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "hyperband")
+    api.answer(refusal(404, "NotFound"), Answer(body=pod("a", 1)))
+    with pytest.raises(errors.NotFound):
+        await client.get(PODS, "ns", "b", Pod)
+    await client.get(PODS, "ns", "a", Pod)
+    told = [message.partition(" after ")[0] for message in caplog.messages]
+    pods = "get /api/v1/namespaces/ns/pods"
+    assert told == [f"{pods}/b: 404", f"{pods}/a: 200"]
 
 
 async def test_get_decodes_the_wanted_part(api: FakeApi, client: Client) -> None:

@@ -52,7 +52,7 @@ def operator(
     log_format: Annotated[
         LogFormat, typer.Option(help="Lines for people, or JSON for a collector of logs.")
     ] = LogFormat.TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log requests too.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log each request too.")] = False,
 ) -> None:
     """Run the operator until it is interrupted; started again, it goes on where studies were."""
     configure(log_format, verbose=verbose)

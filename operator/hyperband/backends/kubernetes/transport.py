@@ -7,6 +7,7 @@ object and go by what it says, as they must after a crash anyway.
 """
 
 import asyncio
+import logging
 import random
 import socket
 import time
@@ -34,6 +35,8 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.objects import Kind
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # dead peers in 60 s
@@ -236,9 +239,10 @@ class Transport:
         typed = {"Accept": METADATA[call.verb] if call.metadata_only else "application/json"} | (
             {"Content-Type": call.content_type} if data else {}
         )
+        path = call.kind.path(call.namespace, call.name, call.subresource)
         response = await self._session.request(
             METHODS[call.verb],
-            self.connection.url + call.kind.path(call.namespace, call.name, call.subresource),
+            self.connection.url + path,
             params=call.query,
             data=data,
             headers={**headers, **typed},
@@ -248,8 +252,10 @@ class Transport:
             server_hostname=self.connection.server_name,
             proxy=self.connection.proxy,
         )
+        seconds = self._clock() - begun
+        log.debug("%s %s: %d after %.3f s", call.verb, path, response.status, seconds)
         self.requests[call.verb, call.resource, response.status] += 1
-        self._answered(call.verb, self._clock() - begun)
+        self._answered(call.verb, seconds)
         return response
 
 
