@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
 import sys
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=float, default=_default(name))
     parser.add_argument("--logs", type=Path, help="keep the programs' logs there")
     options = vars(parser.parse_args())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
     modes, seeds, logs = (options.pop(name) for name in ("modes", "seeds", "logs"))
     console, runs = Console(width=120), []
     for seed in seeds:

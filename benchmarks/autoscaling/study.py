@@ -48,13 +48,13 @@ class Setting:
     mode: str
     seed: int
     parallelism: int = 64
-    trials: int = 800
+    trials: int = 900
     epochs: int = 9
-    epoch: float = 15.0  # on average
+    epoch: float = 20.0  # on average
     spot_gpus: int = 48
     spot_life: float = 300.0  # of a spot machine, on average
     boot: int = 2
-    consolidate_after: int = 5
+    consolidate_after: int = 0
     initial_pods: int = 8
     limit: float = 1800.0  # for all
 
