@@ -16,7 +16,7 @@ from benchmarks.autoscaling.training import Trainings, epoch_seconds
 from hyperband.api import names
 from hyperband.api.archive import unpack
 from hyperband.backends.kubernetes.api_errors import NotFound
-from hyperband.backends.kubernetes.cache import Change
+from hyperband.backends.kubernetes.cache import Change, O, OnChange
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import connect
 from hyperband.backends.kubernetes.informer import Informer
@@ -93,14 +93,14 @@ async def measure(cluster: Cluster, setting: Setting) -> Figures:
     """Runs the study, and an operator for it, on a cluster on which nothing else is."""
     async with Client(connect(str(cluster.kubeconfig))) as client:
         await _prepare(client, setting)
-        run = _Run(client, cluster, setting)
         words = [sys.executable, "-m", "hyperband.cli", "operator", "-n", NAMESPACE]
         words += ["--kubeconfig", str(cluster.kubeconfig)]
         with process(words, cluster.logs / "operator", {}) as operator:
             whole = Cluster(
                 cluster.kubeconfig, cluster.logs, {**cluster.processes, "operator": operator}
             )
-            async with asyncio.timeout(setting.limit), run.following(whole.check):
+            run = _Run(client, whole.check, setting)
+            async with asyncio.timeout(setting.limit), run.following():
                 return await run.whole()
 
 
@@ -113,17 +113,19 @@ async def _prepare(client: Client, setting: Setting) -> None:
 
 
 class _Run:
-    def __init__(self, client: Client, cluster: Cluster, setting: Setting) -> None:
-        self._client, self._cluster, self._setting = client, cluster, setting
+    """The benchmark's own view of a study while it runs."""
+
+    def __init__(self, client: Client, check: Callable[[], None], setting: Setting) -> None:
+        self._client, self._check, self._setting = client, check, setting
         self._ledger = Ledger(setting.initial_pods)
-        mean = epoch_seconds(setting.epoch, setting.seed)
-        self._trainings = Trainings(client, NAMESPACE, mean)
+        seconds = epoch_seconds(setting.epoch, setting.seed)
+        self._trainings = Trainings(client, NAMESPACE, seconds)
         self._interruptions: dict[str, asyncio.Task[None]] = {}  # by NodeClaim
         self._interrupted = 0
         self._over = False
 
     @asynccontextmanager
-    async def following(self, check: Callable[[], None]) -> AsyncIterator[None]:
+    async def following(self) -> AsyncIterator[None]:
         """Watches pods and machines, plays the trainings and takes spot machines away."""
         pods = Informer(
             self._client,
@@ -131,10 +133,11 @@ class _Run:
             Pod,
             namespace=NAMESPACE,
             label_selector=names.STUDY_LABEL,
-            on_change=self._pod_changed,
+            on_change=self._heeded(self._pod_changed),
         )
-        claims = Informer(self._client, NODE_CLAIMS, NodeClaim, on_change=self._claim_changed)
-        self._check = check
+        claims = Informer(
+            self._client, NODE_CLAIMS, NodeClaim, on_change=self._heeded(self._claim_changed)
+        )
         tasks = [asyncio.create_task(each.run()) for each in (pods, claims)]
         try:
             await asyncio.gather(pods.synced.wait(), claims.synced.wait())
@@ -189,7 +192,18 @@ class _Run:
 
     # -- what the watches tell ------------------------------------------------------------------
 
-    def _pod_changed(self, change: Change, old: Pod | None, new: Pod | None) -> None:
+    def _heeded(self, take: Callable[[O | None, O | None], None]) -> OnChange[O]:
+        """An informer only logs what goes wrong in its listeners; here it ends the run."""
+
+        def changed(_: Change, old: O | None, new: O | None) -> None:
+            try:
+                take(old, new)
+            except Exception as error:
+                self._trainings.errors.append(error)
+
+        return changed
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is not None and names.ATTEMPT_LABEL in new.metadata.labels:
             self._ledger.pod(new, time.time())
             self._trainings.pod(new)
@@ -197,7 +211,7 @@ class _Run:
             self._ledger.pod_gone(old, time.time())
             self._trainings.gone(old)
 
-    def _claim_changed(self, change: Change, old: NodeClaim | None, new: NodeClaim | None) -> None:
+    def _claim_changed(self, old: NodeClaim | None, new: NodeClaim | None) -> None:
         if new is None:
             assert old is not None
             self._ledger.claim_gone(old.metadata.name, time.time())
@@ -207,7 +221,9 @@ class _Run:
         if self._ledger.machines[name].spot and name not in self._interruptions:
             dice = random.Random(f"{self._setting.seed}/{len(self._interruptions)}")
             life = dice.expovariate(1 / self._setting.spot_life)
-            self._interruptions[name] = asyncio.create_task(self._interrupt(name, life))
+            task = asyncio.create_task(self._interrupt(name, life))
+            task.add_done_callback(self._trainings.keep_error)
+            self._interruptions[name] = task
 
     async def _interrupt(self, name: str, life: float) -> None:
         """The cloud gives notice: Karpenter drains the node and lets it go, as on its message."""

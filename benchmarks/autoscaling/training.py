@@ -29,6 +29,9 @@ class Trainings:
 
     Args:
         seconds: of an epoch, by the trial.
+
+    Attributes:
+        errors: what has gone wrong here, and for which nothing that is measured can be trusted.
     """
 
     def __init__(self, client: Client, namespace: str, seconds: Callable[[int], float]) -> None:
@@ -65,9 +68,10 @@ class Trainings:
     def _begin(self, key: str, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks[key] = task
-        task.add_done_callback(self._done)
+        task.add_done_callback(self.keep_error)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def keep_error(self, task: asyncio.Task[None]) -> None:
+        """Takes in how a task has ended."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self.errors.append(error)
 
