@@ -26,7 +26,7 @@ from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
-from hyperband.backends.kubernetes.study_pods import owner_uid
+from hyperband.backends.kubernetes.study_pods import owner_key
 from hyperband.backends.kubernetes.transport import Call
 from tests.chaos import clock
 from tests.chaos.events import troubled
@@ -94,7 +94,7 @@ class Process:
             Pod,
             label_selector=names.STUDY_LABEL,
             on_change=manager.pod_changed,
-            index=owner_uid,
+            index=owner_key,
             **settings,
         )
         trials = Informer(
@@ -102,7 +102,7 @@ class Process:
             TRIALS,
             Object,
             on_change=manager.trial_changed,
-            index=owner_uid,
+            index=owner_key,
             **settings,
         )
         archives = Informer(client, ARCHIVES, Object, on_change=manager.archive_changed, **settings)

@@ -22,7 +22,7 @@ from hyperband.backends.kubernetes.cache import Cache, Change
 from hyperband.backends.kubernetes.client import Page, PageMetadata
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Kind, Object, Pod
-from hyperband.backends.kubernetes.study_pods import owner_uid
+from hyperband.backends.kubernetes.study_pods import owner_key
 from hyperband.backends.kubernetes.study_task import StudyTask
 from hyperband.core.records import Fit
 
@@ -260,8 +260,8 @@ class World:
 
     def start(self) -> None:
         """A new operator process: it knows nothing but what the server has."""
-        self.pods: Any = Cache(on_change=self._changed, index=owner_uid)
-        self.trial_objects: Any = Cache(index=owner_uid)
+        self.pods: Any = Cache(on_change=self._changed, index=owner_key)
+        self.trial_objects: Any = Cache(index=owner_key)
         self.cluster = Cluster(
             self.client,  # type: ignore[arg-type]  # stands in for it
             self.pods,

@@ -633,7 +633,8 @@ async def test_a_finished_study_looks_only_at_pods_of_its_own(
     by_index = world.pods.by_index
     monkeypatch.setattr(world.pods, "by_index", lambda key: asked.append(key) or by_index(key))
     await step(world)
-    assert asked == [late["metadata"]["ownerReferences"][0]["uid"]]
+    metadata = late["metadata"]
+    assert asked == [(metadata["namespace"], metadata["ownerReferences"][0]["uid"])]
     assert "deletionTimestamp" not in made["metadata"], "it is over"
     late["status"] = {"phase": "Running"}
     world.remove(made)

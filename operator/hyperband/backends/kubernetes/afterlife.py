@@ -56,7 +56,8 @@ class Afterlife:
         self._cluster, self._study = cluster, study
         self._publisher, self._cleaner = publisher, cleaner
         self._vanished, self._unneeded = vanished, unneeded
-        self._pods = TrialPods(cluster)
+        self._pods = TrialPods(cluster, study.namespace)
+        self._key = (study.namespace, study.uid)
         self._noticed: set[int] = set()  # trials whose pods have changed
         self._cleaned = False  # whether its checkpoints are dealt with
         self._more = False  # whether pods are left that are to be deleted now
@@ -90,7 +91,7 @@ class Afterlife:
     async def _sweep(self, body: dict[str, Any]) -> dict[str, Any]:
         self._noticed.clear()
         self._more = False
-        trials = self._cluster.trials.by_index(self._study.uid)
+        trials = self._cluster.trials.by_index(self._key)
         await self._end_late_pods(trials)
         try:
             study = parse_study(body)
@@ -156,7 +157,7 @@ class Afterlife:
 
         They are read again for that, which is worth it only where there is something to do.
         """
-        trials = self._cluster.trials.by_index(self._study.uid)
+        trials = self._cluster.trials.by_index(self._key)
         if not trials or self._cluster.monotonic() < self._archive_due:
             return
         ripe = sum(not self._pods.of(trial.metadata.uid) for trial in trials)

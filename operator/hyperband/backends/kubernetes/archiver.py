@@ -52,7 +52,7 @@ class Archiver:
     def __init__(self, cluster: Cluster, store: TrialStore, *, over: bool = False) -> None:
         self.blocked: Blocked | None = None
         self._client, self._monotonic = cluster.client, cluster.monotonic
-        self._pods = TrialPods(cluster)
+        self._pods = TrialPods(cluster, store.study.namespace)
         self._store, self._over = store, over
         self._due = 0.0
 

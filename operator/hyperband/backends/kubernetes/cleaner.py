@@ -110,7 +110,7 @@ class Cleaner:
 
     def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
         self._cluster, self._recorder = cluster, recorder
-        self._own = TrialPods(cluster)
+        self._own = TrialPods(cluster, recorder.namespace)
         self._seen: set[str] = set()  # uids of pods that have ended, or were given up
         self._failures = 0
         self._not_before = 0.0
@@ -123,7 +123,7 @@ class Cleaner:
 
     def pods(self, study: StudyResource) -> list[Pod]:
         """Those that are there, by owner and name."""
-        found = self._cluster.pods.by_index(study.uid)
+        found = self._cluster.pods.by_index((study.namespace, study.uid))
         return [pod for pod in found if _number(pod, study) is not None]
 
     async def step(self, study: StudyResource, unneeded: Collection[int], *, all_: bool) -> bool:

@@ -17,7 +17,7 @@ class Cluster:
     """The API server, what is known of its objects, the clocks, long work, and metrics."""
 
     client: Client
-    pods: Informer[Pod]  # indexed by the uid of the controlling owner
+    pods: Informer[Pod]  # indexed by namespace and uid of the controlling owner
     trials: Informer[Object]  # the same
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

@@ -24,7 +24,7 @@ from hyperband.backends.kubernetes.lease import Election, Place, Terms, new_iden
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
-from hyperband.backends.kubernetes.study_pods import owner_uid
+from hyperband.backends.kubernetes.study_pods import owner_key
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
 from hyperband.backends.kubernetes.telemetry.process import of_process
 from hyperband.backends.kubernetes.telemetry.server import (
@@ -201,7 +201,7 @@ def _informers(
         namespace=namespace,
         label_selector=names.STUDY_LABEL,
         on_change=pod_changed,
-        index=owner_uid,
+        index=owner_key,
     )
     trials = Informer(
         client,
@@ -209,7 +209,7 @@ def _informers(
         Object,
         namespace=namespace,
         on_change=manager.trial_changed,
-        index=owner_uid,
+        index=owner_key,
     )
     archives = Informer(
         client, ARCHIVES, Object, namespace=namespace, on_change=manager.archive_changed

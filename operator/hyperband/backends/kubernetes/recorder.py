@@ -16,6 +16,7 @@ from hyperband.api import names
 from hyperband.backends.kubernetes.api_errors import AlreadyExists, KubernetesError, NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import Kind
+from hyperband.core.errors import encodable
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,11 @@ class Recorder:
         # Tells our own earlier try to create an event from one of another process.
         self._instance = f"{COMPONENT}-{int(now().timestamp() * 1e6):x}"
 
+    @property
+    def namespace(self) -> str:
+        """The study's."""
+        return self._subject.namespace
+
     def note(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Counts an event; the next `flush` writes it, or a later one if it is frequent."""
         series = self._series.get(reason)
@@ -77,8 +83,8 @@ class Recorder:
             )
             self._series[reason] = series
         series.count += 1
-        # Whatever a training wrote may be quoted in it, also what UTF-8 cannot hold.
-        series.message = message[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()
+        # Whatever a training wrote may be quoted in it.
+        series.message = encodable(message, MAX_MESSAGE)
 
     async def flush(self, *, last: bool = False) -> float | None:
         """Writes what is due, or everything at the last; returns the seconds until more is due."""

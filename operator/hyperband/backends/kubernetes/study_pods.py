@@ -53,15 +53,15 @@ class Found:
 
 
 class TrialPods:
-    """The pods of trials, by the uid of the trial object that controls them."""
+    """The pods of one namespace's trials, by the uid of the trial object that controls them."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster, self._namespace = cluster, namespace
         self._discarded: set[str] = set()  # uids of pods whose deletion was not seen yet
 
     def of(self, trial_uid: str) -> list[Pod]:
         """The pods of a trial that are in sight, in no order: by owner and name, not by labels."""
-        pods = self._cluster.pods.by_index(trial_uid)
+        pods = self._cluster.pods.by_index((self._namespace, trial_uid))
         return [pod for pod in pods if attempt_number(pod) is not None]
 
     async def delete(self, pod: Pod, why: str) -> None:
@@ -105,7 +105,7 @@ class StudyPods(TrialPods):
     """The pods of one study's trials: also made, and asked for at the server."""
 
     def __init__(self, cluster: Cluster, study: StudyResource) -> None:
-        super().__init__(cluster)
+        super().__init__(cluster, study.namespace)
         self._study = study
 
     async def create(self, trial: Trial, trial_uid: str, ladder: Ladder) -> Pod:
@@ -224,6 +224,16 @@ def owner_uid(object_: Object) -> str | None:
     """The uid of the controlling owner."""
     owner = object_.metadata.controller
     return owner.uid if owner else None
+
+
+def owner_key(object_: Object) -> tuple[str, str] | None:
+    """The namespace and the uid of the controlling owner, for an index.
+
+    Owners are in the namespace of what they own. A uid alone would let somebody's pod in another
+    namespace pass for the attempt of a trial, until the garbage collector comes.
+    """
+    uid = owner_uid(object_)
+    return None if uid is None else (object_.metadata.namespace, uid)
 
 
 def _since_end(pod: Pod, now: datetime) -> timedelta:

@@ -400,7 +400,7 @@ class StudyTask:
             uids = list(self._keeper.uids)
         else:
             uids = await self._trial_uids()
-        await TrialPods(self._cluster).delete_all(uids, "the study was deleted")
+        await TrialPods(self._cluster, self.namespace).delete_all(uids, "the study was deleted")
 
     async def _load(self, study: StudyResource) -> TrialKeeper:
         study = self._earlier.added_to(study)
