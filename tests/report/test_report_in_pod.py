@@ -140,10 +140,11 @@ def test_a_server_that_has_not_read_its_accounts_yet_is_asked_again(server: Fake
     assert isinstance(outcome, Failed) and "token" in outcome.problem
 
 
-def test_a_policy_s_own_message_is_enough(server: FakeServer) -> None:
-    server.answers.append(Answer(403, '{"message": "ValidatingAdmissionPolicy x denied it"}'))
+@pytest.mark.parametrize("status", [403, 422])
+def test_a_policy_s_own_message_is_enough(server: FakeServer, status: int) -> None:
+    server.answers.append(Answer(status, '{"message": "ValidatingAdmissionPolicy x denied it"}'))
     outcome = PodAnnotation(server.environment, server.mount)("[]")
-    assert outcome == Refused("403 ValidatingAdmissionPolicy x denied it")
+    assert outcome == Refused(f"{status} ValidatingAdmissionPolicy x denied it")
 
 
 @pytest.mark.parametrize(

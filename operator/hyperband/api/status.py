@@ -9,6 +9,7 @@ from hyperband.api import names
 from hyperband.core.brackets import in_use
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
+from hyperband.core.errors import printable
 from hyperband.core.records import Spent, TrialState
 
 READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
@@ -108,7 +109,7 @@ def conditions(
             "type": type_,
             "status": value,
             "reason": reason,
-            "message": message[:1024],
+            "message": printable(message)[:1024],
             "observedGeneration": generation,
             "lastTransitionTime": since if old_value == value else now,
         }

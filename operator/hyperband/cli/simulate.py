@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
+from rich.text import Text
 
 from hyperband.api.files import load_manifest
 from hyperband.api.study import StudyResource, parse_study
@@ -24,7 +25,7 @@ from hyperband.backends.simulator.simulation import Observer, Simulation
 from hyperband.backends.simulator.workers import Attempt
 from hyperband.cli.benchmarks import load_benchmark
 from hyperband.core.engine import Engine
-from hyperband.core.errors import InvalidStudyError
+from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.records import Study
 
 Watch = Callable[[int], None]  # is told how many trials there are
@@ -212,7 +213,9 @@ class _Watcher(Observer):
 def table(study: Study, runs: Sequence[RunRecord]) -> Table:
     """One row a run."""
     shown = Table(
-        title=f"{study.name}: best {study.objective.metric}; real milliseconds a decision",
+        title=Text(
+            printable(f"{study.name}: best {study.objective.metric}; real milliseconds a decision")
+        ),
         title_justify="left",
         box=None,
         pad_edge=False,

@@ -63,7 +63,8 @@ def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> R
         return Group(*lines, Text("There is no result."), *_failures(body, trials))
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in best["parameters"].items():
-        table.add_row(f"  {name}", f"{value:.6g}" if isinstance(value, float) else str(value))
+        shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+        table.add_row(Text(f"  {name}"), Text(shown))  # text, so that no markup is read in it
     lines.append(
         Text(
             f"Best: {metric} {best['value']:.6g} at {resource} {best['resource']:g}, "

@@ -21,6 +21,7 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection, NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
 from hyperband.cli.summary import best_trial, promotes, summarize
+from hyperband.core.errors import all_printable
 from hyperband.core.records import TrialState
 
 POLL_SECONDS = 1.0
@@ -71,13 +72,14 @@ async def _follow(connection: Connection, namespace: str, name: str, timeout: fl
         with Live(console=console, refresh_per_second=4, transient=console.is_terminal) as live:
             last = ""
             while True:
-                body = await client.get(STUDIES, namespace, name, dict)
-                trials = await _trials(client, archives, body)
+                # What others wrote is shown, not obeyed.
+                body = all_printable(await client.get(STUDIES, namespace, name, dict))
+                trials = all_printable(await _trials(client, archives, body))
                 if console.is_terminal:
                     live.update(view(body, trials))
                 elif (line := one_line(body, trials)) != last:
                     last = line
-                    console.print(line, highlight=False, soft_wrap=True)
+                    console.print(Text(line), soft_wrap=True)
                 if not unheard and not body.get("status") and time.monotonic() > started + HEARD:
                     unheard = True
                     console.print(NO_OPERATOR, highlight=False, soft_wrap=True)
@@ -152,7 +154,7 @@ def _ladder(body: Mapping[str, Any]) -> Table:
     columns += [body["spec"]["resource"]["name"], "values"]
     columns += ["paused"] if promotes(body) else []
     for column in (*columns, "best"):
-        table.add_column(column, justify="right")
+        table.add_column(Text(column), justify="right")  # text, so that no markup is read in it
     table.add_column(f"values of {total} trials")
     for bracket in brackets:
         for rung in bracket["rungs"]:
@@ -179,7 +181,7 @@ def _in_progress(active: list[dict[str, Any]]) -> Table:
             trial["metadata"]["name"],
             _state(trial),
             f"{status['target']:g}" if "target" in status else "",
-            f"{latest['text']} at {latest['resource']:g}" if latest else "",
+            Text(f"{latest['text']} at {latest['resource']:g}" if latest else ""),
             str(status.get("attempt", 0)),
             Text(f"rank {why[2]}" if why[1] else why[2], no_wrap=True, overflow="ellipsis"),
         )

@@ -118,7 +118,7 @@ class PodAnnotation:
             )
         if status == 404:
             return f": pod {self._namespace}/{self._pod} is gone"
-        if status in (413, 422):
+        if status in (413, 422) and _POLICY not in problem:
             return ": all annotations of a pod together may have 256 KiB; report fewer metrics"
         return ""
 

@@ -14,6 +14,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from hyperband.api import names
 from hyperband.backends.kubernetes.telemetry.context import About, current
+from hyperband.core.errors import printable
 
 KOPF_ATTRS = ("k8s_ref", "k8s_skip", "settings")  # on its records, for its own handlers
 
@@ -71,6 +72,8 @@ class TextLines(logging.Formatter):
         )
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        # What is quoted in it neither moves the cursor nor makes up lines of its own.
+        record.message = printable(record.message).replace("\n", "\\n")
         about = _about(record)
         if about is not None:
             study = f"{about.namespace}/{about.study}"
