@@ -25,7 +25,7 @@ from hyperband.backends.kubernetes.telemetry.studies import StudyMetrics
 
 LAG_SECONDS = 1.0  # between two looks at the event loop's lateness
 
-Families = Iterable[Metric]
+Source = Callable[[], Iterable[Metric]]  # of what is read at a scrape
 
 
 class Metrics:
@@ -35,7 +35,6 @@ class Metrics:
         pods: to be told of every change of a pod.
         studies: to be told of the studies that are taken up and let go.
         decision_latency: from the news of a pod to the decision written.
-        request_duration: by verb; watches left out.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         self.pods = PodFigures(now)
         self.studies = StudyMetrics(self.pods, monotonic)
-        self._sources: list[Callable[[], Families]] = [self.studies.read]
+        self._sources: list[Source] = [self.studies.read]
         ProcessCollector(registry=registry)
         self.decision_latency = Histogram(
             "hyperband_decision_latency_seconds",
@@ -56,7 +55,7 @@ class Metrics:
             registry=registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )
-        self.request_duration = Histogram(
+        self._request_duration = Histogram(
             "hyperband_api_request_duration_seconds",
             "Until the API server's answer to one request begins; watches left out",
             ["verb"],
@@ -81,14 +80,14 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
         )
 
-    def read_from(self, source: Callable[[], Families]) -> None:
+    def read_from(self, source: Source) -> None:
         """Has it asked at each scrape, on the event loop: it must be quick."""
         self._sources.append(source)
 
     def request_answered(self, verb: str, seconds: float) -> None:
-        """For a transport."""
+        """For a transport; watches, which last as long as they like, are left out."""
         if verb != "watch":
-            self.request_duration.labels(verb).observe(seconds)
+            self._request_duration.labels(verb).observe(seconds)
 
     def fit_ended(self, seconds: float, failed: bool) -> None:
         """For those who fit surrogates."""
