@@ -49,7 +49,12 @@ class Release:
     def env(self) -> dict[str, str]:
         """For programs that take their clock from it."""
         constraints = str(self.sources / "constraints.txt")
-        return {"SOURCE_DATE_EPOCH": str(self.moment), "PIP_CONSTRAINT": constraints}
+        moment = str(self.moment)
+        return {
+            "SOURCE_DATE_EPOCH": moment,
+            "SOURCE_DATE_EPOC": moment,  # as regctl v0.11 spells it
+            "PIP_CONSTRAINT": constraints,
+        }
 
 
 def main() -> int:
