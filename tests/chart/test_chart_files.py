@@ -138,6 +138,13 @@ def test_what_is_granted_is_named_verb_by_verb() -> None:
                 assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
 
 
+def test_a_scrape_leaves_the_namespace_of_studies_alone() -> None:
+    """Else dashboard and alerts would speak of the operator's."""
+    [monitor] = of_kind(rendered("--set=serviceMonitor.enabled=true"), "ServiceMonitor")
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert endpoint["honorLabels"] is True
+
+
 def test_definitions_are_kept_unless_told_otherwise() -> None:
     for keep, wanted in (("true", "keep"), ("false", None)):
         definitions = of_kind(rendered(f"--set=crds.keep={keep}"), "CustomResourceDefinition")
