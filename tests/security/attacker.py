@@ -51,14 +51,14 @@ class Attacker:
         self._url: str = cluster["server"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._tls = ssl.create_default_context(cadata=authority)
-        self._token = token
+        self.token = token
 
     def ask(
         self, method: str, path: str, body: Any = None, kind: str = JSON, accept: str = JSON
     ) -> Answer:
         """One request."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind, "Accept": accept}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind, "Accept": accept}
         request = urllib.request.Request(self._url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:

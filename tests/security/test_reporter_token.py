@@ -1,5 +1,8 @@
 """What the token in a trial's pod cannot do, tried with real tokens at the real API server."""
 
+import base64
+import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +12,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from hack.cluster import engine as engines
+from hack.cluster import kindcluster
 from hyperband.api.study import parse_study
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.core.records import Suggestion, Trial, TrialState
@@ -220,6 +225,42 @@ def test_tokens_that_are_not_bound_to_a_living_pod_are_refused(scene: Scene) -> 
         assert answer.refused and "uid" in answer.message, "a pod of the same name is another"
         assert time.monotonic() < deadline
         time.sleep(1)
+
+
+def test_an_expired_token_is_refused(scene: Scene, tmp_path: Path) -> None:
+    """Signed with the cluster's own key, as tokens live for ten minutes at the least."""
+    engine = engines.running()
+    assert engine is not None, "the key is that of our own kind cluster: make up"
+    (control_plane,) = (n.name for n in kindcluster.nodes(engine) if "control-plane" in n.name)
+    key = tmp_path / "sa.key"
+    key.write_text(engine.docker("exec", control_plane, "cat", "/etc/kubernetes/pki/sa.key"))
+    header, claims = (_read(part) for part in scene.attacker.token.split(".")[:2])
+    now = int(time.time())
+    for expires, expected in ((now + 600, 200), (now - 60, 401)):
+        times = {"iat": now - 3600, "nbf": now - 3600, "exp": expires}
+        forged = Attacker(scene.kubeconfig, _sign(header, claims | times, key))
+        assert forged.merge(scene.path(), metrics("[]")).status == expected
+    other = tmp_path / "other.key"
+    subprocess.run(
+        ["openssl", "genrsa", "-out", str(other), "2048"], check=True, stderr=subprocess.DEVNULL
+    )
+    forged = Attacker(scene.kubeconfig, _sign(header, claims | {"exp": now + 600}, other))
+    assert forged.merge(scene.path(), metrics("[]")).status == 401, "of another key"
+
+
+def _read(part: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return body
+
+
+def _sign(header: dict[str, Any], claims: dict[str, Any], key: Path) -> str:
+    def text(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    signed = ".".join(text(json.dumps(part).encode()) for part in (header, claims))
+    words = ["openssl", "dgst", "-sha256", "-sign", str(key)]
+    done = subprocess.run(words, input=signed.encode(), capture_output=True, check=True)
+    return f"{signed}.{text(done.stdout)}"
 
 
 def test_other_requests_of_the_account_are_refused_whoever_has_given_it_roles(
