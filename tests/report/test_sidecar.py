@@ -74,6 +74,15 @@ def test_what_is_no_report_is_left_to_the_operator_to_tell_of(line: bytes, words
     assert read.error is not None and read.error.startswith("report 1 ") and words in read.error
 
 
+def test_what_can_be_read_but_is_nested_too_deeply_to_be_written_ends_nobody() -> None:
+    """Reading and writing give up at depths that differ by one; the frames on the way count."""
+    limit = sys.getrecursionlimit()
+    for depth in range(limit - 200, limit + 1):
+        found = read_line(b"[" * depth + b"]" * depth, "epochs", "loss")
+        assert isinstance(found, Unusable) and len(found.entry) <= MAX_UNUSABLE
+        resume("[" * depth + "]" * depth, History("epochs", "loss", ()), known())
+
+
 # -- going on --------------------------------------------------------------------------------
 
 

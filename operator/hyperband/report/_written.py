@@ -55,8 +55,17 @@ def _number(item: Any) -> float | None:
 
 
 def _unusable(document: Any, line: bytes) -> Unusable:
-    entry = json.dumps(document)
-    return Unusable(entry) if len(entry) <= MAX_UNUSABLE else _quoted(line)
+    entry = write_unusable(document)
+    return _quoted(line) if entry is None else Unusable(entry)
+
+
+def write_unusable(document: Any) -> str | None:
+    """What is no report, as JSON for the annotation; None if that is too much to hand on."""
+    try:
+        entry = json.dumps(document)
+    except RecursionError:  # what could just be read may be nested too deeply to be written
+        return None
+    return entry if len(entry) <= MAX_UNUSABLE else None
 
 
 def _quoted(line: bytes) -> Unusable:

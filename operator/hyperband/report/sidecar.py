@@ -26,7 +26,13 @@ from hyperband.report._log import say
 from hyperband.report._outbox import FIRST_BACKOFF, MAX_BACKOFF, Failed
 from hyperband.report._pod import PodAnnotation
 from hyperband.report._sender import Sender
-from hyperband.report._written import MAX_UNUSABLE, Unusable, read_entry, read_line
+from hyperband.report._written import (
+    MAX_UNUSABLE,
+    Unusable,
+    read_entry,
+    read_line,
+    write_unusable,
+)
 
 POLL_SECONDS: Final = 0.5
 FLUSH_SECONDS: Final = 20.0  # of the 30 that a pod has by default
@@ -152,8 +158,8 @@ def resume(annotation: str, history: History, known: Known) -> None:
     for entry in entries if isinstance(entries, list) else [entries]:
         report = read_entry(entry, known.resource, known.objective)
         if report is None:
-            unusable = json.dumps(entry)
-            if len(unusable) <= MAX_UNUSABLE:
+            unusable = write_unusable(entry)
+            if unusable is not None:
                 history.complain(unusable)
         elif known.take(report):
             history.add(report)
