@@ -13,6 +13,15 @@ Schema = Mapping[str, Any]
 STRING: Final[Schema] = {"type": "string"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 STRINGS: Final[Schema] = {"type": "object", "additionalProperties": STRING}
+# Beside those of the chart itself, by which it finds its pods: a second value of one is no YAML.
+LABELS: Final[Schema] = {
+    **STRINGS,
+    "propertyNames": {
+        "not": {
+            "pattern": r"^(app\.kubernetes\.io/(name|instance|version|managed-by)|helm\.sh/chart)$"
+        }
+    },
+}
 ANY_OBJECT: Final[Schema] = {"type": "object"}  # a part of a pod: the API server knows its fields
 ANY_OBJECTS: Final[Schema] = {"type": "array", "items": ANY_OBJECT}
 NAMESPACE: Final[Schema] = {
@@ -263,26 +272,26 @@ VALUES: Final[dict[str, Value | Group]] = {
             "interval": Value(
                 "Between two scrapes.", "30s", {"type": "string", "pattern": "^[0-9]+(s|m)$"}
             ),
-            "labels": Value("By which a Prometheus finds it.", {}, STRINGS),
+            "labels": Value("By which a Prometheus finds it.", {}, LABELS),
         },
     ),
     "prometheusRule": Group(
         "Alerts, for the Prometheus operator.",
         {
             "enabled": Value("Whether there is one.", False, BOOLEAN),
-            "labels": Value("By which a Prometheus finds it.", {}, STRINGS),
+            "labels": Value("By which a Prometheus finds it.", {}, LABELS),
         },
     ),
     "grafanaDashboard": Group(
         "A ConfigMap with the dashboard, for Grafana's sidecar.",
         {
             "enabled": Value("Whether there is one.", False, BOOLEAN),
-            "labels": Value("By which the sidecar finds it.", {"grafana_dashboard": "1"}, STRINGS),
+            "labels": Value("By which the sidecar finds it.", {"grafana_dashboard": "1"}, LABELS),
         },
     ),
-    "commonLabels": Value("On every object, and on the operator's pods.", {}, STRINGS),
+    "commonLabels": Value("On every object, and on the operator's pods.", {}, LABELS),
     "commonAnnotations": Value("On every object.", {}, STRINGS),
-    "podLabels": Value("On the operator's pods.", {}, STRINGS),
+    "podLabels": Value("On the operator's pods.", {}, LABELS),
     "podAnnotations": Value("On the operator's pods.", {}, STRINGS),
 }
 

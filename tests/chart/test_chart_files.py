@@ -81,6 +81,9 @@ def test_plain_manifests_are_what_the_chart_makes() -> None:
         ("image.pullPolicy=Sometimes", "must be one of"),
         ("image.digest=latest", "does not match pattern"),
         ("logFormat=xml", "must be one of"),
+        (r"commonLabels.app\.kubernetes\.io/name=x", "propertyName 'app.kubernetes.io/name'"),
+        (r"podLabels.app\.kubernetes\.io/instance=x", "'app.kubernetes.io/instance'"),
+        (r"grafanaDashboard.labels.helm\.sh/chart=x", "propertyName 'helm.sh/chart'"),
         ("serviceMonitor.enabled=true,metrics.service=false", "needs metrics.service"),
     ],
 )
