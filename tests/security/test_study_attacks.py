@@ -11,6 +11,7 @@ import pytest
 from kubernetes import client
 
 from hyperband.api import names
+from tests.cluster.conftest import kubectl_on_the_path  # noqa: F401  # for the operator's tests
 from tests.cluster.harness import bench, condition, eventually, running_operator, study
 from tests.security.attacker import Answer, Attacker, until
 from tests.security.test_reporter_token import token
