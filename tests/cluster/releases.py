@@ -5,6 +5,7 @@ What is asked for here goes through `helm` and `kubectl`, as an administrator's 
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -120,6 +121,14 @@ class Release:
         return "".join(
             kubectl("logs", "-n", self.namespace, pod["metadata"]["name"]) for pod in self.pods()
         )
+
+
+def refused(log: str) -> list[str]:
+    """What the roles do not allow of what an operator has tried, by its log.
+
+    403 alone may be said of a namespace that is about to go, too.
+    """
+    return re.findall(r"cannot \w+ resource [^ ]+", log)
 
 
 def leader(namespace: str = SYSTEM, lease: str = "hyperband-operator") -> str:
