@@ -15,7 +15,7 @@ LEVELS = (1, 3, 9, 27)
 
 
 def read(history: History) -> list[dict[str, Any]]:
-    assert len(history.text().encode()) <= MAX_METRICS_BYTES
+    assert len(history.text().encode()) == history.length <= MAX_METRICS_BYTES
     reports: list[dict[str, Any]] = json.loads(history.text())
     return reports
 
@@ -74,6 +74,16 @@ def test_reports_with_far_too_many_metrics_keep_their_objective() -> None:
     reports = read(history)
     assert [(each["epochs"], each["val_loss"]) for each in reports] == [(x, 0.5) for x in LEVELS]
     assert history.shortened and len(reports[-1]) == 1002 and len(reports[0]) == 2
+
+
+def test_what_is_no_report_counts_as_well() -> None:
+    history = History("epochs", "val_loss", LEVELS, 1_000)
+    assert history.length == len(history.text())
+    history.complain('"' + "x" * 100 + '"')
+    assert history.length == len(history.text())
+    for i in range(100):
+        history.add({"epochs": i, "val_loss": 0.5})
+        assert history.length == len(history.text()) <= 1_000
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -314,6 +314,21 @@ def test_an_api_server_that_is_away_at_the_end_holds_nobody_up(
     assert "503 etcd is away" in log.splitlines()[-1]
 
 
+def test_a_file_that_is_too_long_to_be_read_leaves_time_to_send(
+    server: FakeServer, start: Callable[..., Sidecar]
+) -> None:
+    sidecar = start(flush_seconds=2)
+    sidecar.add(1)
+    server.wait_until(lambda: epochs(server) == [1])
+    with sidecar.path.open("a") as file:
+        file.write(json.dumps({"epochs": 2, "val_loss": 1}) + "\n")
+        file.truncate(2**42)  # a hole, which takes minutes to read and no disk
+    code, log = sidecar.stop()
+    assert code == 1, "for the operator: the API server is not to blame"
+    assert "report less often" in log.splitlines()[-1]
+    assert [each["epochs"] for each in server.reports if isinstance(each, dict)] == [1, 2]
+
+
 def test_a_hanging_server_does_not_hold_the_pod(
     server: FakeServer, start: Callable[..., Sidecar]
 ) -> None:

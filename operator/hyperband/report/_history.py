@@ -43,6 +43,7 @@ class History:
         self._levels = list(levels)  # those not reached yet
         self._limit = limit
         self._entries: list[_Entry] = []
+        self._size = 0  # of their texts, so that a report costs the same however many there are
         self._count = 0
         self._stride = 1  # of the reports that decide nothing, each stride-th is kept
         self._finite = True
@@ -55,11 +56,12 @@ class History:
         decides = self._decides(report)
         core = {name: report[name] for name in (self._resource, self._objective) if name in report}
         if self._entries and not self._kept(self._entries[-1]):
-            self._entries.pop()  # was there as the newest only
+            self._size -= len(self._entries.pop().text)  # was there as the newest only
         self._entries.append(_Entry(self._count, _dump(report), _dump(core), decides))
+        self._size += len(self._entries[-1].text)
         self._count += 1
-        while len(self.text()) > self._limit and self._thin():
-            pass
+        while self.length > self._limit and self._thin():
+            self._size = sum(len(entry.text) for entry in self._entries)
         return decides
 
     def complain(self, entry: str) -> bool:
@@ -73,6 +75,13 @@ class History:
         """The JSON list, oldest first. NaN and infinities are Python's literals NaN, Infinity."""
         first = () if self._unusable is None else (self._unusable,)
         return f"[{','.join((*first, *(entry.text for entry in self._entries)))}]"
+
+    @property
+    def length(self) -> int:
+        """Of the text, known without making it."""
+        parts = len(self._entries) + (self._unusable is not None)
+        commas = max(0, parts - 1)
+        return len("[]") + len(self._unusable or "") + self._size + commas
 
     def _decides(self, report: Mapping[str, float]) -> bool:
         spent = report.get(self._resource, -math.inf)

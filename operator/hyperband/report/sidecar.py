@@ -41,6 +41,7 @@ UNDELIVERED: Final = 1
 TEMPORARY_FAILURE: Final = 75
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _REMEMBERED: Final = 100  # reports of one resource
+_FOR_SENDING: Final = 0.25  # of the time after the order to end, however much there is to read
 
 
 def main() -> int:
@@ -65,11 +66,15 @@ def main() -> int:
     while not stop.wait(0 if file.behind else POLL_SECONDS):
         follower.follow(file)
     follower.follow(file)
-    while file.behind and stop.left > 0:
+    while file.behind and not stop.late:
         follower.follow(file)
-    follower.take(file.finish())
+    unread = file.behind
+    if unread:  # no fault of the API server's
+        say("ends before it has read all that was written: report less often")
+    else:
+        follower.take(file.finish())
     if sender.flush(stop.left):
-        return 0
+        return UNDELIVERED if unread else 0
     say(f"ends with reports that were not delivered: {sender.problem}")
     return UNDELIVERED if sender.settled else TEMPORARY_FAILURE
 
@@ -105,6 +110,11 @@ class Stop:
         if self._deadline is None and signal.sigtimedwait(_SIGNALS, seconds) is not None:
             self._deadline = time.monotonic() + self._seconds
         return self._deadline is not None
+
+    @property
+    def late(self) -> bool:
+        """Whether what is left is for sending alone."""
+        return self.left < self._seconds * _FOR_SENDING
 
     @property
     def left(self) -> float:
