@@ -122,7 +122,7 @@ def samples(draw: st.DrawFn) -> tuple[Space, dict[str, Value]]:
 # --- The codec -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(samples())
 def test_decode_returns_what_encode_was_given(made: tuple[Space, dict[str, Value]]) -> None:
     space, point = made
@@ -142,7 +142,7 @@ def test_decode_returns_what_encode_was_given(made: tuple[Space, dict[str, Value
             assert new == old
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(samples())
 def test_samples_are_plain_valid_and_complete(made: tuple[Space, dict[str, Value]]) -> None:
     space, point = made
@@ -163,7 +163,7 @@ def _same(a: Value, b: Value) -> bool:
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(spaces(), st.data())
 def test_every_place_in_the_cube_decodes_to_a_valid_point(
     space: Space, data: st.DataObject
@@ -343,7 +343,7 @@ def test_complete_keeps_what_is_given_and_drops_what_is_inactive() -> None:
     assert noisy["dropout"] == 0.3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(samples(), st.data())
 def test_complete_of_a_sample_is_the_sample(
     made: tuple[Space, dict[str, Value]], data: st.DataObject

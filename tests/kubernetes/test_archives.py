@@ -520,7 +520,7 @@ def decide(engine: Engine, dice: random.Random) -> Decision | None:
     return engine.observe(trial.index, [Report(engine.ladder[level], dice.choice([0.1, 0.5, 0.9]))])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     mode=st.sampled_from(list(SCHEDULERS)),
