@@ -55,7 +55,7 @@ def chart_files(render: Render) -> dict[str, str]:
         **crds,
         f"{CHART}/templates/study-policy.yaml": _template(policies, "policies.install", render),
         f"{CHART}/templates/reporter-policy.yaml": _template(
-            reporter_policy(), "policies.install", render
+            reporter_policy(), "policies.install", render, keep=True
         ),
     }
 

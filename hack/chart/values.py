@@ -118,6 +118,13 @@ VALUES: Final[dict[str, Value | Group]] = {
         },
     ),
     "imagePullSecrets": Value("Secrets that let pull it, as `- name: …`.", [], ANY_OBJECTS),
+    "leaseNamespace": Value(
+        "Where operators for all namespaces have the Lease by which one of them works, and where "
+        "those for a list of namespaces look whether there is one; else the installation's own. A "
+        "second installation names that of the first one.",
+        "",
+        {**NAMESPACE, "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"},
+    ),
     "leaseSeconds": Value(
         "So long after a sudden end of the operator's pod the next one may take over.",
         15,

@@ -20,7 +20,14 @@ DEFINITIONS = {
     f"{plural}.{names.GROUP}"
     for plural in ("hyperbandarchives", "hyperbandstudies", "hyperbandtrials")
 }
-OF_THE_CLUSTER = "crd,clusterrole,clusterrolebinding,validatingadmissionpolicy"
+# What trials report by that run on without an operator.
+OF_REPORTERS = {
+    "ClusterRole hyperband-reporter",
+    "ValidatingAdmissionPolicy hyperband-reporter",
+    "ValidatingAdmissionPolicyBinding hyperband-reporter",
+}
+POLICIES = "validatingadmissionpolicy,validatingadmissionpolicybinding"
+OF_THE_CLUSTER = f"crd,clusterrole,clusterrolebinding,{POLICIES}"
 
 
 @pytest.fixture
@@ -50,17 +57,20 @@ def definitions() -> set[str]:
 
 
 def make_study() -> None:
-    kubectl("create", "namespace", "team")
     kubectl("apply", "-n", "team", "-f", "-", stdin=json.dumps(study("kept")))
 
 
 def test_studies_outlive_an_uninstallation_and_are_adopted_again(api: None) -> None:
-    release = installed("hyperband-operator", SYSTEM)
+    kubectl("create", "namespace", "team")
+    release = installed("hyperband-operator", SYSTEM, "--set=reporter.namespaces={team}")
     make_study()
     before = objects("hbs", "kept", "-n", "team")
     release.helm("uninstall", release.name)
     assert definitions() == DEFINITIONS
-    assert ours() == {f"CustomResourceDefinition {each}" for each in DEFINITIONS}
+    assert ours() - OF_REPORTERS == {f"CustomResourceDefinition {each}" for each in DEFINITIONS}
+    assert ours() >= OF_REPORTERS
+    kept = objects("sa,rolebinding", "hyperband-reporter", "-n", "team")["items"]
+    assert len(kept) == 2
     assert objects("deploy,sa,svc,role,rolebinding", "-n", SYSTEM)["items"] == []
     assert objects("hbs", "kept", "-n", "team") == before
     again = installed("hyperband-operator", SYSTEM)
@@ -70,6 +80,7 @@ def test_studies_outlive_an_uninstallation_and_are_adopted_again(api: None) -> N
     again.helm("uninstall", again.name)
     kubectl("wait", "crd", "--all", "--for=delete", "--timeout=60s")
     assert ours() == set()
+    assert objects("rolebinding", "-n", "team")["items"] == []
 
 
 def test_a_second_installation_takes_nothing_from_the_first(api: None) -> None:

@@ -206,8 +206,21 @@ def test_lines_become_the_annotation(server: FakeServer, start: Callable[..., Si
 def test_without_a_report_nothing_is_sent(
     server: FakeServer, start: Callable[..., Sidecar]
 ) -> None:
-    assert start().stop() == (0, "")
+    sidecar = start()
+    code, log = sidecar.stop()
     assert not server.requests
+    # What the operator quotes, should the training have ended well.
+    assert code == 1 and f"nothing was written to {sidecar.path}" in log.splitlines()[-1]
+
+
+def test_something_else_in_the_file_s_place_is_named(
+    server: FakeServer, start: Callable[..., Sidecar]
+) -> None:
+    sidecar = start()
+    sidecar.path.unlink()
+    sidecar.path.symlink_to("/tmp/report.jsonl")
+    code, log = sidecar.stop()
+    assert code == 1 and "is no file: write lines of JSON" in log.splitlines()[-1]
 
 
 def test_last_lines_without_an_end_are_sent(

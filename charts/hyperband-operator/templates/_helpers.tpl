@@ -49,6 +49,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "hyperband.annotations" (list $root false) }}
 {{- end }}
 
+{{/* The same of an object that trials need which run on without an operator. */}}
+{{- define "hyperband.keptMetadata" -}}
+{{- $root := index . 0 }}
+  name: {{ index . 1 }}
+  labels: {{- include "hyperband.labels" $root | nindent 4 }}
+{{- include "hyperband.annotations" (list $root $root.Values.crds.keep) }}
+{{- end }}
+
+{{/* Where operators for all namespaces have their Lease. */}}
+{{- define "hyperband.leaseNamespace" -}}
+{{- .Values.leaseNamespace | default .Release.Namespace }}
+{{- end }}
+
 {{/* The reference of an image: (list . IMAGE). */}}
 {{- define "hyperband.image" -}}
 {{- $image := index . 1 }}

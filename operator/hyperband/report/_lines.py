@@ -33,12 +33,15 @@ class LineFile:
     """A file of lines that grows.
 
     Attributes:
+        path: where it is.
         problem: why there is nothing to read; None if there may be.
+        used: whether anything was ever read from it.
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.problem: str | None = None
-        self._path = path
+        self.used = False
         self._file = -1
         self._offset = 0
         self._fingerprint = b""
@@ -52,7 +55,7 @@ class LineFile:
         """
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            made = os.open(self._path, flags)
+            made = os.open(self.path, flags)
         except FileExistsError:
             return False
         os.fchmod(made, 0o666)  # not narrowed by an umask
@@ -90,6 +93,7 @@ class LineFile:
             yield Begun()
         left = AT_ONCE
         while left > 0 and (chunk := os.pread(self._file, min(_CHUNK, left), self._offset)):
+            self.used = True
             left -= len(chunk)
             self._offset += len(chunk)
             self._fingerprint = (self._fingerprint + chunk)[-_FINGERPRINT:]
@@ -123,12 +127,12 @@ class LineFile:
     def _is_another(self) -> bool:
         """Whether another file than the open one is there to be read."""
         try:
-            found = self._path.lstat()
+            found = self.path.lstat()
         except OSError as error:
             self.problem = str(error)
             return False
         if not stat.S_ISREG(found.st_mode):
-            self.problem = f"{self._path} is no file: write lines of JSON to a plain one"
+            self.problem = f"{self.path} is no file: write lines of JSON to a plain one"
             return False
         if self._file < 0:
             return True
@@ -139,7 +143,7 @@ class LineFile:
 
     def _open(self) -> bool:
         try:
-            opened = os.open(self._path, _FLAGS)
+            opened = os.open(self.path, _FLAGS)
         except OSError as error:  # gone again, a link by now, or not ours to read
             self.problem = f"{error}: it has to be readable for all"
             return False
