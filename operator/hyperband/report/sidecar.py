@@ -73,8 +73,9 @@ def main() -> int:
         say("ends before it has read all that was written: report less often")
     else:
         follower.take(file.finish())
-    if not file.used:  # the operator quotes the last words of one that ends with another code than 0
-        say(file.problem or f"nothing was written to {file.path}, which HYPERBAND_REPORT_FILE names")
+    if not file.used:  # the operator quotes these words where a training that ended well has no value
+        named = f"{file.path}, which {environment.ENV_REPORT_FILE} names"
+        say(file.problem or f"nothing was written to {named}")
         return UNDELIVERED
     if sender.flush(stop.left):
         return UNDELIVERED if unread else 0
