@@ -73,7 +73,7 @@ def main() -> int:
         say("ends before it has read all that was written: report less often")
     else:
         follower.take(file.finish())
-    if not file.used:  # the operator quotes these words where a training that ended well has no value
+    if not file.used:  # the operator quotes this where a training that ended well has no value
         named = f"{file.path}, which {environment.ENV_REPORT_FILE} names"
         say(file.problem or f"nothing was written to {named}")
         return UNDELIVERED
