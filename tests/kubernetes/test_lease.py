@@ -520,6 +520,17 @@ async def test_several_namespaces_are_led_together_and_given_back_together() -> 
     assert not both.leading
 
 
+async def test_a_killed_one_is_waited_for_once_not_once_for_each_of_its_namespaces() -> None:
+    server = Leases()
+    await together(server, "x", A, B, C).acquire()
+    server.trouble["x"] = Unreachable("it is dead")
+    killed = server.seconds
+    after = together(server, "y", A, B, C)
+    await after.acquire()
+    assert after.leading
+    assert TERMS.duration <= server.seconds - killed < 2 * TERMS.duration
+
+
 async def test_one_lost_namespace_ends_the_work_in_all_of_them() -> None:
     server = Leases()
     both = together(server, "x", A, B)

@@ -32,6 +32,8 @@ class Elections:
         while True:
             if self._holding:
                 await self.release()
+            # A holder that has died is waited for once, not once for each of its namespaces.
+            await asyncio.gather(*(each.look() for each in self._elections))
             for each in self._elections:
                 await each.acquire()
                 self._holding.append(asyncio.create_task(each.hold(), name=f"lease {each.place}"))

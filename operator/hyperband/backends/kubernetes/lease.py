@@ -13,6 +13,7 @@ gives nothing back at a clean exit.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -179,6 +180,15 @@ class Election:
             return
         last = "is not held" if self._renewed is None else f"was renewed {self._age():.1f} s ago"
         raise NotLeading(f"not sent, as this process does not lead: Lease {self.place} {last}")
+
+    async def look(self) -> None:
+        """Sees the Lease as it is, so that the time for which it does not change counts from now.
+
+        Whatever goes wrong is told of by `acquire`.
+        """
+        with contextlib.suppress(KubernetesError, TimeoutError):
+            async with asyncio.timeout(self._terms.patience):
+                await self._own.look()
 
     async def acquire(self) -> None:
         """Waits until this process leads."""
