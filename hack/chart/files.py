@@ -15,7 +15,12 @@ from hyperband.api.schema.definitions import (
     study_definition,
     trial_definition,
 )
-from hyperband.api.schema.policies import archive_policy, study_policy, trial_policy
+from hyperband.api.schema.policies import (
+    archive_policy,
+    lease_policy,
+    study_policy,
+    trial_policy,
+)
 from hyperband.api.schema.reporter_policy import reporter_policy
 from hyperband.version import VERSION
 
@@ -37,7 +42,12 @@ def chart_files(render: Render) -> dict[str, str]:
     Args:
         render: writes manifests as YAML.
     """
-    policies = [*study_policy(RELEASE_NAMESPACE), *trial_policy(), *archive_policy()]
+    policies = [
+        *study_policy(RELEASE_NAMESPACE),
+        *trial_policy(),
+        *archive_policy(),
+        *lease_policy(),
+    ]
     definitions = {
         "hyperbandarchives": archive_definition(),
         "hyperbandstudies": study_definition(),

@@ -153,6 +153,28 @@ def test_records_cannot_be_forged(team: Team) -> None:
     assert user.merge(f"{path}/status", {"status": {"state": "Completed"}}).status == 403
 
 
+def test_a_lease_holds_up_no_operator(team: Team) -> None:
+    """Of a list of namespaces an operator works in all or none; one of them is the attacker's."""
+    editor = team.user("editor", role="edit")
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{team.namespace}/leases"
+
+    def lease(name: str) -> dict[str, Any]:
+        spec = {"holderIdentity": "mallory", "leaseDurationSeconds": 2**31 - 1}
+        return {"kind": "Lease", "metadata": {"name": name}, "spec": spec}
+
+    allowed(lambda: editor.ask("POST", path, lease("another")))
+    for name in (names.LEASE, names.NAMESPACE_LEASE):
+        answer = editor.ask("POST", path, lease(name))
+        assert answer.refused and "elects the operator that works" in answer.message
+    leases: Any = client.CoordinationV1Api(team.connection)
+    theirs = {"metadata": {"name": names.NAMESPACE_LEASE}, "spec": {"holderIdentity": "operator"}}
+    leases.create_namespaced_lease(team.namespace, theirs)
+    own = f"{path}/{names.NAMESPACE_LEASE}"
+    for change in ({"holderIdentity": "mallory"}, {"holderIdentity": None}):
+        assert editor.merge(own, {"spec": change}).refused
+    assert editor.ask("DELETE", own).status == 200, "or the namespace could not be deleted"
+
+
 def test_studies_that_are_too_large_are_refused_in_a_sentence(team: Team) -> None:
     editor = team.user("editor", role="edit")
     allowed(lambda: team.apply(editor, suspended("good", team.namespace)))

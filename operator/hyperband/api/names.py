@@ -68,6 +68,10 @@ _PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 NAME_PATTERN = rf"^{_PART}(\.{_PART})*$"
 MAX_STUDY_NAME = 40  # a pod's name and a label value must fit in 63 characters
 
+# Leases: of operators for all namespaces, and of those for the namespace that it is in.
+LEASE = "hyperband-operator"
+NAMESPACE_LEASE = "hyperband-namespace-operator"
+
 
 def trial_name(study: str, index: int) -> str:
     """The name of a trial object."""

@@ -359,6 +359,30 @@ def study_policy(operator_namespace: str = OPERATOR_NAMESPACE) -> list[Manifest]
     )
 
 
+# Told by what nobody else may do.
+_BY_AN_OPERATOR: Final = (
+    f"authorizer.group('{names.GROUP}').resource('{names.TRIAL_PLURAL}').subresource('status')"
+    ".namespace(object.metadata.namespace).check('update').allowed()"
+)
+
+
+def lease_policy() -> list[Manifest]:
+    """Who may edit a namespace may write its Leases, and would hold up the operator of others too.
+
+    To delete one is left to everybody who may: it holds up nobody, and a namespace has to go.
+    """
+    leases = {
+        "apiGroups": ["coordination.k8s.io"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["leases"],
+    }
+    elects = f"object.metadata.name in ['{names.LEASE}', '{names.NAMESPACE_LEASE}']"
+    words = "metadata.name: this Lease elects the operator that works, %s may not: use another name"
+    check = make_check(_BY_AN_OPERATOR, words, "request.userInfo.username")
+    return make_policy("hyperband-lease", [leases], {"elects": elects}, {}, [check])
+
+
 def trial_policy() -> list[Manifest]:
     """Trials are records: the operator writes them, once."""
     return _record_policy("hyperband-trial", names.TRIAL_KIND, names.TRIAL_PLURAL)
@@ -381,9 +405,7 @@ def _record_policy(name: str, kind: str, plural: str) -> list[Manifest]:
                 f"spec: a {kind} is a record and never changes: change or create a HyperbandStudy",
             ),
             make_check(
-                f"authorizer.group('{names.GROUP}').resource('{names.TRIAL_PLURAL}')"
-                ".subresource('status').namespace(object.metadata.namespace)"
-                ".check('update').allowed()",
+                _BY_AN_OPERATOR,
                 f"spec: {kind}s are created by the operator alone, %s may not: create a "
                 "HyperbandStudy",
                 "request.userInfo.username",

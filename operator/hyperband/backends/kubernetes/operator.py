@@ -40,8 +40,6 @@ from hyperband.backends.kubernetes.workers import Pools
 log = logging.getLogger(__name__)
 
 KOPF_PAUSE_SECONDS = 2.0
-LEASE = "hyperband-operator"  # of operators for all namespaces
-NAMESPACE_LEASE = "hyperband-namespace-operator"  # of those for this one
 
 
 def registry(
@@ -135,7 +133,7 @@ async def run_operator(
     stop_on_signals(stop)
     answered = metrics.request_answered
     async with Client(connection, retry=Retry(attempts=1), answered=answered) as unfenced:
-        election = _election(unfenced, namespaces, Place(lease_namespace, LEASE), terms)
+        election = _election(unfenced, namespaces, Place(lease_namespace, names.LEASE), terms)
         async with Client(connection, fence=election.check, answered=answered) as client:
             scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
             for scope in scopes:
@@ -227,7 +225,7 @@ def _election(
     if not namespaces:
         return Election(client, everywhere, terms)
     return Elections(
-        Election(client, Place(each, NAMESPACE_LEASE), terms, outranked_by=everywhere)
+        Election(client, Place(each, names.NAMESPACE_LEASE), terms, outranked_by=everywhere)
         for each in set(namespaces)
     )
 
