@@ -145,6 +145,13 @@ def test_a_trial_that_makes_no_sense(changes: Mapping[str, Any]) -> None:
         parse_trial(Body(body["spec"], body["status"]), ENGINE)
 
 
+def test_words_that_are_null_are_none() -> None:
+    body = changed(trial_object(), {"status.message": None, "status.reason": None})
+    record = parse_trial(Body(body["spec"], body["status"]), ENGINE)
+    assert (record.trial.message, record.trial.reason) == ("", "")
+    assert not {"message", "reason"} & trial_status(record).keys()
+
+
 def test_a_time_without_a_zone_is_in_utc() -> None:
     body = changed(trial_object(), {"status.transitionTime": "2026-01-01T00:00:00"})
     record = parse_trial(Body(body["spec"], body["status"]), ENGINE)

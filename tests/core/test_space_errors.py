@@ -179,6 +179,7 @@ POINTS = Space(
         ({"layers": "3"}, "layers", '"3"', "finite number"),
         ({"dropout": 0.25}, "dropout", "0.25", "use 0.2 or 0.3"),
         ({"dropout": 0.7}, "dropout", "0.7 is outside 0.0 … 0.6", "stay inside"),
+        ({"dropout": 1e308}, "dropout", "1e+308 is outside 0.0 … 0.6", "stay inside"),
         ({"rate": 1}, "rate", "1 is outside 1e-05 … 0.1", "stay inside"),
         ({"rate": math.nan}, "rate", "NaN", "finite number"),
         ({"rate": None}, "rate", "null", "finite number"),

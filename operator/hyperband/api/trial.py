@@ -178,8 +178,8 @@ def _with_status(trial: Trial, status: Mapping[str, Any]) -> Trial:
         ),
         failures=int(status.get("failures", 0)),
         disruptions=int(status.get("disruptions", 0)),
-        reason=status.get("reason", ""),
-        message=status.get("message", ""),
+        reason=status.get("reason") or "",
+        message=status.get("message") or "",
     )
 
 

@@ -109,8 +109,9 @@ class GridAxis:
     absent: float = 0.5
 
     def _index(self, x: float) -> int:
-        index = math.floor((x - float(self.start)) / float(self.step) + 0.5)
-        return min(self.count - 1, max(0, index))
+        position = (x - float(self.start)) / float(self.step) + 0.5
+        # Before it is rounded: what is far outside of a fine grid is at infinity in steps.
+        return math.floor(min(self.count - 1, max(0.0, position)))
 
     def _value(self, index: int) -> float | int:
         if self.integer:  # ten times as fast as the fractions
