@@ -62,7 +62,8 @@ def make_study() -> None:
 
 def test_studies_outlive_an_uninstallation_and_are_adopted_again(api: None) -> None:
     kubectl("create", "namespace", "team")
-    release = installed("hyperband-operator", SYSTEM, "--set=reporter.namespaces={team}")
+    team = "--set=reporter.namespaces={team}"
+    release = installed("hyperband-operator", SYSTEM, team)
     make_study()
     before = objects("hbs", "kept", "-n", "team")
     release.helm("uninstall", release.name)
@@ -73,10 +74,11 @@ def test_studies_outlive_an_uninstallation_and_are_adopted_again(api: None) -> N
     assert len(kept) == 2
     assert objects("deploy,sa,svc,role,rolebinding", "-n", SYSTEM)["items"] == []
     assert objects("hbs", "kept", "-n", "team") == before
-    again = installed("hyperband-operator", SYSTEM)
+    again = installed("hyperband-operator", SYSTEM, team)
     assert objects("hbs", "kept", "-n", "team") == before
     # Until they are no longer to be kept.
-    again.helm("upgrade", again.name, str(again.chart), "--set=crds.keep=false")
+    words = ("--reuse-values", "--set=crds.keep=false")
+    again.helm("upgrade", again.name, str(again.chart), *words)
     again.helm("uninstall", again.name)
     kubectl("wait", "crd", "--all", "--for=delete", "--timeout=60s")
     assert ours() == set()
