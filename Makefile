@@ -68,11 +68,6 @@ image: env ## Build the operator's image: make image IMAGE=you/operator:1 ENGINE
 release: env $(VENV)/release ## Build what a release publishes into dist/: wheel, images, chart, manifests, SBOM
 	@$(PY) -m hack.release dist $(ARGS)
 
-$(VENV)/release: $(VENV)/complete
-	@$(PYTHON) hack/requirements.py release | $(PY) -m pip install --quiet \
-	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
-	@touch $@
-
 figures: env ## Show image sizes, what the operator in the cluster uses, and rights granted and used
 	@$(PY) -m hack.footprint
 	@$(PY) -m hack.permissions
@@ -158,8 +153,9 @@ bench-autoscaling: env ## GPU-seconds paid for each used, with Karpenter: MODE=P
 	@$(PY) -m benchmarks.autoscaling $(if $(MODE),--modes $(MODE)) $(if $(SEED),--seeds $(SEED)) \
 	  $(if $(PARALLELISM),--parallelism $(PARALLELISM)) $(ARGS)
 
-$(VENV)/benchmarks: $(VENV)/complete
-	@$(PYTHON) hack/requirements.py benchmarks | $(PY) -m pip install --quiet \
+# Extras of the same names.
+$(VENV)/benchmarks $(VENV)/release: $(VENV)/complete
+	@$(PYTHON) hack/requirements.py $(@F) | $(PY) -m pip install --quiet \
 	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
 	@touch $@
 

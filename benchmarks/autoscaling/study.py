@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from benchmarks.autoscaling import machines
@@ -96,9 +96,7 @@ async def measure(cluster: Cluster, setting: Setting) -> Figures:
         words = [sys.executable, "-m", "hyperband.cli", "operator", "-n", NAMESPACE]
         words += ["--kubeconfig", str(cluster.kubeconfig)]
         with process(words, cluster.logs / "operator", {}) as operator:
-            whole = Cluster(
-                cluster.kubeconfig, cluster.logs, {**cluster.processes, "operator": operator}
-            )
+            whole = replace(cluster, processes={**cluster.processes, "operator": operator})
             run = _Run(client, whole.check, setting)
             async with asyncio.timeout(setting.limit), run.following():
                 return await run.whole()

@@ -16,6 +16,7 @@ from hack.chart import helm
 from hack.chart.files import CHART
 from hack.cluster import engine as engines
 from hack.cluster import images, install, kindcluster, paths
+from hack.cluster.engine import Engine
 
 SYSTEM = helm.NAMESPACE
 TIMEOUT = "4m"  # of an installation, on a busy machine of two cores
@@ -53,18 +54,21 @@ def objects(*words: str) -> Any:
     return json.loads(text) if text else None
 
 
-def on_node(node: str, *command: str) -> str:
-    """Runs a command in a node's container."""
+def _engine() -> Engine:
+    """The engine of the cluster's nodes."""
     engine = engines.running()
     assert engine is not None, "the cluster is not the one of `make up`"
-    return engine.docker("exec", node, *command)
+    return engine
+
+
+def on_node(node: str, *command: str) -> str:
+    """Runs a command in a node's container."""
+    return _engine().docker("exec", node, *command)
 
 
 def load_image() -> None:
     """Builds the operator's image and loads it into the nodes, where something has changed."""
-    engine = engines.running()
-    assert engine is not None, "the cluster is not the one of `make up`"
-    images.ensure(engine, images.OPERATOR_RECIPE)
+    images.ensure(_engine(), images.OPERATOR_RECIPE)
 
 
 @dataclass
@@ -145,9 +149,7 @@ def restore() -> None:
 
 def retag(repository: str, old: str, new: str) -> None:
     """Gives the operator's image another tag in every worker that has it."""
-    engine = engines.running()
-    assert engine is not None, "the cluster is not the one of `make up`"
-    for node in kindcluster.nodes(engine):
+    for node in kindcluster.nodes(_engine()):
         if not node.name.endswith("-control-plane"):
             tags = (f"{repository}:{old}", f"{repository}:{new}")
             on_node(node.name, "ctr", "-n", "k8s.io", "images", "tag", "--force", *tags)

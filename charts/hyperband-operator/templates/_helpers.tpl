@@ -41,20 +41,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* Name, labels and annotations of an object of this installation: (list . NAME). */}}
-{{- define "hyperband.metadata" -}}
+{{/* Name, labels and annotations of an object, and whether Helm is to keep it: (list . NAME KEEP). */}}
+{{- define "hyperband.named" -}}
 {{- $root := index . 0 }}
   name: {{ index . 1 }}
   labels: {{- include "hyperband.labels" $root | nindent 4 }}
-{{- include "hyperband.annotations" (list $root false) }}
+{{- include "hyperband.annotations" (list $root (index . 2)) }}
 {{- end }}
 
-{{/* The same of an object that trials need which run on without an operator. */}}
+{{/* That of an object of this installation: (list . NAME). */}}
+{{- define "hyperband.metadata" -}}
+{{- include "hyperband.named" (append . false) }}
+{{- end }}
+
+{{/* That of an object that trials need which run on without an operator. */}}
 {{- define "hyperband.keptMetadata" -}}
-{{- $root := index . 0 }}
-  name: {{ index . 1 }}
-  labels: {{- include "hyperband.labels" $root | nindent 4 }}
-{{- include "hyperband.annotations" (list $root $root.Values.crds.keep) }}
+{{- include "hyperband.named" (append . (index . 0).Values.crds.keep) }}
 {{- end }}
 
 {{/* Where operators for all namespaces have their Lease. */}}

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from hyperband.api import names
 from hyperband.backends.kubernetes.objects import ContainerStatus, Pod, Terminated
 from hyperband.core.decisions import Outcome
+from hyperband.report.sidecar import TEMPORARY_FAILURE
 
 # Refused or lost by the node, without a DisruptionTarget condition and through no fault of the
 # training (kubelet: admission failures, shutdown; a container whose status was lost).
@@ -28,8 +29,6 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 # under it, after which containerd says 255 and Unknown.
 _LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}
 LAST_YEAR = 9000  # of a mark that somebody has forged: times after it cannot be reckoned with
-# The exit code of `hyperband.report.sidecar` where the API server did not answer to the last.
-REPORTER_UNREACHED = 75
 MAX_WORDS = 200  # characters of what a container says at its end
 # A pod whose containers are not created after this has a problem that only its events tell.
 CREATING = timedelta(seconds=30)
@@ -142,7 +141,7 @@ def _success(pod: Pod) -> Ending:
     if ended is None or ended.exit_code == 0:
         return Ending(Outcome.SUCCEEDED, "")
     why = f"container {names.SIDECAR}: {_exit(ended)}"
-    unreachable = ended.exit_code == REPORTER_UNREACHED
+    unreachable = ended.exit_code == TEMPORARY_FAILURE
     return Ending(Outcome.DISRUPTED if unreachable else Outcome.SUCCEEDED, why)
 
 
