@@ -14,6 +14,8 @@ export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+# A recipe that begins so ends where no cluster answers.
+ON_THE_CLUSTER := kubeconfig=$$($(PY) -m hack.cluster kubeconfig) && KUBECONFIG=$$kubeconfig
 # The operator and its tests never want more than one BLAS thread.
 export OPENBLAS_NUM_THREADS := 1
 
@@ -85,21 +87,21 @@ ready: env
 	@$(PY) -m hack.cluster ship > /dev/null
 
 test: env verify ready ## Set everything up and run all tests
-	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST)
+	@$(ON_THE_CLUSTER) $(PYTEST)
 
 test-unit: env ## Run the tests that need no cluster
 	@$(PYTEST) -m "not cluster"
 
 test-cluster: ready ## Run the tests on the kind cluster
-	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) -m cluster
+	@$(ON_THE_CLUSTER) $(PYTEST) -m cluster
 
 test-chart: ready ## Check the chart, install, upgrade, roll back and uninstall it, and run studies under it
-	@KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) tests/chart tests/cluster/test_chart_*.py
+	@$(ON_THE_CLUSTER) $(PYTEST) tests/chart tests/cluster/test_chart_*.py
 
 test-methods: env ## Run every scheduler with every searcher: on the kind cluster, and simulated with faults
 	@$(PY) -m hack.cluster up
 	@$(PY) -m tests.simulator.pairs
-	@ALL_METHODS=1 KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig) $(PYTEST) tests/cluster/test_methods.py
+	@$(ON_THE_CLUSTER) ALL_METHODS=1 $(PYTEST) tests/cluster/test_methods.py
 
 fuzz: env ## Feed bad input to what reads it: RUNS=1000000 of each target, or TARGET=metrics INPUT=FILE
 	@$(MAKE) -s --no-print-directory $(VENV)/fuzz || echo "… without atheris, which has no wheel for this platform" >&2
@@ -113,7 +115,7 @@ $(VENV)/fuzz: $(VENV)/complete
 
 chaos: env ## Kill the operator and fault its calls: every write, and at random: SEEDS=500 REAL=50, or SEED=7 alone
 	@$(if $(CHAOS_CLUSTER),$(PY) -m hack.cluster up)
-	@PYTHONHASHSEED=0 $(if $(CHAOS_CLUSTER),KUBECONFIG=$$($(PY) -m hack.cluster kubeconfig)) \
+	@$(if $(CHAOS_CLUSTER),$(ON_THE_CLUSTER)) PYTHONHASHSEED=0 \
 	  $(PY) -m tests.chaos --seeds $(or $(SEEDS),500) --real $(or $(REAL),50) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(REAL_SEED),--real-seed $(REAL_SEED)) $(if $(POINT),--point $(POINT))
 

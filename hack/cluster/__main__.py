@@ -12,6 +12,8 @@ from hack.cluster import gobuild, images, install, kindcluster, leftovers, mendi
 from hack.cluster.engine import Engine
 from hack.cluster.run import ClusterError, inherit, say
 
+_PATIENCE_SECONDS: Final = 120
+
 
 def up(_: argparse.Namespace) -> int:
     """Make or reuse the cluster; the last line of stdout is the kubeconfig's path."""
@@ -47,8 +49,12 @@ def down(_: argparse.Namespace) -> int:
 
 def kubeconfig(_: argparse.Namespace) -> int:
     """Print the path of the kubeconfig of the cluster that is up."""
-    if not kindcluster.api_answers():
-        raise ClusterError("no cluster is up: `make up` (python -m hack.cluster up) makes one")
+    engine = engines.running()
+    # Images that were loaded just now keep the nodes' disks, and so the API server, busy.
+    patience = _PATIENCE_SECONDS if engine is not None and kindcluster.nodes(engine) else 0
+    if not kindcluster.api_answers(patience):
+        mend = "no cluster answers: `make up` (python -m hack.cluster up) makes or mends one"
+        raise ClusterError("\n".join([mend, *state()]))
     print(paths.KUBECONFIG)
     return 0
 

@@ -189,15 +189,19 @@ def others(engine: Engine) -> list[str]:
     return sorted(set(everyone.split()) - {node.name for node in nodes(engine)})
 
 
-def api_answers() -> bool:
-    """Whether the API server says that it is ready."""
-    if not paths.KUBECONFIG.exists():
-        return False
-    try:
-        kubectl("get", "--raw=/readyz", "--request-timeout=5s", timeout=15)
-    except CommandFailed:
-        return False
-    return True
+def api_answers(patience_seconds: float = 0) -> bool:
+    """Whether the API server of a cluster that is there says in time that it is ready."""
+    deadline = time.monotonic() + patience_seconds
+    while paths.KUBECONFIG.exists():
+        try:
+            kubectl("get", "--raw=/readyz", "--request-timeout=5s", timeout=15)
+        except CommandFailed:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(1)
+        else:
+            return True
+    return False
 
 
 def last_words(engine: Engine) -> list[str]:
