@@ -26,7 +26,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load image release figures demo ready test test-unit test-cluster test-chart \
   test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
-  bench-autoscaling down clean
+  bench-autoscaling bench-scale down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -160,6 +160,10 @@ $(VENV)/benchmarks $(VENV)/release: $(VENV)/complete
 	@$(PYTHON) hack/requirements.py $(@F) | $(PY) -m pip install --quiet \
 	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
 	@touch $@
+
+bench-scale: env ## Measure many pods at once: PODS=10000 STUDIES=100 MODE=Promotion (ARGS=--help)
+	@$(PY) -m benchmarks.scale $(if $(PODS),--pods $(PODS)) $(if $(STUDIES),--studies $(STUDIES)) \
+	  $(if $(MODE),--mode $(MODE)) $(ARGS)
 
 down: ## Take the cluster down; leaves nothing outside the cache
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m hack.cluster down

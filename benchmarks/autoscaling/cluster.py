@@ -6,17 +6,13 @@ reports them and their pods as running, and two of the controllers.
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from benchmarks import programs, server
 from benchmarks.autoscaling import machines
-from benchmarks.state import server
 from hack.cluster import gobuild
 
 PROGRAMS: Final = (
@@ -27,40 +23,9 @@ PROGRAMS: Final = (
     "kwok",
     "karpenter",
 )
+STAGES: Final = (programs.NODES, programs.NODE_LEASES, programs.PODS, programs.DELETIONS)
 # What lets pods onto nodes that are ready, and removes those whose node is gone.
 CONTROLLERS: Final = ("node-lifecycle-controller", "pod-garbage-collector-controller")
-# What KWOK plays. Not how pods complete: that is the training's part.
-STAGES: Final = (
-    "node/fast/node-initialize.yaml",
-    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
-    "pod/fast/pod-ready.yaml",
-    "pod/fast/pod-delete.yaml",
-)
-STOP_SECONDS: Final = 30.0
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """One that runs.
-
-    Attributes:
-        logs: a folder with the programs' logs.
-    """
-
-    kubeconfig: Path
-    logs: Path
-    processes: Mapping[str, subprocess.Popen[bytes]]
-
-    def check(self) -> None:
-        """Complains of a program that has ended.
-
-        Raises:
-            RuntimeError: with the end of its log.
-        """
-        for name, process in self.processes.items():
-            if process.poll() is not None:
-                tail = (self.logs / name).read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{name} has ended with {process.returncode}: {tail}")
 
 
 def build() -> None:
@@ -73,7 +38,7 @@ def build() -> None:
 
 
 @contextlib.contextmanager
-def running(logs: Path | None = None) -> Iterator[Cluster]:
+def running(logs: Path | None = None) -> Iterator[programs.Cluster]:
     """Starts all of them, and ends them.
 
     Args:
@@ -91,64 +56,28 @@ def running(logs: Path | None = None) -> Iterator[Cluster]:
         logs.mkdir(parents=True, exist_ok=True)
         server.install(kubeconfig, *_definitions())
         commands: dict[str, tuple[list[str], dict[str, str]]] = {
-            "kube-scheduler": (_component("kube-scheduler", kubeconfig), {}),
+            "kube-scheduler": (programs.component("kube-scheduler", kubeconfig), {}),
             "kube-controller-manager": (
                 [
-                    *_component("kube-controller-manager", kubeconfig),
+                    *programs.component("kube-controller-manager", kubeconfig),
                     f"--controllers={','.join(CONTROLLERS)}",
                 ],
                 {},
             ),
-            "kwok": (_kwok(kubeconfig), {}),
+            "kwok": ([*programs.kwok(kubeconfig, STAGES), "--node-lease-duration-seconds=40"], {}),
             "karpenter": ([str(gobuild.KARPENTER.binary)], _settings(kubeconfig, folder)),
         }
         processes = {
-            name: stack.enter_context(process(words, logs / name, settings))
+            name: stack.enter_context(programs.process(words, logs / name, settings))
             for name, (words, settings) in commands.items()
         }
-        yield Cluster(kubeconfig, logs, processes)
-
-
-@contextlib.contextmanager
-def process(
-    words: list[str], log: Path, environment: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A program with its output in a file; it is ended at last."""
-    with log.open("wb") as out:
-        started = subprocess.Popen(
-            words, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **environment}
-        )
-    try:
-        yield started
-    finally:
-        started.send_signal(signal.SIGTERM)
-        try:
-            started.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait()
+        yield programs.Cluster(kubeconfig, logs, processes)
 
 
 def _definitions() -> list[Path]:
     """Karpenter's own, out of its module."""
     module = gobuild.module_folder(gobuild.KARPENTER.module, gobuild.KARPENTER.version)
     return [module / "pkg" / "apis" / "crds", module / "kwok" / "apis" / "crds"]
-
-
-def _component(name: str, kubeconfig: Path) -> list[str]:
-    program = gobuild.TOOLS[name].binary
-    return [str(program), f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0"]
-
-
-def _kwok(kubeconfig: Path) -> list[str]:
-    stages = gobuild.module_folder(gobuild.KWOK.module, gobuild.KWOK.version) / "kustomize/stage"
-    return [
-        str(gobuild.KWOK.binary),
-        f"--kubeconfig={kubeconfig}",
-        "--manage-all-nodes=true",
-        "--node-lease-duration-seconds=40",
-        *(f"--config={stages / stage}" for stage in STAGES),
-    ]
 
 
 def _settings(kubeconfig: Path, folder: Path) -> dict[str, str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from benchmarks.autoscaling import machines
-from benchmarks.autoscaling.cluster import Cluster, process
 from benchmarks.autoscaling.ledger import Idle, Ledger, NodeClaim
 from benchmarks.autoscaling.training import Trainings, epoch_seconds
+from benchmarks.programs import Cluster, process
 from hyperband.api import names
 from hyperband.api.archive import unpack
 from hyperband.backends.kubernetes.api_errors import NotFound

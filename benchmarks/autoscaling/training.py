@@ -10,15 +10,14 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
+from benchmarks.kubelet import end_of
 from hyperband.api import names
 from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.attempts import is_ending, is_over, mark, trains
-from hyperband.backends.kubernetes.client import MERGE_PATCH, Client
+from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import PODS, Pod
-from hyperband.backends.kubernetes.transport import Call
 
 Body = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -98,20 +97,8 @@ class Trainings:
         await self._client.patch(PODS, self._namespace, pod.metadata.name, change, dict)
 
     async def _end(self, pod: Pod, code: int, **said: str) -> None:
-        """What a kubelet says once the container has ended."""
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        started = (pod.status.start_time or datetime.now(UTC)).isoformat()
-        container = pod.spec.containers[0].name
-        terminated = {"exitCode": code, "startedAt": started, "finishedAt": now}
-        state = {"terminated": terminated | {"reason": "Error" if code else "Completed"}}
-        row = {"name": container, "image": "", "imageID": "", "restartCount": 0, "ready": False}
-        status: Body = {"phase": "Failed" if code else "Succeeded", **said}
-        status["containerStatuses"] = [row | {"state": state}]
-        body = {"metadata": {"uid": pod.metadata.uid}, "status": status}
-        name = pod.metadata.name
-        call = Call("patch", PODS, self._namespace, name, "status", None, body, MERGE_PATCH)
         with suppress(NotFound):
-            await self._client.send(call)
+            await self._client.send(end_of(pod, code, **said))
 
 
 def loss(x: float, epochs: int) -> float:

@@ -18,8 +18,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import server
 from benchmarks.decision_latency.memory import peak
-from benchmarks.state import server
 from benchmarks.state.trials import study_body, write
 from hyperband.api.status import progress
 from hyperband.api.study import StudyResource, parse_study

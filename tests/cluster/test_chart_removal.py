@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.state import server
+from benchmarks import server
 from hyperband.api import names
 from tests.cluster.harness import study
 from tests.cluster.releases import BESIDE_OTHERS, SYSTEM, Release, kubectl, objects

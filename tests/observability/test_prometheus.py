@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.state import server
+from benchmarks import server
 from hack.cluster import gobuild
 from hyperband.api.status import is_finished
 from hyperband.backends.kubernetes.client import Client

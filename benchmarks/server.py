@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,22 @@ from hack.cluster import gobuild
 from hack.cluster.kindcluster import kubectl_program
 
 READY_SECONDS = 120.0
-ROOT = Path(__file__).resolve().parents[2]
+USERS = ("bench", "operator")  # contexts of the kubeconfig, so that an audit log tells them apart
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
 class Server:
-    """One that runs."""
+    """One that runs.
+
+    Attributes:
+        etcd: its URL.
+        processes: the ids of both, by name.
+    """
 
     kubeconfig: Path
-    etcd: str  # URL
+    etcd: str
+    processes: Mapping[str, int]
 
     def etcd_bytes(self) -> int:
         """The size of etcd's file with nothing in it but the newest version of each object."""
@@ -48,8 +55,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
+def running(arguments: Sequence[str] = ()) -> Iterator[Server]:
     """Starts both with the definitions installed, and leaves nothing behind.
+
+    Args:
+        arguments: more of them for the API server.
 
     Raises:
         ClusterError: they are not built yet, and cannot be.
@@ -57,17 +67,22 @@ def running() -> Iterator[Server]:
     """
     programs = {p.name: p for p in gobuild.NODE_PROGRAMS if p.name in ("etcd", "kube-apiserver")}
     gobuild.build(programs.values())
-    folder = Path(tempfile.mkdtemp(prefix="bench-state-"))
+    folder = Path(tempfile.mkdtemp(prefix="bench-server-"))
     processes: list[subprocess.Popen[bytes]] = []
     try:
         etcd, peer, port = free_ports(3)
-        server = Server(folder / "kubeconfig", f"http://127.0.0.1:{etcd}")
+        commands = {
+            "etcd": _etcd(programs["etcd"].binary, folder, etcd, peer),
+            "kube-apiserver": [
+                *_api_server(programs["kube-apiserver"].binary, folder, etcd, port),
+                *arguments,
+            ],
+        }
         with (folder / "log").open("wb") as log:
-            for words in (
-                _etcd(programs["etcd"].binary, folder, etcd, peer),
-                _api_server(programs["kube-apiserver"].binary, folder, etcd, port),
-            ):
+            for words in commands.values():
                 processes.append(subprocess.Popen(words, stdout=log, stderr=log))
+        ids = dict(zip(commands, (each.pid for each in processes), strict=True))
+        server = Server(folder / "kubeconfig", f"http://127.0.0.1:{etcd}", ids)
         _wait(folder, port, processes)
         install(server.kubeconfig, ROOT / "crds")
         yield server
@@ -95,14 +110,16 @@ def _etcd(program: Path, folder: Path, port: int, peer: int) -> list[str]:
         f"--listen-client-urls={url}",
         f"--advertise-client-urls={url}",
         f"--listen-peer-urls=http://127.0.0.1:{peer}",
+        "--quota-backend-bytes=8589934592",
         "--unsafe-no-fsync",  # sizes are the same, and the disk is left alone
         "--log-level=error",
     ]
 
 
 def _api_server(program: Path, folder: Path, etcd: int, port: int) -> list[str]:
-    token, key = secrets.token_hex(16), folder / "key"
-    (folder / "tokens").write_text(f"{token},bench,bench,system:masters\n")
+    tokens, key = {user: secrets.token_hex(16) for user in USERS}, folder / "key"
+    lines = [f"{token},{user},{user},system:masters\n" for user, token in tokens.items()]
+    (folder / "tokens").write_text("".join(lines))
     subprocess.run(
         ["openssl", "genrsa", "-out", str(key), "2048"], check=True, stderr=subprocess.DEVNULL
     )
@@ -111,9 +128,9 @@ def _api_server(program: Path, folder: Path, etcd: int, port: int) -> list[str]:
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "bench", "cluster": cluster}],
-        "users": [{"name": "bench", "user": {"token": token}}],
-        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
-        "current-context": "bench",
+        "users": [{"name": user, "user": {"token": token}} for user, token in tokens.items()],
+        "contexts": [{"name": u, "context": {"cluster": "bench", "user": u}} for u in USERS],
+        "current-context": USERS[0],
     }
     (folder / "kubeconfig").write_text(yaml.safe_dump(config))
     return [

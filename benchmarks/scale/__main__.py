@@ -1,0 +1,62 @@
+"""`make bench-scale`: many pods and studies at once, on one small operator.
+
+API server, etcd, scheduler and operator are the real programs; KWOK plays the nodes, and what pods
+would train is played here. Nothing of it touches another cluster.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import signal
+import sys
+from pathlib import Path
+
+from benchmarks.scale import cluster
+from benchmarks.scale.point import Figures, Setting, measure
+
+MODES = ("Promotion", "Stopping", "Synchronous", "None")
+SEARCHERS = ("Random", "GaussianProcess", "KernelDensity", "Evolution")
+
+
+def main() -> int:
+    """Runs one point, and ends with one line of figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    defaults = Setting(1_000)
+    parser.add_argument("--pods", type=int, default=defaults.pods)
+    parser.add_argument("--studies", type=int, default=defaults.studies)
+    parser.add_argument("--mode", choices=MODES, default=defaults.mode)
+    parser.add_argument("--searcher", choices=SEARCHERS, default=defaults.searcher)
+    parser.add_argument("--foreign", type=int, default=defaults.foreign)
+    parser.add_argument("--share", type=float, default=defaults.share)
+    parser.add_argument("--steady", type=float, default=defaults.steady)
+    parser.add_argument("--burst", type=int, default=defaults.burst)
+    parser.add_argument("--limit", type=float, default=defaults.limit)
+    parser.add_argument("--logs", type=Path, help="keep the programs' logs there")
+    options = vars(parser.parse_args())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
+    logs = options.pop("logs")
+    setting = Setting(**options)
+    with cluster.running(logs) as scene:
+        figures = asyncio.run(measure(scene, setting))
+    print(json.dumps(dataclasses.asdict(setting) | dataclasses.asdict(figures)))
+    print(line(setting, figures))
+    return 0
+
+
+def line(setting: Setting, figures: Figures) -> str:
+    """The figures in one line."""
+    f, b = figures, figures.bare
+    return (
+        f"{setting.pods:,} pods in {setting.studies:,} studies, {setting.mode}: "
+        f"launches {f.launches:.0f}/s ({f.launches / b.launches:.2f} of a bare client's), "
+        f"decisions {f.decisions:.0f}/s, ends {f.ends:.0f}/s ({f.ends / b.ends:.2f}), "
+        f"answers at {f.reports:.0f} reports/s p50 {f.answers[0]:.3f} s, p99 {f.answers[1]:.3f} s "
+        f"(API server {f.server[0]:.3f}, {f.server[1]:.3f}), "
+        f"memory {f.memory / 2**20:.0f} MiB ({f.trial_memory / 1024:.1f} KiB a trial), "
+        f"restart {f.restarted:.1f} s, {f.touched} pods touched"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What the API server's audit log tells: who wrote what, when, and how long it took."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from msgspec import Struct, field, json
+
+from benchmarks.scale.training import RUNG_MANAGER
+
+OPERATOR: Final = "operator"
+
+
+class _Target(Struct, frozen=True, gc=False):
+    resource: str
+    name: str = ""
+    namespace: str = ""
+    subresource: str = ""
+
+
+class _User(Struct, frozen=True, gc=False):
+    username: str
+
+
+class _Status(Struct, frozen=True, gc=False):
+    code: int = 0
+
+
+class _Event(Struct, frozen=True, gc=False, rename="camel"):
+    verb: str
+    user: _User
+    object_ref: _Target
+    request_received_timestamp: datetime
+    stage_timestamp: datetime
+    response_status: _Status
+    request_uri: str = field(name="requestURI")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write that was answered. Times are seconds since 1970."""
+
+    verb: str
+    resource: str  # with its subresource
+    namespace: str
+    name: str
+    user: str
+    reaches_rung: bool  # a report
+    begun: float
+    ended: float
+    code: int
+
+    @property
+    def what(self) -> tuple[str, str]:
+        return self.verb, self.resource
+
+
+def read(path: Path) -> list[Write]:
+    """All that worked, in the order of their ends."""
+    decoder = json.Decoder(_Event)
+    with path.open("rb") as lines:
+        writes = [_write(decoder.decode(line)) for line in lines]
+    return sorted((w for w in writes if 200 <= w.code < 300), key=lambda write: write.ended)
+
+
+def _write(event: _Event) -> Write:
+    target = event.object_ref
+    return Write(
+        verb=event.verb,
+        resource="/".join(part for part in (target.resource, target.subresource) if part),
+        namespace=target.namespace,
+        name=target.name,
+        user=event.user.username,
+        reaches_rung=f"fieldManager={RUNG_MANAGER}" in event.request_uri,
+        begun=event.request_received_timestamp.timestamp(),
+        ended=event.stage_timestamp.timestamp(),
+        code=event.response_status.code,
+    )
+
+
+def between(writes: Iterable[Write], begin: float, end: float) -> list[Write]:
+    """Those that ended in that time."""
+    return [write for write in writes if begin <= write.ended < end]
+
+
+def answers(writes: Sequence[Write], begin: float, end: float) -> list[float]:
+    """Seconds from each report that reached a rung in that time to the trial's next record.
+
+    A report that no record followed counts as infinitely late.
+    """
+    records: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for write in writes:
+        if write.user == OPERATOR and write.resource == "hyperbandtrials/status":
+            records[write.namespace, write.name].append(write.ended)
+    seconds = []
+    for write in between(writes, begin, end):
+        if write.reaches_rung:
+            trial = write.namespace, write.name.rpartition("-")[0]
+            # A record is often written before the report's own answer is logged.
+            after = (t for t in records[trial] if t >= write.begun)
+            seconds.append(max(0.0, min(after, default=float("inf")) - write.ended))
+    return seconds
+
+
+def latencies(writes: Iterable[Write], user: str) -> list[float]:
+    """The API server's own seconds for each write of that user."""
+    return [write.ended - write.begun for write in writes if write.user == user]
+
+
+def rate(writes: Iterable[Write], what: tuple[str, str]) -> float:
+    """Operator's writes of that kind a second, from the first to the last of them."""
+    moments = [write.ended for write in writes if write.user == OPERATOR and write.what == what]
+    return (len(moments) - 1) / (max(moments) - min(moments)) if len(moments) > 1 else 0.0
+
+
+def counts(writes: Iterable[Write]) -> Counter[tuple[str, str]]:
+    """The operator's writes by verb and resource."""
+    return Counter(write.what for write in writes if write.user == OPERATOR)
+
+
+def most_a_second(writes: Iterable[Write], resource: str) -> tuple[int, int]:
+    """The operator's most writes of a resource within one second: to one object, and to all."""
+    moments: dict[str, list[float]] = defaultdict(list)
+    for write in writes:
+        if write.user == OPERATOR and write.resource == resource:
+            moments[f"{write.namespace}/{write.name}"].append(write.ended)
+    one = max((_densest(each) for each in moments.values()), default=0)
+    return one, _densest(sorted(t for each in moments.values() for t in each))
+
+
+def _densest(moments: Sequence[float]) -> int:
+    """The most of these ascending moments within a second."""
+    if not moments:
+        return 0
+    ascending = np.asarray(moments)
+    return int((np.searchsorted(ascending, ascending + 1.0) - np.arange(len(ascending))).max())
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """NaN where there are none; infinite values count."""
+    return float(np.quantile(values, q, method="higher")) if values else float("nan")

@@ -1,0 +1,93 @@
+"""Samples of processes and of the operator's metrics while something runs."""
+
+import asyncio
+import os
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+SAMPLE_SECONDS: Final = 2.0
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One moment.
+
+    Attributes:
+        moment: seconds since 1970.
+        memory: resident bytes, by program.
+        cpu: seconds since its start, by program.
+        metrics: the operator's, by name and labels; empty while it does not answer.
+    """
+
+    moment: float
+    memory: Mapping[str, int]
+    cpu: Mapping[str, float]
+    metrics: Mapping[str, float]
+
+
+@dataclass
+class Sampler:
+    """Takes samples until cancelled.
+
+    Attributes:
+        processes: ids by name; may be changed meanwhile.
+        address: where the operator serves its metrics.
+    """
+
+    processes: dict[str, int]
+    address: str
+    samples: list[Sample] = field(default_factory=list)
+
+    async def run(self) -> None:
+        while True:
+            await self.take()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def take(self) -> Sample:
+        """A sample now."""
+        there = {name: pid for name, pid in self.processes.items() if _alive(pid)}
+        sample = Sample(
+            time.time(),
+            {name: memory(pid) for name, pid in there.items()},
+            {name: cpu(pid) for name, pid in there.items()},
+            await asyncio.to_thread(scrape, self.address),
+        )
+        self.samples.append(sample)
+        return sample
+
+
+def _alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}/statm").exists()
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu(pid: int) -> float:
+    """Seconds that a process has worked."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def scrape(address: str) -> dict[str, float]:
+    """What /metrics shows; nothing where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return {}
+    return {
+        sample.name + "".join(f",{k}={v}" for k, v in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
