@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperband.api.names import QUEUE_LABEL
-from hyperband.backends.kubernetes.demand import room, waits_for_node
+from hyperband.backends.kubernetes.demand import Demand, waits_for_node
 from hyperband.backends.kubernetes.objects import PODS, Pod
 from hyperband.backends.kubernetes.probing import NODES
 from tests.kubernetes.fake_cluster import START, Body, World, study_body
@@ -50,6 +50,15 @@ ENDING = pod(deletionTimestamp=START.isoformat())
 )
 def test_which_pods_wait_for_a_node(seen: Pod, waits: bool) -> None:
     assert waits_for_node(seen) is waits
+
+
+def room(pods: list[Pod], initial: int) -> int:
+    """With a pod for each trial, after all of them were seen in another state before."""
+    demand = Demand()
+    for seen in (pods[::-1], pods):
+        for index, each in enumerate(seen):
+            demand.see(index, [each])
+    return demand.room(initial)
 
 
 @pytest.mark.parametrize(

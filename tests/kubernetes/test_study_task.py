@@ -880,6 +880,34 @@ async def test_a_status_that_got_through_unseen_is_no_other_operator_s() -> None
     assert world.client.calls.count(("list", "hyperbandtrials", "")) == listed
 
 
+class Writes:
+    """The trials whose records are written, in that order."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, when: str, verb: str, plural: str, name: str) -> None:
+        if (when, verb, plural) == ("before", "status", TRIALS.plural):
+            self.names.append(name)
+
+
+async def test_a_new_operator_writes_nothing_about_trials_without_news() -> None:
+    world = await started()
+    writes = world.client.fault = Writes()
+    world.start()
+    await world.step()
+    assert writes.names == []
+
+
+async def test_all_are_written_where_news_of_pods_may_be_late() -> None:
+    world = await started()
+    writes = world.client.fault = Writes()
+    world.start()
+    world.pods.age = 60.0
+    await world.step()
+    assert writes.names == ["s-0", "s-1"]
+
+
 async def test_what_an_earlier_operator_had_under_way_is_refused() -> None:
     world = World()
     await world.step()
@@ -887,8 +915,12 @@ async def test_what_an_earlier_operator_had_under_way_is_refused() -> None:
     await world.step()
     running = [as_(trial, dict) for trial in world.trials]
     assert {trial["status"]["state"] for trial in running} == {"Running"}
+    world.set(world.pod("s-0-0"), reports=[world.report(world.pod("s-0-0"))])
+    world.remove(world.pod("s-1-0"))
+    writes = world.client.fault = Writes()
     world.start()
     await world.step()
+    assert writes.names[:2] == ["s-0", "s-1"], "both before the first value is recorded"
     for trial in running:  # a value, say, with a sequence number that is given anew by now
         with pytest.raises(Conflict):
             await world.client.replace_status(
@@ -949,7 +981,8 @@ async def test_what_got_no_answer_is_refused_once_all_is_read_again() -> None:
             raise Unreachable("cut")
 
     world.client.fault = lose
-    world.set(world.pod("s-0-0"), reports=[world.report(world.pod("s-0-0"))])
+    for name in ("s-0-0", "s-1-0"):
+        world.set(world.pod(name), reports=[world.report(world.pod(name))])
     await world.step()
     await world.step()
     with pytest.raises(Conflict):

@@ -32,11 +32,13 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.archives import ArchiveReader, as_object, owns, trial_pages
 from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.hands import for_each
 from hyperband.backends.kubernetes.objects import TRIALS, CustomObject
 from hyperband.core.decisions import Action, Decision
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
 
+HANDS = 16  # trials written to at once
 BREATH = 500  # trials taken in before others on the event loop have a turn
 _JUDGED = {TrialState.PAUSED, TrialState.STOPPED, TrialState.COMPLETED}
 
@@ -156,8 +158,8 @@ class TrialStore:
         self.resources[index] = resource
         self.uids[resource.uid] = None
 
-    async def take_over(self) -> None:
-        """Writes into the record of every active trial that all records have been read anew.
+    async def take_over(self, indices: Iterable[int]) -> None:
+        """Writes into the records of these trials that all records have been read anew.
 
         Whatever was on its way to one of them before, from an operator that is no more or from a
         try of our own, comes to a Conflict from now on. Its value would else have a sequence number
@@ -168,8 +170,7 @@ class TrialStore:
             UnknownOutcome: one of them may have been written, or not.
         """
         self._read_time = self._now()
-        active = [index for index, each in self.resources.items() if each.trial.state.active]
-        await asyncio.gather(*(self.record_progress(index) for index in active))
+        await for_each(indices, self.record_progress, HANDS)
 
     async def commit(
         self,

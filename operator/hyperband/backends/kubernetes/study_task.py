@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 RESYNC_SECONDS = 60.0  # everything is looked at again, whether an event came or not
 NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only tried
 CONFLICT_SECONDS = 0.1
+FRESH_SECONDS = 5.0  # since news of pods have come; who led before stopped longer ago
 RETRY_SECONDS = 5.0  # after an error of the API server, or while something blocks the study
 
 
@@ -405,12 +406,13 @@ class StudyTask:
     async def _load(self, study: StudyResource) -> TrialKeeper:
         study = self._earlier.added_to(study)
         store, engine = await self._read_trials(study)
-        if self._in_doubt:
-            await store.take_over()
-            self._in_doubt = False
         news = (self._gone, self._orphaned, self._wake.set)
         recorder, figures = self._recorder, self._figures
-        return TrialKeeper(self._cluster, study, store, engine, recorder, figures, *news)
+        keeper = TrialKeeper(self._cluster, study, store, engine, recorder, figures, *news)
+        if self._in_doubt:
+            await keeper.take_over(all_=self._cluster.pods.age > FRESH_SECONDS)
+            self._in_doubt = False
+        return keeper
 
     async def _read_trials(self, study: StudyResource) -> tuple[TrialStore, Engine]:
         self._vanished.clear()

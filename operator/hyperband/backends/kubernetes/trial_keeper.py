@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Set
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,13 +23,16 @@ from hyperband.backends.kubernetes.api_errors import (
     AlreadyExists,
     ApiError,
     Conflict,
+    KubernetesError,
     ServerError,
     TooManyRequests,
+    UnknownOutcome,
 )
 from hyperband.backends.kubernetes.archiver import Archiver
 from hyperband.backends.kubernetes.attempts import (
     attempt_number,
     failed_early,
+    is_ending,
     mark,
     trains,
     waiting_reason,
@@ -38,6 +41,7 @@ from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cleaner import unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.demand import Demand
+from hyperband.backends.kubernetes.hands import Hands, for_each
 from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.meter import Meter
@@ -60,6 +64,8 @@ log = logging.getLogger(__name__)
 STRAY_SECONDS = 2.0  # until a pod that lost its labels is looked for again
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
 BREATH = 50  # trials looked at before others on the event loop have a turn
+HANDS = 16  # trials of a study that are worked on at once, each with one request at a time
+LAUNCHES = 64  # before pods' news have a turn
 
 SUSPENDED = "the study is suspended"  # why a pod is ended
 
@@ -110,12 +116,50 @@ class TrialKeeper:
         self._news: set[int] = set()  # trials with news since `settle` began
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self.meter = Meter(cluster, store, self._pods, engine, self._lingering)
-        self._demand = Demand(self._living_pods)
+        self._demand = Demand()
+        self._count_pods(self.engine.indices_of_active)
+        # Held from a decision that counts what others have reached until its record is written.
+        self._order = asyncio.Lock()
+        # Why it is not known whether the last one is: no number may be given out after it.
+        self._unsure: BaseException | None = None
+        self._more = False  # whether the last pass left free slots for the next one
         self._overtime = Overtime()
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
         self._stuck_due: dict[int, float] = {}  # by trial: when a pod of it should be gone
         self._stray_due: float | None = None
         self._hold: Hold | None = None
+
+    def _count_pods(self, indices: Set[int]) -> None:
+        """What these trials' pods are at counts before the first new one is made."""
+        for index in indices & self._store.resources.keys():
+            self._demand.see(index, alive(self._pods.of(self._resource(index).uid)))
+
+    async def take_over(self, *, all_: bool) -> None:
+        """Makes sure that no write which was on its way before brings a value later.
+
+        It would bring one that a pod has reported, or one of a pod that is no more: of a trial
+        with which there is something to do.
+
+        Args:
+            all_: whether that may be any trial, as news of pods may not have come here yet.
+
+        Raises:
+            Conflict: something has arrived since the records were read.
+            UnknownOutcome: one of them may have been written, or not.
+        """
+        doubtful = [t.index for t in self.engine.active if all_ or self._has_news(t)]
+        await self._store.take_over(doubtful)
+
+    def _has_news(self, trial: Trial) -> bool:
+        """Whether the trial's pod tells, or told, something that its record does not say."""
+        pods = self._pods.of(self._resource(trial.index).uid)
+        pod = next((pod for pod in pods if attempt_number(pod) == trial.attempt), None)
+        if pod is None or trial.index in self._gone:
+            return True
+        seen = self._sight(pod)
+        if seen.ended or failed_early(pod) or is_ending(pod):
+            return True
+        return self.engine.observe(trial.index, seen.reports.reports) is not None
 
     # -- what has happened ------------------------------------------------------------------
 
@@ -166,7 +210,6 @@ class TrialKeeper:
             self._audit = False
             self._check_versions()
         self.meter.begin_pass()
-        self._demand.begin_pass()
         if self._demand.withheld and self._demand.permits(self.study):
             self._dirty |= self._demand.withheld
         self._closing = self.engine.closing(self.meter.bounded()) is not None
@@ -200,7 +243,11 @@ class TrialKeeper:
         return bool(self._sight(pod).reports.reports)
 
     async def _look_at_all(self) -> None:
-        for count, index in enumerate(sorted(self._dirty)):
+        self._count_pods(self._dirty)
+        looked = 0
+
+        async def look(index: int) -> None:
+            nonlocal looked
             try:
                 await self._look(index)
             except (Conflict, ServerError, TooManyRequests):
@@ -208,8 +255,11 @@ class TrialKeeper:
             except ApiError as error:
                 log.warning("%s/%s-%d: %s", self.study.namespace, self.study.name, index, error)
                 self.blocked = self.blocked or Blocked("RequestRefused", str(error))
-            if count % BREATH == BREATH - 1:
+            looked += 1
+            if looked % BREATH == 0:
                 await asyncio.sleep(0)
+
+        await for_each(sorted(self._dirty), look, HANDS)
 
     def _check_versions(self) -> None:
         """Whether the records are as we have last written or read them.
@@ -233,29 +283,39 @@ class TrialKeeper:
         when it can be. After each decision, news of other trials come first: what is to be stopped
         holds a slot.
         """
+        self._more = False
         spent = self.meter.bounded()
         held = self._hold is not None and self._hold.probes is not None
-        while not self.study.suspend and not held and self.engine.closing(spent) is None:
-            if not self._asks_for_more():
-                return
-            decision = await self._launcher.decide(self.engine, self._slots_lingering())
-            if decision is None:
-                return
-            try:
-                await self._commit(decision)
-            except ForeignObjectError as error:
-                self.blocked = Blocked("NameTaken", str(error))
-                return
-            await self._look(decision.trial.index)
-            self._news.discard(decision.trial.index)  # of the pod that was just made
-            if self._news:  # they have woken the study's task
-                return
+        launched: set[int] = set()
+        async with Hands(HANDS) as hands:
+            while not self.study.suspend and not held and self.engine.closing(spent) is None:
+                if hands.failed or not self._asks_for_more(hands.busy):
+                    return
+                if not self.engine.searcher.quick:  # its thread has the engine for itself
+                    await hands.finish()
+                decision = await self._launcher.decide(self.engine, self._slots_lingering())
+                if decision is None:
+                    return
+                try:
+                    await self._commit(decision)
+                except ForeignObjectError as error:
+                    self.blocked = Blocked("NameTaken", str(error))
+                    return
+                launched.add(decision.trial.index)
+                await hands.begin(self._look(decision.trial.index))
+                if len(launched) == LAUNCHES or not self._news <= launched:
+                    self._more = True
+                    return
 
-    def _asks_for_more(self) -> bool:
-        """Whether there is a free slot, and the cluster is to see another pod."""
+    def _asks_for_more(self, beside: int) -> bool:
+        """Whether there is a free slot, and the cluster is to see another pod.
+
+        Args:
+            beside: pods that may be on their way.
+        """
         taken = len(self.engine.indices_of_active) + self._slots_lingering()
         free = taken < self.study.study.parallelism
-        return free and not self._demand.withheld and self._demand.permits(self.study)
+        return free and not self._demand.withheld and self._demand.permits(self.study, beside)
 
     async def conclude(self) -> Finish | None:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
@@ -264,9 +324,12 @@ class TrialKeeper:
         spent = self.meter.bounded()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
         given_up = self._hold.finish if finish is None and self._hold is not None else None
-        for decision in list(self.engine.wind_down(spent, given_up)):
+
+        async def end(decision: Decision) -> None:
             await self._commit(decision)
             await self._look(decision.trial.index)
+
+        await for_each(self.engine.wind_down(spent, given_up), end, HANDS)
         return (
             None if self._dirty or self._slots_lingering() else self._why_over(finish or given_up)
         )
@@ -314,6 +377,8 @@ class TrialKeeper:
 
     def due(self) -> float | None:
         """Seconds until something is to be looked at without an event, if anything is."""
+        if self._more:
+            return 0.0
         known = (
             *(self._overtime.next, self._stray_due),
             *self._retry_due.values(),
@@ -361,6 +426,7 @@ class TrialKeeper:
             await self._settle(index)
         else:  # a trial that somebody deleted, or that is archived
             self._gone.pop(index, None)
+            self._demand.see(index, ())
         if index not in self._dirty:
             self._arrived.pop(index, None)
 
@@ -411,9 +477,8 @@ class TrialKeeper:
                 self._look_for_targets(reports)
             # With the first that is written of it, whatever that is, or its bill may be lost.
             attempt = begun(pod)
-            decision = self.engine.observe(index, reports.reports)
-            if decision is not None:
-                await self._commit(decision, reports, attempt)
+            if self.engine.observe(index, reports.reports) is not None:
+                await self._record(index, reports, attempt)
             if trains(pod) and (decision := self.engine.seen_running(index)):
                 await self._commit(decision, reports, attempt)
             elif waiting_reason(pod, self._cluster.now()) is not None:
@@ -424,6 +489,25 @@ class TrialKeeper:
             await self._commit(decision, reports)
         else:
             await self._take_report_error(index, seen)
+
+    async def _record(self, index: int, reports: Reports, attempt: AttemptRecord) -> None:
+        """Writes what reports lead to, judged by all that is recorded until then.
+
+        One trial after the other: a value's number, and its rank, count those before it.
+        """
+        async with self._order:
+            if self._unsure is not None:
+                raise self._unsure
+            decision = self.engine.observe(index, reports.reports)
+            if decision is None:
+                return
+            try:
+                await self._commit(decision, reports, attempt)
+            except BaseException as error:
+                refused = isinstance(error, KubernetesError)
+                if not refused or isinstance(error, Conflict | UnknownOutcome):
+                    self._unsure = error
+                raise
 
     def _look_for_targets(self, reports: Reports) -> None:
         """Warns of targets whose metric nobody reports: it may be misspelled."""
@@ -517,12 +601,6 @@ class TrialKeeper:
             for pod in living:
                 await self._pods.delete(pod, "its trial was deleted")
 
-    def _living_pods(self) -> Iterator[Pod]:
-        """Those of trials that hold a slot."""
-        holders = self.engine.indices_of_active | self._lingering.keys()
-        for index in holders & self._store.resources.keys():
-            yield from alive(self._pods.of(self._resource(index).uid))
-
     def _slots_lingering(self) -> int:
         """Slots held by living pods of trials that are decided, or gone."""
         orphans = sum(len(alive(self._pods.of(uid))) for uid in self._orphaned)
@@ -538,9 +616,10 @@ class TrialKeeper:
         closed = (each.number for each in self._resource(index).attempts if each.ended)
         ended = max(closed, default=-1)
         wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue, ended=ended)
-        living = len(alive(pods))
+        living = alive(pods)
+        self._demand.see(index, living)
         if living and not trial.state.active:
-            self._lingering[index] = living
+            self._lingering[index] = len(living)
         else:
             self._lingering.pop(index, None)
         for pod in wanted.overtime:
@@ -573,15 +652,16 @@ class TrialKeeper:
         if not self._demand.permits(self.study):
             self._demand.withheld.add(trial.index)
             return
+        self._demand.expect(trial.index)
         try:
             pod = await self._pods.create(trial, uid, self.engine.ladder)
-            self._demand.note(pod)
             if is_stray(pod):
                 await self._end_stray(pod, trial.index)
             return
         except (AlreadyExists, Conflict, TooManyRequests):
             raise
         except ApiError as error:  # a webhook's refusal may have any status, also 400 and 500
+            self._demand.see(trial.index, ())
             refused = f"pod {self._pod_name(trial)} was refused: {error.message}"
             self.blocked = Blocked("PodRejected", refused)
         self._dirty.add(trial.index)

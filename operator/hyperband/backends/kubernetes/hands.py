@@ -1,0 +1,89 @@
+"""Several things done at once, and no more than so many.
+
+After an error nothing more is begun, what was begun is brought to its end, as it may be a write
+that is under way, and then the first error is raised.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], hands: int) -> None:
+    """Does the work for each, beginning in their order.
+
+    Raises:
+        BaseException: the first error of the work.
+    """
+    waiting = list(items)
+    if len(waiting) == 1:
+        await work(waiting[0])
+        return
+    errors: list[BaseException] = []
+    left = iter(waiting)
+
+    async def one() -> None:
+        while not errors and (item := next(left, None)) is not None:
+            try:
+                await work(item)
+            except BaseException as error:
+                errors.append(error)
+                raise
+
+    workers = (one() for _ in range(min(hands, len(waiting))))
+    await asyncio.gather(*workers, return_exceptions=True)
+    if errors:
+        raise errors[0]
+
+
+class Hands:
+    """Works on what is given to it one after the other; `async with` waits for all of it.
+
+    Args:
+        count: how many things it does at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None
+
+    async def __aenter__(self) -> "Hands":
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):  # cancelled, as a rule
+            for task in self._tasks:
+                task.cancel()
+        await self.finish()
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def busy(self) -> int:
+        """How many things are under way."""
+        return len(self._tasks)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something has gone wrong: nothing more should be begun."""
+        return self._error is not None
+
+    async def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begins once a hand is free."""
+        while len(self._tasks) >= self._count:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def finish(self) -> None:
+        """Waits for what is under way; if that is cancelled, so is the work."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._error = self._error or error
