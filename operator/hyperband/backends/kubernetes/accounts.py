@@ -94,23 +94,32 @@ def is_open(resource: TrialResource, number: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What pods have used that no closed account holds yet."""
+    """What pods have used that no closed account holds yet.
+
+    Attributes:
+        gpu_seconds: of pods that have ended.
+        gpus: held just now.
+        since: their starts, in seconds since 1970, each times the GPUs of its pod.
+    """
 
     gpu_seconds: float = 0.0
-    gpus: float = 0.0  # held just now
+    gpus: float = 0.0
+    since: float = 0.0
 
 
 def running(
-    pods: Iterable[Pod], resource: TrialResource, gpu_resources: tuple[str, ...], now: datetime
+    pods: Iterable[Pod], resource: TrialResource, gpu_resources: tuple[str, ...]
 ) -> Running:
     """What the pods of one trial have used so far, beside the closed accounts."""
-    seconds = gpus = 0.0
+    seconds = gpus = since = 0.0
     for pod in pods:
         number = attempt_number(pod)
         if number is None or number > resource.trial.attempt or is_closed(resource, number):
             continue
         used = usage(pod, gpu_resources)
-        seconds += used.gpu_seconds(now)
         if used.started is not None and used.ended is None:
             gpus += used.gpus
-    return Running(seconds, gpus)
+            since += used.gpus * used.started.timestamp()
+        elif used.ended is not None:
+            seconds += used.gpu_seconds(used.ended)
+    return Running(seconds, gpus, since)

@@ -7,9 +7,12 @@ from datetime import datetime
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.objects import Object, Pod
+from hyperband.backends.kubernetes.pace import Pace
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
 from hyperband.backends.kubernetes.workers import Workers
+
+STATUSES_A_SECOND = 20.0
 
 
 @dataclass(frozen=True)
@@ -24,3 +27,7 @@ class Cluster:
     workers: Workers
     metrics: Metrics = field(default_factory=Metrics)
     sidecar_image: str = SIDECAR_IMAGE  # where a study has a sidecar and does not say which
+    statuses: Pace = field(init=False)  # of all studies' status writes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statuses", Pace(STATUSES_A_SECOND, self.monotonic))

@@ -1,21 +1,29 @@
 """What a study has spent: as its records say, and what its pods have used since."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple
 
 from hyperband.backends.kubernetes.accounts import running
 from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.store import TrialStore
-from hyperband.backends.kubernetes.study_pods import StudyPods
 from hyperband.core.budgets import exceeded
 from hyperband.core.engine import Engine
 from hyperband.core.records import Spent
 
 
-class Meter:
-    """Adds up one study's spending.
+class _Use(NamedTuple):
+    """Of one trial, beside its closed accounts; sums of them are exact, in whatever order."""
 
-    Args:
-        lingering: the living pods of trials that hold no slot, by trial; kept up by its owner.
+    seconds: Fraction = Fraction()  # GPU-seconds of pods that have ended
+    gpus: Fraction = Fraction()  # held just now
+    since: Fraction = Fraction()  # times their starts, seconds since 1970, added up
+    units: Fraction = Fraction()  # of the resource, reported since the record was written
+
+
+class Meter:
+    """Adds up one study's spending, trial by trial: they are many, and it is asked often.
 
     Attributes:
         elapsed: seconds since the study's start, without those for which it was suspended; kept up
@@ -23,51 +31,71 @@ class Meter:
         reached: in words, the bound of the budget that is known to be reached.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        store: TrialStore,
-        pods: StudyPods,
-        engine: Engine,
-        lingering: Mapping[int, int],
-    ) -> None:
+    def __init__(self, cluster: Cluster, store: TrialStore, engine: Engine) -> None:
         self.elapsed = 0.0
         self.reached = ""
-        self._cluster, self._store, self._lingering = cluster, store, lingering
-        self._pods, self._engine = pods, engine
-        self._used: tuple[float, float] | None = None  # GPU-seconds and GPUs, as of this pass
+        self._cluster, self._store, self._engine = cluster, store, engine
         self._reported: dict[int, float] = {}  # by trial: the resource its attempt has reported
+        self._by_trial: dict[int, _Use] = {}
+        self._sum = _Use()
 
-    def change(self, pods: StudyPods, engine: Engine) -> None:
+    def change(self, engine: Engine) -> None:
         """Takes in what was made from a changed spec."""
-        self._pods, self._engine = pods, engine
-
-    def begin_pass(self) -> None:
-        """What pods have used is to be added up again."""
-        self._used = None
+        self._engine = engine
 
     def note(self, index: int, resource: float) -> None:
         """The trial's attempt has reported that much of the resource."""
         self._reported[index] = resource
 
-    def spent(self) -> Spent:
-        """What the study has spent so far."""
-        self._used = None  # it is to be exact
-        return Spent(self._gpu_seconds()[0], self.elapsed, self._resource_units())
+    def see(self, index: int, pods: Sequence[Pod]) -> None:
+        """These are the trial's pods now, and its record may have changed."""
+        old = self._by_trial.pop(index, _Use())
+        new = self._use(index, pods)
+        if new != _Use():
+            self._by_trial[index] = new
+        if new != old:
+            self._sum = _Use(*(s + n - o for s, n, o in zip(self._sum, new, old, strict=True)))
 
-    def bounded(self) -> Spent:
-        """What has been spent of what the budget has bounds for; the rest takes time to add up."""
-        budget = self._store.study.study.budget
+    def _use(self, index: int, pods: Sequence[Pod]) -> _Use:
+        resource = self._store.resources.get(index)
+        if resource is None:
+            return _Use()
+        used = running(pods, resource, self._store.study.gpu_resources)
+        return _Use(
+            Fraction(used.gpu_seconds),
+            Fraction(used.gpus),
+            Fraction(used.since),
+            Fraction(self._unrecorded(index)),
+        )
+
+    def _unrecorded(self, index: int) -> float:
+        """Units of the resource that an active trial's record does not say."""
+        if index not in self._engine.indices_of_active:
+            return 0.0
+        reported = self._reported.get(index, 0.0)
+        curve, trial = self._store.resources[index].curve, self._engine.trials[index]
+        known = curve[-1].resource if curve else 0.0
+        if reported <= known:
+            return 0.0
+        before = self._engine.resource_units(trial, known) if curve else 0.0
+        return self._engine.resource_units(trial, reported) - before
+
+    def spent(self) -> Spent:
+        """What the study has spent so far, as far as its pods were looked at."""
+        now = Fraction(self._cluster.now().timestamp())
+        used = self._sum
+        live = used.seconds + max(Fraction(), used.gpus * now - used.since)
+        totals = self._store.totals
         return Spent(
-            0.0 if budget.gpu_seconds is None else self._gpu_seconds()[0],
+            totals.gpu_seconds + float(live),
             self.elapsed,
-            0.0 if budget.resource_units is None else self._resource_units(),
+            totals.resource_units + float(used.units),
             self.reached,
         )
 
     def exceeded(self) -> str:
         """The bound of the budget that is reached, in words; empty if none is."""
-        return exceeded(self._store.study.study, self.bounded())
+        return exceeded(self._store.study.study, self.spent())
 
     def until_reached(self) -> Iterator[float]:
         """Seconds until a bound of the budget is reached that no event would tell of."""
@@ -77,32 +105,7 @@ class Meter:
             return
         if budget.seconds is not None and self.elapsed < budget.seconds:
             yield budget.seconds - self.elapsed
-        if budget.gpu_seconds is not None:
-            used, gpus = self._gpu_seconds()
-            if gpus and used < budget.gpu_seconds:
+        if budget.gpu_seconds is not None and (gpus := float(self._sum.gpus)):
+            used = self.spent().gpu_seconds
+            if used < budget.gpu_seconds:
                 yield (budget.gpu_seconds - used) / gpus
-
-    def _gpu_seconds(self) -> tuple[float, float]:
-        """Of all pods, and the GPUs held just now; added up once a pass, as pods may be many."""
-        if self._used is not None:
-            return self._used
-        seconds, gpus = self._store.totals.gpu_seconds, 0.0
-        live = self._engine.indices_of_active | self._lingering.keys()
-        now, kinds = self._cluster.now(), self._store.study.gpu_resources
-        for index in live & self._store.resources.keys():
-            resource = self._store.resources[index]
-            used = running(self._pods.of(resource.uid), resource, kinds, now)
-            seconds, gpus = seconds + used.gpu_seconds, gpus + used.gpus
-        self._used = seconds, gpus
-        return self._used
-
-    def _resource_units(self) -> float:
-        """Also what was reported since a trial's record was last written."""
-        units = self._store.totals.resource_units
-        for index in self._engine.indices_of_active & self._reported.keys():
-            curve, trial = self._store.resources[index].curve, self._engine.trials[index]
-            known = curve[-1].resource if curve else 0.0
-            if self._reported[index] > known:
-                units += self._engine.resource_units(trial, self._reported[index])
-                units -= self._engine.resource_units(trial, known) if curve else 0.0
-        return units

@@ -1,7 +1,6 @@
 """Writes a study's status and events: coalesced, and only what has changed."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from hyperband.api import names
@@ -17,7 +16,7 @@ from hyperband.api.status import (
 )
 from hyperband.api.status import budget_reached as what_is_reached
 from hyperband.backends.kubernetes.api_errors import Conflict
-from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import STUDIES
 from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.waits import Waits, waits_for
@@ -27,6 +26,7 @@ from hyperband.core.records import Spent, TrialState
 
 QUIET_SECONDS = 1.0  # between two writes of one study's status
 TIMED_SECONDS = 55.0  # between two that bring nothing but GPU time up to date; less than a resync
+QUIET_TIMES = 20  # as long as it has taken to make it, at least
 MAX_EXAMPLE = 400  # characters of what a waiting pod says
 CONFLICTS = 5  # a spec is changed by people; more than a few in a row is something else
 
@@ -46,16 +46,12 @@ class ForeignStatusError(Exception):
 class Publisher:
     """The status of one study."""
 
-    def __init__(
-        self,
-        client: Client,
-        recorder: Recorder,
-        now: Callable[[], datetime],
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._client, self._recorder = client, recorder
-        self._now, self._monotonic = now, monotonic
-        self._due = self._timed_due = 0.0
+    def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
+        self._client, self._recorder = cluster.client, recorder
+        self._now, self._monotonic = cluster.now, cluster.monotonic
+        self._pace = cluster.statuses
+        self._due: float | None = None
+        self._timed_due = 0.0
 
     async def publish(
         self,
@@ -89,6 +85,8 @@ class Publisher:
             ForeignStatusError: read everything again.
         """
         now = self._monotonic()
+        if self._due is None:
+            self._due = self._pace.reserve()
         urgent = finish is not None or bool(budget_reached)
         if now < self._due and not urgent:
             return body, soonest(self._due - now, await self._recorder.flush())
@@ -125,7 +123,10 @@ class Publisher:
         status = {key: value for key, value in status.items() if value is not None}
         news = urgent or now >= self._timed_due or not _only_time_passed(old, status)
         if old != status and news:
-            self._due, self._timed_due = now + QUIET_SECONDS, now + TIMED_SECONDS
+            # What it takes to add up many trials is to stay a small part of all time.
+            quiet = max(QUIET_SECONDS, QUIET_TIMES * (self._monotonic() - now))
+            self._due = max(now + quiet, self._pace.reserve())
+            self._timed_due = now + TIMED_SECONDS
             body, written = await self._write(body, status)
             if not written:
                 return body, 0.0

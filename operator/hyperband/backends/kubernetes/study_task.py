@@ -70,7 +70,7 @@ class StudyTask:
         self._sweep = True  # whether it is time to look for pods that were kept for long enough
         self._subject = Subject(self.namespace, self.name, self.uid)
         self._recorder = Recorder(cluster.client, self._subject, cluster.now, cluster.monotonic)
-        self._publisher = Publisher(cluster.client, self._recorder, cluster.now, cluster.monotonic)
+        self._publisher = Publisher(cluster, self._recorder)
         self._earlier = EarlierStudies(cluster.client, self._recorder)
         self._cleaner = Cleaner(cluster, self._recorder)
         self._afterlife: Afterlife | None = None  # once the study has finished

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
 from hyperband.backends.kubernetes.study_pods import Found, StudyPods, is_stray, owner_uid
 from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.telemetry.figures import StudyFigures
-from hyperband.backends.kubernetes.waits import WaitCounter, Waits, seconds_until_stuck
+from hyperband.backends.kubernetes.waits import WaitCounter, Waits, is_quiet, seconds_until_stuck
 from hyperband.core.decisions import Action, Decision, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
@@ -104,6 +104,8 @@ class TrialKeeper:
         self._last_hold: Hold | None = None  # why no trial had worked, when that was last asked
         self._audit = False  # whether to ask if others have written trials
         self._in_doubt = True  # whether attempts have ended that say something about the template
+        ends = (attempt for each in store.resources.values() for attempt in each.attempts)
+        self._failed_once = any(map(tells, ends))  # whether any has ever
         self._cluster, self._store, self._recorder = cluster, store, recorder
         self._figures = figures
         self._arrived: dict[int, float] = {}  # by trial: since when news of it wait for a look
@@ -115,9 +117,11 @@ class TrialKeeper:
         self._dirty: set[int] = set(store.resources)
         self._news: set[int] = set()  # trials with news since `settle` began
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
-        self.meter = Meter(cluster, store, self._pods, engine, self._lingering)
+        self.meter = Meter(cluster, store, engine)
         self._demand = Demand()
-        self._count_pods(self.engine.indices_of_active)
+        self._waiting: set[int] = set()  # trials with a pod of which there may be something to say
+        for index in store.resources:
+            self._count(index)
         # Held from a decision that counts what others have reached until its record is written.
         self._order = asyncio.Lock()
         # Why it is not known whether the last one is: no number may be given out after it.
@@ -129,10 +133,16 @@ class TrialKeeper:
         self._stray_due: float | None = None
         self._hold: Hold | None = None
 
-    def _count_pods(self, indices: Set[int]) -> None:
-        """What these trials' pods are at counts before the first new one is made."""
-        for index in indices & self._store.resources.keys():
-            self._demand.see(index, alive(self._pods.of(self._resource(index).uid)))
+    def _count(self, index: int) -> None:
+        """Brings up to date what is added up over all trials."""
+        resource = self._store.resources.get(index)
+        pods = [] if resource is None else self._pods.of(resource.uid)
+        self._demand.see(index, alive(pods))
+        self.meter.see(index, pods)
+        if all(map(is_quiet, pods)):
+            self._waiting.discard(index)
+        else:
+            self._waiting.add(index)
 
     async def take_over(self, *, all_: bool) -> None:
         """Makes sure that no write which was on its way before brings a value later.
@@ -191,7 +201,7 @@ class TrialKeeper:
         self._store.study = study
         self._pods = StudyPods(self._cluster, study)
         self.engine = Engine(study.study, self.engine.trials.values())
-        self.meter.change(self._pods, self.engine)
+        self.meter.change(self.engine)
         self.notice_all()
 
     # -- what is done about it ----------------------------------------------------------------
@@ -209,10 +219,9 @@ class TrialKeeper:
         if self._audit:
             self._audit = False
             self._check_versions()
-        self.meter.begin_pass()
         if self._demand.withheld and self._demand.permits(self.study):
             self._dirty |= self._demand.withheld
-        self._closing = self.engine.closing(self.meter.bounded()) is not None
+        self._closing = self.engine.closing(self.meter.spent()) is not None
         self._news.clear()
         now = self._cluster.monotonic()
         self._dirty |= self._overtime.fire(now)
@@ -234,7 +243,8 @@ class TrialKeeper:
     def _judge(self) -> None:
         """Finds out what keeps the study's pods from working, as long as none of them ever has."""
         self._hold, self._in_doubt = None, False
-        if not self.study.suspend and self.engine.best is None:
+        works = self.engine.states[TrialState.RUNNING] > 0 and not self._failed_once
+        if not (works or self.study.suspend or self.engine.best is not None):
             resources, now = self._store.resources, self._cluster.now()
             self._hold = judge(resources, self._pods.of, self._reports, now)
             self._last_hold = self._hold or self._last_hold
@@ -243,7 +253,8 @@ class TrialKeeper:
         return bool(self._sight(pod).reports.reports)
 
     async def _look_at_all(self) -> None:
-        self._count_pods(self._dirty)
+        for index in self._dirty:  # all of them, before the first new pod is made
+            self._count(index)
         looked = 0
 
         async def look(index: int) -> None:
@@ -284,7 +295,7 @@ class TrialKeeper:
         holds a slot.
         """
         self._more = False
-        spent = self.meter.bounded()
+        spent = self.meter.spent()
         held = self._hold is not None and self._hold.probes is not None
         launched: set[int] = set()
         async with Hands(HANDS) as hands:
@@ -321,7 +332,7 @@ class TrialKeeper:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
         if self.study.suspend and not self.study.study.stop:
             return None
-        spent = self.meter.bounded()
+        spent = self.meter.spent()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
         given_up = self._hold.finish if finish is None and self._hold is not None else None
 
@@ -394,16 +405,17 @@ class TrialKeeper:
     def waiting(self) -> Waits:
         """What pods wait for, those of decided trials that do not end included."""
         counter, now = WaitCounter(), self._cluster.now()
-        for trial in self.engine.active:
-            resource = self._resource(trial.index)
-            if trial.index in self._retry_due:
+        for index in sorted(self._retry_due.keys() | self._demand.withheld | self._waiting):
+            if index not in self._store.resources:
+                continue
+            trial, resource = self.engine.trials[index], self._resource(index)
+            if index in self._retry_due:
                 name, last = self._pod_name(trial), resource.attempts[-1].reason
                 counter.add("BackOff", f"{name}: attempts keep ending early, the last one: {last}")
-            if trial.index in self._demand.withheld:
+            if index in self._demand.withheld:
                 counter.add("Withheld", f"{self._pod_name(trial)}: until others have a node")
-            counter.look_at(self._pods.of(resource.uid), now)
-        for index in self._lingering.keys() & self._store.resources.keys():
-            counter.look_at(self._pods.of(self._resource(index).uid), now)
+            if trial.state.active or index in self._lingering:
+                counter.look_at(self._pods.of(resource.uid), now)
         return counter.found
 
     # -- one trial: what its pods tell --------------------------------------------------------
@@ -426,7 +438,7 @@ class TrialKeeper:
             await self._settle(index)
         else:  # a trial that somebody deleted, or that is archived
             self._gone.pop(index, None)
-            self._demand.see(index, ())
+        self._count(index)
         if index not in self._dirty:
             self._arrived.pop(index, None)
 
@@ -531,7 +543,7 @@ class TrialKeeper:
         attempt = account(seen, self._resource(index), self.study.gpu_resources, now)
         decision = self._end_of(index, seen) if current else None
         if attempt is not None and tells(attempt):
-            self._in_doubt = True
+            self._in_doubt = self._failed_once = True
         if decision is not None:
             await self._commit(decision, seen.reports, attempt)
         elif attempt is not None:
@@ -612,12 +624,12 @@ class TrialKeeper:
         """Makes the trial's pods match its record."""
         trial, uid = self.engine.trials[index], self._resource(index).uid
         pods = self._pods.of(uid)
+        self._demand.see(index, alive(pods))
         overdue = {p.metadata.uid for p in pods if self._overtime.overdue(p.metadata.uid)}
         closed = (each.number for each in self._resource(index).attempts if each.ended)
         ended = max(closed, default=-1)
         wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue, ended=ended)
         living = alive(pods)
-        self._demand.see(index, living)
         if living and not trial.state.active:
             self._lingering[index] = len(living)
         else:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from hyperband.api.status import QUEUED, WAITING_FOR_NODES
-from hyperband.backends.kubernetes.attempts import is_over, mark, waiting_reason
+from hyperband.backends.kubernetes.attempts import is_over, mark, trains, waiting_reason
 from hyperband.backends.kubernetes.objects import Pod
 
 UNSCHEDULABLE, GATED = "Unschedulable", "SchedulingGated"
@@ -41,6 +41,13 @@ class WaitCounter:
             elif (why := waiting_reason(pod, now)) is not None:
                 name, (reason, message) = pod.metadata.name, why
                 self.add(reason, f"{name}: {message}" if message else name)
+
+
+def is_quiet(pod: Pod) -> bool:
+    """Whether nothing is to be said of a pod as long as it does not change."""
+    statuses = (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    waiting = any(status.state.waiting is not None for status in statuses)
+    return is_over(pod) or (trains(pod) and not waiting and _due(pod) is None)
 
 
 def grace(pod: Pod) -> timedelta:
