@@ -161,7 +161,7 @@ $(VENV)/benchmarks $(VENV)/release: $(VENV)/complete
 	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
 	@touch $@
 
-bench-scale: env ## Measure many pods at once: PODS=10000 STUDIES=100 MODE=Promotion (ARGS=--help)
+bench-scale: env $(VENV)/benchmarks ## Measure many pods at once: PODS=10000 STUDIES=100 MODE=Promotion (ARGS=--help)
 	@$(PY) -m benchmarks.scale $(if $(PODS),--pods $(PODS)) $(if $(STUDIES),--studies $(STUDIES)) \
 	  $(if $(MODE),--mode $(MODE)) $(ARGS)
 

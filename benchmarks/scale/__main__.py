@@ -11,8 +11,9 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
-from benchmarks.scale import cluster
+from benchmarks.scale import cluster, plots
 from benchmarks.scale.point import Figures, Setting, measure
 
 MODES = ("Promotion", "Stopping", "Synchronous", "None")
@@ -33,15 +34,30 @@ def main() -> int:
     parser.add_argument("--burst", type=int, default=defaults.burst)
     parser.add_argument("--limit", type=float, default=defaults.limit)
     parser.add_argument("--logs", type=Path, help="keep the programs' logs there")
+    parser.add_argument("--out", type=Path, help="keep the point there, and draw all that are")
     options = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
-    logs = options.pop("logs")
+    logs, out = options.pop("logs"), options.pop("out")
     setting = Setting(**options)
     with cluster.running(logs) as scene:
-        figures = asyncio.run(measure(scene, setting))
-    print(json.dumps(dataclasses.asdict(setting) | dataclasses.asdict(figures)))
+        figures, samples = asyncio.run(measure(scene, setting))
+    point = dataclasses.asdict(setting) | dataclasses.asdict(figures)
+    print(json.dumps(point))
+    if out is not None:
+        keep(out, point | {"samples": [sample.summary() for sample in samples]})
     print(line(setting, figures))
     return 0
+
+
+def keep(folder: Path, point: dict[str, Any]) -> None:
+    """Writes a point, and draws it and all that are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{point['mode']}-{point['searcher']}-{point['studies']}-{point['pods']}".lower()
+    (folder / f"{name}.json").write_text(json.dumps(point))
+    plots.over_time(point, folder / f"{name}.svg")
+    points = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    alike = [p for p in points if (p["mode"], p["searcher"]) == (point["mode"], point["searcher"])]
+    plots.by_size(alike, folder / f"{point['mode']}-{point['searcher']}.svg".lower())
 
 
 def line(setting: Setting, figures: Figures) -> str:

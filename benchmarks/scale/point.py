@@ -88,7 +88,7 @@ class Figures:
     seconds: float
 
 
-async def measure(scene: Scene, setting: Setting) -> Figures:
+async def measure(scene: Scene, setting: Setting) -> tuple[Figures, list[Sample]]:
     """Runs it on a cluster on which nothing else is."""
     begun = time.time()
     async with Client(connect(str(scene.cluster.kubeconfig)), concurrency=64) as client:
@@ -103,7 +103,7 @@ async def measure(scene: Scene, setting: Setting) -> Figures:
                 run = _Run(client, scene, setting, rates, stack)
                 async with run.following():
                     figures = await run.whole()
-    return replace(figures, seconds=time.time() - begun)
+    return replace(figures, seconds=time.time() - begun), run.samples
 
 
 async def _prepare(client: Client, setting: Setting) -> None:
@@ -174,6 +174,11 @@ class _Run:
         ids = {name: each.pid for name, each in scene.cluster.processes.items()}
         self._sampler = Sampler({**ids, **scene.server.processes}, self._address)
         self._stack, self._operator = stack, stack.enter_context(ExitStack())
+
+    @property
+    def samples(self) -> list[Sample]:
+        """All that were taken."""
+        return self._sampler.samples
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -30,6 +30,16 @@ class Sample:
     memory: Mapping[str, int]
     cpu: Mapping[str, float]
     metrics: Mapping[str, float]
+
+    def summary(self) -> dict[str, Any]:
+        """For a file."""
+        asked = [v for name, v in self.metrics.items() if name.startswith("hyperband_api_requests")]
+        return {
+            "moment": self.moment,
+            "memory": dict(self.memory),
+            "cpu": dict(self.cpu),
+            "requests": sum(asked),
+        }
 
 
 @dataclass

@@ -1,0 +1,112 @@
+"""Several things at once: how many, what an error stops, and what a cancellation does."""
+
+import asyncio
+
+import pytest
+
+from hyperband.backends.kubernetes.hands import Hands, for_each
+from hyperband.backends.kubernetes.pace import Pace
+
+
+class Work:
+    """Things that are under way until they are let go."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.most = 0
+        self._doors: dict[int, asyncio.Event] = {}
+
+    async def do(self, item: int) -> None:
+        self.begun.append(item)
+        self.most = max(self.most, len(self.begun) - len(self.ended))
+        try:
+            await self._doors.setdefault(item, asyncio.Event()).wait()
+            if item < 0:
+                raise ValueError(str(item))
+        finally:
+            self.ended.append(item)
+
+    async def let_go(self, *items: int) -> None:
+        for item in items:
+            self._doors.setdefault(item, asyncio.Event()).set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def test_all_is_done_in_order_by_so_many_hands() -> None:
+    work = Work()
+    task = asyncio.create_task(for_each(range(5), work.do, 2))
+    await work.let_go()
+    assert work.begun == [0, 1]
+    await work.let_go(1)
+    assert work.begun == [0, 1, 2]
+    await work.let_go(0, 2, 3, 4)
+    await task
+    assert sorted(work.ended) == [0, 1, 2, 3, 4]
+    assert work.most == 2
+
+
+async def test_after_an_error_what_was_begun_is_ended_and_nothing_else_begun() -> None:
+    work = Work()
+    task = asyncio.create_task(for_each([0, -1, 2, 3], work.do, 2))
+    await work.let_go(-1)
+    assert not task.done(), "a write that is under way is waited for"
+    await work.let_go(0)
+    with pytest.raises(ValueError, match="-1"):
+        await task
+    assert work.begun == [0, -1]
+
+
+async def test_a_cancellation_reaches_what_is_under_way() -> None:
+    work = Work()
+    task = asyncio.create_task(for_each(range(3), work.do, 2))
+    await work.let_go()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (work.begun, sorted(work.ended)) == ([0, 1], [0, 1])
+
+
+async def test_hands_wait_for_all_and_tell_of_the_first_error() -> None:
+    work = Work()
+
+    async def give() -> None:
+        async with Hands(2) as hands:
+            for item in (0, -1, 2):
+                if hands.failed:
+                    return
+                await hands.begin(work.do(item))
+
+    task = asyncio.create_task(give())
+    await work.let_go()
+    assert work.begun == [0, -1], "the third waits for a free hand"
+    await work.let_go(-1)
+    await work.let_go(0, 2)
+    with pytest.raises(ValueError, match="-1"):
+        await task
+    assert sorted(work.begun) == sorted(work.ended)
+
+
+async def test_cancelled_hands_cancel_their_work() -> None:
+    work = Work()
+
+    async def give() -> None:
+        async with Hands(2) as hands:
+            await hands.begin(work.do(0))
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(give())
+    await work.let_go()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert work.ended == [0]
+
+
+def test_moments_are_given_out_at_a_rate() -> None:
+    now = 100.0
+    pace = Pace(4.0, lambda: now)
+    assert [pace.reserve() for _ in range(3)] == [100.0, 100.25, 100.5]
+    now = 200.0
+    assert [pace.reserve() for _ in range(2)] == [200.0, 200.25]
