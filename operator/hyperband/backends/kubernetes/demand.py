@@ -66,9 +66,6 @@ class Demand:
         """How many more pods may be made; negative if there are too many."""
         return max(initial, self._placed) - self._waiting
 
-    def permits(self, study: StudyResource, beside: int = 0) -> bool:
-        """Whether another pod may be made, beside so many that are on their way.
-
-        Pods for a queue are the queue's to bound.
-        """
-        return study.template.is_gated or self.room(study.scheduling.initial_pods) > beside
+    def permits(self, study: StudyResource) -> bool:
+        """Whether another pod may be made. Pods for a queue are the queue's to bound."""
+        return study.template.is_gated or self.room(study.scheduling.initial_pods) > 0

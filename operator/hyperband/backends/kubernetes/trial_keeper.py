@@ -65,7 +65,7 @@ STRAY_SECONDS = 2.0  # until a pod that lost its labels is looked for again
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
 BREATH = 50  # trials looked at before others on the event loop have a turn
 HANDS = 16  # trials of a study that are worked on at once, each with one request at a time
-LAUNCHES = 64  # before pods' news have a turn
+LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
 
 SUSPENDED = "the study is suspended"  # why a pod is ended
 
@@ -116,6 +116,8 @@ class TrialKeeper:
         self._orphaned = orphaned  # uids of trial objects that somebody deleted
         self._dirty: set[int] = set(store.resources)
         self._news: set[int] = set()  # trials with news since `settle` began
+        self._looking: set[int] = set()  # trials that are looked at while others are launched
+        self._looks = 0
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self.meter = Meter(cluster, store, engine)
         self._demand = Demand()
@@ -255,22 +257,20 @@ class TrialKeeper:
     async def _look_at_all(self) -> None:
         for index in self._dirty:  # all of them, before the first new pod is made
             self._count(index)
-        looked = 0
+        await for_each(sorted(self._dirty), self._look_patiently, HANDS)
 
-        async def look(index: int) -> None:
-            nonlocal looked
-            try:
-                await self._look(index)
-            except (Conflict, ServerError, TooManyRequests):
-                raise
-            except ApiError as error:
-                log.warning("%s/%s-%d: %s", self.study.namespace, self.study.name, index, error)
-                self.blocked = self.blocked or Blocked("RequestRefused", str(error))
-            looked += 1
-            if looked % BREATH == 0:
-                await asyncio.sleep(0)
-
-        await for_each(sorted(self._dirty), look, HANDS)
+    async def _look_patiently(self, index: int) -> None:
+        """Does all that there is to do about a trial; what is refused is told of, and waits."""
+        try:
+            await self._look(index)
+        except (Conflict, ServerError, TooManyRequests):
+            raise
+        except ApiError as error:
+            log.warning("%s/%s-%d: %s", self.study.namespace, self.study.name, index, error)
+            self.blocked = self.blocked or Blocked("RequestRefused", str(error))
+        self._looks += 1
+        if self._looks % BREATH == 0:
+            await asyncio.sleep(0)
 
     def _check_versions(self) -> None:
         """Whether the records are as we have last written or read them.
@@ -291,42 +291,63 @@ class TrialKeeper:
         """Fills the free slots, unless the study closes or is suspended.
 
         While too many pods wait for a node, slots stay free: what is to be tried next is decided
-        when it can be. After each decision, news of other trials come first: what is to be stopped
-        holds a slot.
+        when it can be. News of other trials are looked at meanwhile, before each decision that
+        takes a while: what is to be stopped holds a slot.
         """
         self._more = False
         spent = self.meter.spent()
         held = self._hold is not None and self._hold.probes is not None
-        launched: set[int] = set()
+        until = self._cluster.monotonic() + LAUNCH_SECONDS
         async with Hands(HANDS) as hands:
             while not self.study.suspend and not held and self.engine.closing(spent) is None:
-                if hands.failed or not self._asks_for_more(hands.busy):
-                    return
+                await self._hand_out_news(hands)
                 if not self.engine.searcher.quick:  # its thread has the engine for itself
                     await hands.finish()
+                if hands.failed or not self._asks_for_more():
+                    return
                 decision = await self._launcher.decide(self.engine, self._slots_lingering())
                 if decision is None:
                     return
+                index = decision.trial.index
+                if index in self._looking:  # two would write its record
+                    await hands.finish()
+                    continue
                 try:
                     await self._commit(decision)
                 except ForeignObjectError as error:
                     self.blocked = Blocked("NameTaken", str(error))
                     return
-                launched.add(decision.trial.index)
-                await hands.begin(self._look(decision.trial.index))
-                if len(launched) == LAUNCHES or not self._news <= launched:
+                self._demand.expect(index)
+                await self._begin_look(hands, index)
+                if self._cluster.monotonic() >= until:
                     self._more = True
                     return
 
-    def _asks_for_more(self, beside: int) -> bool:
-        """Whether there is a free slot, and the cluster is to see another pod.
+    async def _hand_out_news(self, hands: Hands) -> None:
+        """Begins to look at what has happened since the pass began."""
+        ready = self._news - self._looking
+        self._news -= ready
+        for index in sorted(ready):
+            if hands.failed:
+                return
+            await self._begin_look(hands, index)
+            self._more = True  # it may free a slot that nothing else tells of
 
-        Args:
-            beside: pods that may be on their way.
-        """
+    async def _begin_look(self, hands: Hands, index: int) -> None:
+        async def look() -> None:
+            try:
+                await self._look_patiently(index)
+            finally:
+                self._looking.discard(index)
+
+        self._looking.add(index)
+        await hands.begin(look())
+
+    def _asks_for_more(self) -> bool:
+        """Whether there is a free slot, and the cluster is to see another pod."""
         taken = len(self.engine.indices_of_active) + self._slots_lingering()
         free = taken < self.study.study.parallelism
-        return free and not self._demand.withheld and self._demand.permits(self.study, beside)
+        return free and not self._demand.withheld and self._demand.permits(self.study)
 
     async def conclude(self) -> Finish | None:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
