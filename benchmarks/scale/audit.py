@@ -87,8 +87,8 @@ def between(writes: Iterable[Write], begin: float, end: float) -> list[Write]:
     return [write for write in writes if begin <= write.ended < end]
 
 
-def answers(writes: Sequence[Write], begin: float, end: float) -> list[float]:
-    """Seconds from each report that reached a rung in that time to the trial's next record.
+def answers(writes: Sequence[Write], begin: float, end: float) -> list[tuple[float, float]]:
+    """When each report of that time that reached a rung was made, and when its trial's next record.
 
     A report that no record followed counts as infinitely late.
     """
@@ -96,14 +96,14 @@ def answers(writes: Sequence[Write], begin: float, end: float) -> list[float]:
     for write in writes:
         if write.user == OPERATOR and write.resource == "hyperbandtrials/status":
             records[write.namespace, write.name].append(write.ended)
-    seconds = []
+    found = []
     for write in between(writes, begin, end):
         if write.reaches_rung:
             trial = write.namespace, write.name.rpartition("-")[0]
             # A record is often written before the report's own answer is logged.
             after = (t for t in records[trial] if t >= write.begun)
-            seconds.append(max(0.0, min(after, default=float("inf")) - write.ended))
-    return seconds
+            found.append((write.ended, max(write.ended, min(after, default=float("inf")))))
+    return found
 
 
 def latencies(writes: Iterable[Write], user: str) -> list[float]:

@@ -72,7 +72,7 @@ class Figures:
     reports: float
     answers: tuple[float, float, int]  # p50, p99, how many
     server: tuple[float, float]  # p50 and p99 of the API server's own time for a report
-    decisions: float
+    decisions: float  # in the burst, from its beginning on
     ends: float
     starts: float
     memory_idle: int
@@ -236,7 +236,8 @@ class _Run:
         during = audit.between(writes, launched, reported)
         bursting = audit.between(writes, burst, settled)
         trials = audit.counts(writes)["create", "hyperbandtrials"]
-        delays = audit.answers(writes, launched, reported)
+        delays = [b - a for a, b in audit.answers(writes, launched, reported)]
+        decided = audit.answers(writes, burst, settled)
         own = audit.latencies((w for w in during if w.what == ("patch", "pods")), "bench")
         return Figures(
             bare=self._rates,
@@ -244,7 +245,7 @@ class _Run:
             reports=rate,
             answers=(audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
             server=(audit.quantile(own, 0.5), audit.quantile(own, 0.99)),
-            decisions=audit.rate(bursting, ("update", "hyperbandtrials/status")),
+            decisions=len(decided) / (max(recorded for _, recorded in decided) - burst),
             ends=audit.rate(bursting, ("patch", "pods")),
             starts=audit.rate(bursting, ("create", "pods")),
             memory_idle=idle.memory["operator"],
