@@ -123,8 +123,10 @@ def conditions(
         progressing = condition(PROGRESSING, False, finish.reason, finish.message)
     elif suspended:
         progressing = condition(PROGRESSING, False, "Suspended", progress_message)
-    elif blocked is not None and not running:
-        progressing = condition(PROGRESSING, False, blocked.reason, blocked.message)
+    elif blocked is not None:
+        # Also while something runs: this is the column STATUS, and what is wrong is what counts.
+        text = f"{blocked.message}; {progress_message}" if running else blocked.message
+        progressing = condition(PROGRESSING, running, blocked.reason, text)
     elif spent:
         text = f"{spent}; nothing new starts, what runs may end by itself; {progress_message}"
         progressing = condition(PROGRESSING, True, "BudgetReached", text)

@@ -140,6 +140,9 @@ def one_line(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> str:
     ready = _condition(body, "Ready")
     if ready.get("status") == "False":
         line += f"\n{ready['reason']}: {ready['message']}"
+    suspended = _condition(body, "Suspended")
+    if suspended.get("status") == "True":
+        line += f"\nsuspended: {suspended['message']}"
     message = _condition(body, "Progressing").get("message", "")
     if "pods wait: " in message:
         line += "\npods wait: " + message.partition("pods wait: ")[2]

@@ -85,7 +85,7 @@ async def serving(address: Address | None, probes: Probes) -> AsyncIterator[int]
             where = f"{address.host or ''}:{address.port}"
             raise CannotListenError(f"cannot listen at {where}: {error.strerror}") from error
         port: int = runner.addresses[0][1]
-        log.info("probes and metrics are at http://%s:%d", address.host or "localhost", port)
+        log.info("probes and metrics are at http://%s:%d", address.host or "*", port)
         yield port
     finally:
         await runner.cleanup()
