@@ -46,6 +46,7 @@ class Body:
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(0, 1e6)
+reached = st.floats(0, STUDY.study.resource.max)
 counts = st.integers(0, 1000)
 texts = st.text(max_size=40)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,7 +60,7 @@ def trials(draw: st.DrawFn) -> Trial:
     uniforms = np.random.default_rng(seed).random(len(space.parameters))
     levels = draw(st.integers(0, len(LADDER)))
     rungs = tuple(
-        RungValue(level, draw(finite), draw(counts), draw(positive)) for level in range(levels)
+        RungValue(level, draw(finite), draw(counts), draw(reached)) for level in range(levels)
     )
     target = draw(st.integers(0, LADDER.top))
     active = not rungs or rungs[-1].level < target

@@ -24,7 +24,7 @@ from hyperband.backends.kubernetes.api_errors import (
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.cache import Change
 from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.objects import PODS, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
 from tests.kubernetes.fake_cluster import START, Body, Killed, World, as_, study_body
@@ -466,6 +466,10 @@ def _edited_value(sequence: int) -> Body:
         {"attempt": 10**9},
         {"state": "Paused", "rungs": [_edited_value(2**63 - 1)]},
         {"rungs": [_edited_value(0)]},  # at its target, and yet Running
+        {"state": "Paused", "rungs": [_edited_value(0) | {"resource": 1e308}]},
+        {"state": "Paused", "rungs": [_edited_value(0) | {"resource": -1}]},
+        {"gpuSeconds": 1.7e308},
+        {"gpuSeconds": -1},
     ],
 )
 async def test_an_edited_trial_is_named(edit: Body) -> None:
@@ -878,6 +882,20 @@ async def test_a_status_that_got_through_unseen_is_no_other_operator_s() -> None
     await world.step()
     assert lost
     assert world.client.calls.count(("list", "hyperbandtrials", "")) == listed
+
+
+async def test_the_statuses_of_all_studies_take_turns() -> None:
+    world = World()
+    for _ in range(40):  # others have reserved two seconds
+        world.cluster.statuses.reserve()
+    status = ("status", STUDIES.plural, "s")
+    due = await world.task.try_step()
+    assert due is not None and 1.9 <= due <= 2.1
+    assert status not in world.client.calls
+    assert len(world.trials) == 2, "nothing but the status waits"
+    world.seconds += due
+    await world.task.try_step()
+    assert world.client.calls.count(status) == 1
 
 
 class Writes:

@@ -9,9 +9,11 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
+
+T = TypeVar("T")
 
 MERGE: Final = "application/merge-patch+json"
 JSON: Final = "application/json"
@@ -75,7 +77,7 @@ class Attacker:
         return self.ask("PATCH", path, change, MERGE)
 
 
-def until(what: Callable[[], Answer], holds: Callable[[Answer], bool]) -> Answer:
+def until(what: Callable[[], T], holds: Callable[[T], bool]) -> T:
     """The first answer of which that holds, as roles and policies are known a moment later."""
     deadline = time.monotonic() + PATIENCE
     while not holds(answer := what()):

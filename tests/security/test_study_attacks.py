@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +173,22 @@ def test_a_lease_holds_up_no_operator(team: Team) -> None:
     own = f"{path}/{names.NAMESPACE_LEASE}"
     for change in ({"holderIdentity": "mallory"}, {"holderIdentity": None}):
         assert editor.merge(own, {"spec": change}).refused
-    assert editor.ask("DELETE", own).status == 200, "or the namespace could not be deleted"
+    for path_ in (own, path):  # one, or all of them at once
+        answer = editor.ask("DELETE", path_)
+        assert answer.refused and "elects the operator that works" in answer.message
+    allowed(lambda: editor.ask("DELETE", f"{path}/another"))
+
+
+def test_a_lease_that_elects_goes_with_its_namespace(connection: Any) -> None:
+    """Its controller deletes it: a policy that refused that would keep both for ever."""
+    core: Any = client.CoreV1Api(connection)
+    leases: Any = client.CoordinationV1Api(connection)
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    core.create_namespace({"metadata": {"name": name}})
+    leases.create_namespaced_lease(name, {"metadata": {"name": names.NAMESPACE_LEASE}, "spec": {}})
+    core.delete_namespace(name)
+    found = f"metadata.name={name}"
+    until(lambda: core.list_namespace(field_selector=found).items, lambda items: not items)
 
 
 def test_studies_that_are_too_large_are_refused_in_a_sentence(team: Team) -> None:

@@ -14,6 +14,8 @@ from hyperband.core.engine import Engine
 from hyperband.core.records import Fit, Report, RungValue, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder
 
+MAX_GPU_SECONDS = 1e15  # 30 million GPUs for a year: what is more was not counted, but written
+
 
 class Metadata(Protocol):
     """What is read of an object's metadata."""
@@ -126,7 +128,8 @@ def _parse(item: TrialObject, engine: Engine) -> TrialResource:
     trial = engine.new_trial(int(spec["index"]), int(spec["bracket"]), suggestion)
     if status.get("state"):
         trial = _with_status(trial, status)
-    _check(trial, engine.ladder)
+    gpu_seconds = float(status.get("gpuSeconds", 0.0))
+    _check(trial, engine.ladder, gpu_seconds)
     latest = status.get("latest")
     return TrialResource(
         trial=trial,
@@ -137,7 +140,7 @@ def _parse(item: TrialObject, engine: Engine) -> TrialResource:
         curve=tuple(_point(each) for each in status.get("curve") or ()),
         latest=_point(latest) if latest else None,
         attempts=tuple(_attempt(each) for each in status.get("attempts") or ()),
-        gpu_seconds=float(status.get("gpuSeconds", 0.0)),
+        gpu_seconds=gpu_seconds,
         evidence=_floats(status.get("evidence")),
         report_error=status.get("reportError"),
         transition_time=_time(status.get("transitionTime")),
@@ -145,7 +148,7 @@ def _parse(item: TrialObject, engine: Engine) -> TrialResource:
     )
 
 
-def _check(trial: Trial, ladder: Ladder) -> None:
+def _check(trial: Trial, ladder: Ladder, gpu_seconds: float) -> None:
     """What the engine relies on; only an edit by hand breaks it."""
     levels = [value.level for value in trial.rungs]
     if not 0 <= trial.bracket <= ladder.top or not 0 <= trial.target <= ladder.top:
@@ -159,6 +162,11 @@ def _check(trial: Trial, ladder: Ladder) -> None:
     counts = (trial.attempt, trial.failures, trial.disruptions, *(v.sequence for v in trial.rungs))
     if not 0 <= min(counts) <= max(counts) <= MAX_COUNT // 2:  # the next ones must be valid, too
         raise ValueError(f"a count or sequence number of {max(counts)} cannot be")
+    resources = [value.resource for value in trial.rungs]
+    if not all(0.0 <= resource <= ladder[ladder.top] for resource in resources):
+        raise ValueError(f"rung resources {resources} are not within 0 to {ladder[ladder.top]:g}")
+    if not 0.0 <= gpu_seconds <= MAX_GPU_SECONDS:
+        raise ValueError(f"a gpuSeconds of {gpu_seconds:g} cannot be")
 
 
 def _with_status(trial: Trial, status: Mapping[str, Any]) -> Trial:

@@ -276,7 +276,7 @@ class Engine:
         Args:
             reached: the highest resource that it has reported.
         """
-        reached = min(reached, self.study.resource.max)
+        reached = max(0.0, min(reached, self.study.resource.max))
         if self.study.resume or not self.scheduler.pauses:
             return reached
         # Each promotion has begun anew.

@@ -369,17 +369,24 @@ _BY_AN_OPERATOR: Final = (
 def lease_policy() -> list[Manifest]:
     """Who may edit a namespace may write its Leases, and would hold up the operator of others too.
 
-    To delete one is left to everybody who may: it holds up nobody, and a namespace has to go.
+    By deleting one again and again he would have two work at a time. It goes with its namespace:
+    who may delete that, as its controller may, may delete the Lease.
     """
     leases = {
         "apiGroups": ["coordination.k8s.io"],
         "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
+        "operations": ["CREATE", "UPDATE", "DELETE"],
         "resources": ["leases"],
     }
-    elects = f"object.metadata.name in ['{names.LEASE}', '{names.NAMESPACE_LEASE}']"
+    lease = "(request.operation == 'DELETE' ? oldObject : object)"
+    elects = f"{lease}.metadata.name in ['{names.LEASE}', '{names.NAMESPACE_LEASE}']"
     words = "metadata.name: this Lease elects the operator that works, %s may not: use another name"
-    check = make_check(_BY_AN_OPERATOR, words, "request.userInfo.username")
+    ends = (
+        "request.operation == 'DELETE' && authorizer.group('').resource('namespaces')"
+        ".namespace(request.namespace).name(request.namespace).check('delete').allowed()"
+    )
+    by_an_operator = _BY_AN_OPERATOR.replace("object.metadata.namespace", "request.namespace")
+    check = make_check(f"({ends}) || {by_an_operator}", words, "request.userInfo.username")
     return make_policy("hyperband-lease", [leases], {"elects": elects}, {}, [check])
 
 

@@ -50,8 +50,8 @@ class Publisher:
         self._client, self._recorder = cluster.client, recorder
         self._now, self._monotonic = cluster.now, cluster.monotonic
         self._pace = cluster.statuses
-        self._due: float | None = None
-        self._timed_due = 0.0
+        self._due = self._timed_due = 0.0
+        self._has_turn = False  # whether `_due` is a moment that no other study has
 
     async def publish(
         self,
@@ -85,8 +85,6 @@ class Publisher:
             ForeignStatusError: read everything again.
         """
         now = self._monotonic()
-        if self._due is None:
-            self._due = self._pace.reserve()
         urgent = finish is not None or bool(budget_reached)
         if now < self._due and not urgent:
             return body, soonest(self._due - now, await self._recorder.flush())
@@ -122,11 +120,14 @@ class Publisher:
         )
         status = {key: value for key, value in status.items() if value is not None}
         news = urgent or now >= self._timed_due or not _only_time_passed(old, status)
+        had_turn, self._has_turn = self._has_turn, False
         if old != status and news:
+            if not (had_turn or urgent) and (turn := self._pace.reserve()) > now:
+                self._due, self._has_turn = turn, True
+                return body, soonest(turn - now, await self._recorder.flush())
             # What it takes to add up many trials is to stay a small part of all time.
             quiet = max(QUIET_SECONDS, QUIET_TIMES * (self._monotonic() - now))
-            self._due = max(now + quiet, self._pace.reserve())
-            self._timed_due = now + TIMED_SECONDS
+            self._due, self._timed_due = now + quiet, now + TIMED_SECONDS
             body, written = await self._write(body, status)
             if not written:
                 return body, 0.0

@@ -197,8 +197,8 @@ class StudyTask:
             await self._complain(Blocked("ArchiveUnreadable", str(error)))
         except Exception as error:
             log.exception("%s: unexpected; reading everything again", self)
+            self._forget()  # it may be that which cannot be shown
             await self._complain(Blocked("InternalError", f"{type(error).__name__}: {error}"))
-            self._forget()
         return RETRY_SECONDS
 
     async def _complain(self, blocked: Blocked) -> None:
