@@ -9,6 +9,7 @@ from benchmarks.figures import figure, save
 
 Point = Mapping[str, Any]  # a setting with its figures and samples, as it is kept in a file
 
+SPACE_SECONDS: Final = 5.0
 BY_SIZE: Final[dict[str, dict[str, Callable[[Point], float]]]] = {
     "a second": {
         "launches": lambda p: p["launches"],
@@ -43,22 +44,32 @@ def by_size(points: Sequence[Point], path: Path) -> Path:
     Raises:
         MissingDataError: matplotlib is not installed.
     """
-    drawn = figure(10, 8)
+    drawn = figure(12, 9)
     axes = drawn.subplots(2, 3).flat
     for axis, (title, lines) in zip(axes, BY_SIZE.items(), strict=True):
-        for name, value in lines.items():
+        for number, (name, value) in enumerate(lines.items()):
             for many, style in ((False, "o-"), (True, "s--")):
                 part = sorted(
                     (p for p in points if (p["studies"] > 1) is many), key=lambda p: p["pods"]
                 )
                 if part:
-                    label = f"{name}, many studies" if many else name
+                    label = f"{name} (many studies)" if many else name
                     sizes = [p["pods"] for p in part]
-                    axis.plot(sizes, [value(p) for p in part], style, label=label)
+                    values = [value(p) for p in part]
+                    axis.plot(sizes, values, style, label=label, color=f"C{number}")
         axis.set(title=title, xlabel="live pods", xscale="log")
         axis.set_ylim(bottom=0)
-        axis.legend(fontsize=6)
+        axis.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return save(drawn, path)
+
+
+def _spaced(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that are far enough apart for rates between them to mean something."""
+    kept = [samples[0]]
+    for sample in samples:
+        if sample["moment"] - kept[-1]["moment"] >= SPACE_SECONDS:
+            kept.append(sample)
+    return kept
 
 
 def over_time(point: Point, path: Path) -> Path:
@@ -67,7 +78,7 @@ def over_time(point: Point, path: Path) -> Path:
     Raises:
         MissingDataError: matplotlib is not installed.
     """
-    samples = point["samples"]
+    samples = _spaced(point["samples"])
     start = samples[0]["moment"]
     drawn = figure(10, 7)
     memory, cores, requests = drawn.subplots(3, 1, sharex=True)
