@@ -134,6 +134,7 @@ class TrialKeeper:
         self._stuck_due: dict[int, float] = {}  # by trial: when a pod of it should be gone
         self._stray_due: float | None = None
         self._hold: Hold | None = None
+        self._heeded: Hold | None = None  # the one with which all trials were last looked at
 
     def _count(self, index: int) -> None:
         """Brings up to date what is added up over all trials."""
@@ -233,10 +234,10 @@ class TrialKeeper:
             self._stray_due = None
             self.notice_all()
         await self._end_orphans()
-        before = self._hold
         await self._look_at_all()
         self._judge()
-        if self._hold != before:
+        if self._hold != self._heeded:
+            self._heeded = self._hold
             self.notice_all()
             await self._look_at_all()
         if self._hold is not None:
