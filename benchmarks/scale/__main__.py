@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scale import cluster, plots
+from benchmarks.scale import cluster, neighbours, plots
 from benchmarks.scale.point import Figures, Setting, measure
 
 MODES = ("Promotion", "Stopping", "Synchronous", "None")
@@ -33,12 +33,18 @@ def main() -> int:
     parser.add_argument("--steady", type=float, default=defaults.steady)
     parser.add_argument("--burst", type=int, default=defaults.burst)
     parser.add_argument("--limit", type=float, default=defaults.limit)
+    parser.add_argument("--beside", action="store_true", help="what they do to a quiet study")
     parser.add_argument("--logs", type=Path, help="keep the programs' logs there")
     parser.add_argument("--out", type=Path, help="keep the point there, and draw all that are")
     options = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
-    logs, out = options.pop("logs"), options.pop("out")
+    logs, out, beside = (options.pop(name) for name in ("logs", "out", "beside"))
     setting = Setting(**options)
+    if beside:
+        with cluster.running(logs) as scene:
+            pair = asyncio.run(neighbours.measure(scene, setting))
+        print(neighbours.line(setting, *pair))
+        return 0
     with cluster.running(logs) as scene:
         figures, samples = asyncio.run(measure(scene, setting))
     point = dataclasses.asdict(setting) | dataclasses.asdict(figures)

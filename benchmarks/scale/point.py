@@ -1,35 +1,26 @@
 """One point: so many pods of so many studies live at once, and what that costs."""
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from benchmarks import programs, server
 from benchmarks.scale import audit, bare
 from benchmarks.scale.cluster import GPU, GPUS_OF_NODE, Scene, node
-from benchmarks.scale.samples import Sample, Sampler
-from benchmarks.scale.training import Training, TrainingPod, Trainings
+from benchmarks.scale.samples import Sample
+from benchmarks.scale.stage import LADDER, LOOK_SECONDS, STUDIES_NAMESPACE, Stage, lag, quiet, say
+from benchmarks.scale.training import Training
 from hyperband.api import names
-from hyperband.backends.kubernetes.cache import Change
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import connect
-from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind
 
 NAMESPACES: Final = Kind("", "v1", "namespaces", namespaced=False)
 SERVICE_ACCOUNTS: Final = Kind("", "v1", "serviceaccounts")
 NODES: Final = Kind("", "v1", "nodes", namespaced=False)
-STUDIES_NAMESPACE: Final = "studies"
 FOREIGN_NAMESPACE: Final = "foreign"
 BARE_NAMESPACE: Final = "bare"
-LADDER: Final = (9, 27, 81, 243)
-LOOK_SECONDS: Final = 0.5
-SAY_SECONDS: Final = 20.0
 
 Body = dict[str, Any]
 
@@ -93,20 +84,20 @@ async def measure(scene: Scene, setting: Setting) -> tuple[Figures, list[Sample]
     begun = time.time()
     async with Client(connect(str(scene.cluster.kubeconfig)), concurrency=64) as client:
         async with asyncio.timeout(setting.limit):
-            await _prepare(client, setting)
-            _say(f"{setting.pods // GPUS_OF_NODE + 1} nodes, {setting.foreign:,} foreign pods")
+            await prepare(client, setting)
+            say(f"{setting.pods // GPUS_OF_NODE + 1} nodes, {setting.foreign:,} foreign pods")
             async with Client(connect(str(scene.cluster.kubeconfig))) as other:
                 body = study_body(replace(setting, studies=1, pods=bare.COUNT), 0)
                 rates = await bare.measure(other, BARE_NAMESPACE, body)
-            _say(f"bare client: {rates}")
-            with ExitStack() as stack:
-                run = _Run(client, scene, setting, rates, stack)
-                async with run.following():
-                    figures = await run.whole()
-    return replace(figures, seconds=time.time() - begun), run.samples
+            say(f"bare client: {rates}")
+            run = _Run(client, scene, setting, rates)
+            async with run.running():
+                figures = await run.whole()
+    return replace(figures, seconds=time.time() - begun), run.sampler.samples
 
 
-async def _prepare(client: Client, setting: Setting) -> None:
+async def prepare(client: Client, setting: Setting) -> None:
+    """Makes nodes, namespaces and the pods of others."""
     for name in (STUDIES_NAMESPACE, FOREIGN_NAMESPACE, BARE_NAMESPACE):
         await client.create(NAMESPACES, None, {"metadata": {"name": name}}, dict)
         account = {"metadata": {"name": "default"}}  # no controller makes it here
@@ -156,83 +147,39 @@ def _foreign_pod(number: int) -> Body:
     }
 
 
-class _Run:
+class _Run(Stage):
     """The studies' life, from their creation to the end of the measurement."""
 
-    def __init__(
-        self,
-        client: Client,
-        scene: Scene,
-        setting: Setting,
-        rates: bare.Rates,
-        stack: ExitStack,
-    ) -> None:
-        self._client, self._scene, self._setting, self._rates = client, scene, setting, rates
-        self._trainings = Trainings(client, LADDER)
-        (port,) = server.free_ports(1)
-        self._address = f"127.0.0.1:{port}"
-        ids = {name: each.pid for name, each in scene.cluster.processes.items()}
-        self._sampler = Sampler({**ids, **scene.server.processes}, self._address)
-        self._stack, self._operator = stack, stack.enter_context(ExitStack())
-
-    @property
-    def samples(self) -> list[Sample]:
-        """All that were taken."""
-        return self._sampler.samples
-
-    @asynccontextmanager
-    async def following(self) -> AsyncIterator[None]:
-        """Watches the pods of trials and takes samples."""
-        pods = Informer(
-            self._client,
-            PODS,
-            TrainingPod,
-            namespace=STUDIES_NAMESPACE,
-            label_selector=names.STUDY_LABEL,
-            on_change=self._pod_changed,
-        )
-        tasks = [asyncio.create_task(each) for each in (pods.run(), self._sampler.run())]
-        try:
-            await pods.synced.wait()
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._trainings.close()
-
-    def _pod_changed(self, _: Change, old: TrainingPod | None, new: TrainingPod | None) -> None:
-        if new is not None and names.ATTEMPT_LABEL in new.metadata.labels:
-            self._trainings.pod(new)
-        elif new is None and old is not None:
-            self._trainings.gone(old)
+    def __init__(self, client: Client, scene: Scene, setting: Setting, rates: bare.Rates) -> None:
+        super().__init__(client, scene)
+        self._setting, self._rates = setting, rates
 
     async def whole(self) -> Figures:
         """Launch, reports, a burst at a rung, and a new operator process."""
-        setting, trainings = self._setting, self._trainings
-        await self._start_operator()
-        idle = await self._sampler.take()
+        setting, trainings = self._setting, self.trainings
+        await self.start_operator()
+        idle = await self.sampler.take()
         created = time.time()
         bodies = (study_body(setting, number) for number in range(setting.studies))
-        create = (self._client.create(STUDIES, STUDIES_NAMESPACE, body, dict) for body in bodies)
+        create = (self.client.create(STUDIES, STUDIES_NAMESPACE, body, dict) for body in bodies)
         await asyncio.gather(*create)
-        await self._until(self._all_run, "all pods run")
-        await self._until(self._quiet, "the operator has nothing to do")
+        await self.until(self._all_run, "all pods run")
+        await self.until(quiet, "the operator has nothing to do")
         launched = time.time()
-        full = await self._sampler.take()
+        full = await self.sampler.take()
         rate = setting.share * self._rates.reports
         await trainings.report_steadily(rate, setting.steady)
         reported = time.time()
-        after = await self._sampler.take()
-        await self._until(self._all_run, "all slots are taken again")
-        await self._until(self._quiet, "the operator has nothing to do")
+        after = await self.sampler.take()
+        await self.until(self._all_run, "all slots are taken again")
+        await self.until(quiet, "the operator has nothing to do")
         burst = time.time()
         await trainings.report_rungs(list(islice(trainings.running.values(), setting.burst)))
-        await self._until(self._all_run, "all slots are taken again")
-        await self._until(self._quiet, "the operator has nothing to do")
+        await self.until(self._all_run, "all slots are taken again")
+        await self.until(quiet, "the operator has nothing to do")
         settled = time.time()
         restarted, touched = await self._restart()
-        writes = audit.read(self._scene.audit)
+        writes = audit.read(self.scene.audit)
         during = audit.between(writes, launched, reported)
         bursting = audit.between(writes, burst, settled)
         trials = audit.counts(writes)["create", "hyperbandtrials"]
@@ -249,10 +196,10 @@ class _Run:
             ends=audit.rate(bursting, ("patch", "pods")),
             starts=audit.rate(bursting, ("create", "pods")),
             memory_idle=idle.memory["operator"],
-            memory=max(s.memory.get("operator", 0) for s in self._sampler.samples),
+            memory=max(s.memory.get("operator", 0) for s in self.sampler.samples),
             trial_memory=(full.memory["operator"] - idle.memory["operator"]) / setting.pods,
             cpu=_cores(full, after),
-            lag=_lag(full, after),
+            lag=lag(full, after),
             restarted=restarted,
             touched=touched,
             trials=trials,
@@ -269,68 +216,37 @@ class _Run:
 
         Also, how many pods it has written to whose trials had no news.
         """
-        self._operator.close()
+        self.stop_operator()
         stopped = time.time()
         last: dict[str, Training] = {}
-        for training in self._trainings.running.values():
+        for training in self.trainings.running.values():
             study = training.pod.metadata.labels[names.STUDY_LABEL]
             if study not in last or _index(training) > _index(last[study]):
                 last[study] = training
-        others = {t.pod.metadata.name for t in self._trainings.running.values()}
+        others = {t.pod.metadata.name for t in self.trainings.running.values()}
         others -= {t.pod.metadata.name for t in last.values()}
         versions = {}
         for training in last.values():
             name = training.pod.metadata.name.rpartition("-")[0]
-            trial = await self._client.get(TRIALS, STUDIES_NAMESPACE, name, dict)
+            trial = await self.client.get(TRIALS, STUDIES_NAMESPACE, name, dict)
             versions[name] = len(trial["status"].get("rungs", ()))
-        await self._trainings.report_rungs(last.values())
+        await self.trainings.report_rungs(last.values())
         begun = time.monotonic()
-        await self._start_operator()
+        await self.start_operator()
         while versions:
             for name, rungs in list(versions.items()):
-                trial = await self._client.get(TRIALS, STUDIES_NAMESPACE, name, dict)
+                trial = await self.client.get(TRIALS, STUDIES_NAMESPACE, name, dict)
                 if len(trial["status"].get("rungs", ())) > rungs:
                     del versions[name]
             await asyncio.sleep(LOOK_SECONDS / 5)
         seconds = time.monotonic() - begun
-        await self._until(self._quiet, "the operator has nothing to do")
-        writes = audit.between(audit.read(self._scene.audit), stopped, time.time())
+        await self.until(quiet, "the operator has nothing to do")
+        writes = audit.between(audit.read(self.scene.audit), stopped, time.time())
         touched = {w.name for w in writes if w.user == audit.OPERATOR and w.name in others}
         return seconds, len(touched)
 
-    async def _start_operator(self) -> None:
-        """Starts one, and waits until it leads."""
-        words = [sys.executable, "-m", "hyperband.cli", "operator", "--context", "operator"]
-        words += ["--kubeconfig", str(self._scene.cluster.kubeconfig), "--listen", self._address]
-        log = self._scene.cluster.logs / f"operator-{len(self._sampler.samples)}"
-        process = self._operator.enter_context(programs.process(words, log, {}))
-        self._sampler.processes["operator"] = process.pid
-        await self._until(self._leads, "the operator leads", LOOK_SECONDS / 5)
-
-    async def _until(
-        self, done: Callable[[Sample], bool], what: str, pause: float = LOOK_SECONDS
-    ) -> None:
-        said = time.monotonic()
-        while not done(sample := await self._sampler.take()):
-            if time.monotonic() > said + SAY_SECONDS:
-                said += SAY_SECONDS
-                waits = sample.metrics.get("hyperband_queued_trials", 0)
-                running = len(self._trainings.running)
-                _say(f"until {what}: {running:,} pods run, {waits:.0f} trials wait for a look")
-            self._scene.cluster.check()
-            if self._trainings.errors:
-                raise self._trainings.errors[0]
-            await asyncio.sleep(pause)
-
-    def _leads(self, sample: Sample) -> bool:
-        return sample.metrics.get("hyperband_leader") == 1
-
     def _all_run(self, _: Sample) -> bool:
-        return len(self._trainings.running) >= self._setting.pods
-
-    def _quiet(self, sample: Sample) -> bool:
-        names_ = ("hyperband_queued_studies", "hyperband_queued_trials")
-        return all(sample.metrics.get(name) == 0 for name in names_)
+        return len(self.trainings.running) >= self._setting.pods
 
 
 def _index(training: Training) -> int:
@@ -340,16 +256,3 @@ def _index(training: Training) -> int:
 def _cores(before: Sample, after: Sample) -> dict[str, float]:
     seconds = after.moment - before.moment
     return {n: round((after.cpu[n] - before.cpu[n]) / seconds, 2) for n in before.cpu}
-
-
-def _lag(before: Sample, after: Sample) -> float:
-    total, count = (
-        after.metrics[f"hyperband_event_loop_lag_seconds_{part}"]
-        - before.metrics[f"hyperband_event_loop_lag_seconds_{part}"]
-        for part in ("sum", "count")
-    )
-    return total / count if count else float("nan")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -64,8 +64,8 @@ _MENDS = {
 }
 _SIDECAR_MEND = (
     "its image is that of the operator's option --sidecar-image (sidecar.image of the chart), or "
-    "spec.reporting.image; it goes on by itself when that image can be pulled. To change to another, "
-    "delete the pods that wait, too: they keep the old one"
+    "spec.reporting.image; it goes on by itself when that image can be pulled. To change it, also "
+    "delete the pods that wait: they keep the old one"
 )
 _IDENTIFIER = re.compile(r"[0-9a-f][0-9a-f-]{7,}")  # of a pod or a container, in a runtime's words
 

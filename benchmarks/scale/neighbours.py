@@ -1,0 +1,105 @@
+"""Whether a noisy study slows a quiet one: the quiet one alone, and then beside the noisy one."""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from benchmarks.scale import audit
+from benchmarks.scale.cluster import Scene
+from benchmarks.scale.point import Setting, prepare, study_body
+from benchmarks.scale.samples import Sample
+from benchmarks.scale.stage import LADDER, STUDIES_NAMESPACE, Stage, lag, quiet, say
+from benchmarks.scale.training import Trainings
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.connection import connect
+from hyperband.backends.kubernetes.objects import STUDIES
+
+QUIET_STUDY: Final = "study-0"  # as `study_body` names the first and the second one
+QUIET_PODS: Final = 100
+QUIET_REPORTS: Final = 10.0  # a second
+SEARCHER: Final = "GaussianProcess"
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of the quiet study, in seconds.
+
+    Attributes:
+        answers: p50, p99 and how many.
+        lag: mean of the event loop's.
+        fits: made meanwhile.
+    """
+
+    answers: tuple[float, float, int]
+    lag: float
+    fits: int
+
+
+async def measure(scene: Scene, setting: Setting) -> tuple[Figures, Figures]:
+    """The quiet study alone, and beside a noisy one of as many pods as the setting says.
+
+    Both report all the while, the noisy one at the setting's share of 100 reports a second.
+    """
+    async with Client(connect(str(scene.cluster.kubeconfig)), concurrency=64) as client:
+        async with asyncio.timeout(setting.limit):
+            pods = setting.pods + QUIET_PODS
+            await prepare(client, replace(setting, pods=pods))
+            stage = Stage(client, scene)
+            stage.apart[QUIET_STUDY] = Trainings(client, LADDER)
+            async with stage.running():
+                return await _both(stage, setting)
+
+
+async def _both(stage: Stage, setting: Setting) -> tuple[Figures, Figures]:
+    await stage.start_operator()
+    own = stage.apart[QUIET_STUDY]
+    calm = replace(setting, pods=QUIET_PODS, studies=1, searcher="Random")
+    await stage.client.create(STUDIES, STUDIES_NAMESPACE, study_body(calm, 0), dict)
+    await stage.until(lambda _: len(own.running) >= QUIET_PODS, "the quiet study's pods run")
+    await stage.until(quiet, "the operator has nothing to do")
+    first = await _observed(stage, setting.steady)
+    noisy = replace(setting, studies=1, searcher=SEARCHER)
+    await stage.client.create(STUDIES, STUDIES_NAMESPACE, study_body(noisy, 1), dict)
+    noise = asyncio.create_task(stage.trainings.report_steadily(100 * setting.share, setting.limit))
+    try:
+        half = setting.pods // 2
+        await stage.until(lambda _: len(stage.trainings.running) >= half, "half of the noise runs")
+        second = await _observed(stage, setting.steady)
+    finally:
+        noise.cancel()
+    return first, second
+
+
+async def _observed(stage: Stage, seconds: float) -> Figures:
+    """While the quiet study reports for so long."""
+    before, begun = await stage.sampler.take(), time.time()
+    await stage.apart[QUIET_STUDY].report_steadily(QUIET_REPORTS, seconds)
+    after, ended = await stage.sampler.take(), time.time()
+    await asyncio.sleep(2.0)  # for the last of its reports to be answered
+    writes = [w for w in audit.read(stage.scene.audit) if w.name.startswith(f"{QUIET_STUDY}-")]
+    delays = [b - a for a, b in audit.answers(writes, begun, ended)]
+    figures = Figures(
+        (audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
+        lag(before, after),
+        _fits(after) - _fits(before),
+    )
+    say(str(figures))
+    return figures
+
+
+def _fits(sample: Sample) -> int:
+    return int(sample.metrics["hyperband_surrogate_fit_duration_seconds_count"])
+
+
+def line(setting: Setting, alone: Figures, beside: Figures) -> str:
+    """The figures in one line."""
+    return (
+        f"a quiet study of {QUIET_PODS} pods, alone and beside {setting.pods:,} of {SEARCHER}: "
+        f"answers p50 {alone.answers[0]:.3f} and {beside.answers[0]:.3f} s, "
+        f"p99 {alone.answers[1]:.3f} and {beside.answers[1]:.3f} s "
+        f"({beside.answers[1] / alone.answers[1]:.1f} times), mean lag {alone.lag * 1e3:.1f} and "
+        f"{beside.lag * 1e3:.1f} ms ({beside.lag / alone.lag:.1f} times), {beside.fits} fits"
+    )
