@@ -105,8 +105,6 @@ async def test_cancelled_hands_cancel_their_work() -> None:
 
 
 def test_moments_are_given_out_at_a_rate() -> None:
-    now = 100.0
-    pace = Pace(4.0, lambda: now)
-    assert [pace.reserve() for _ in range(3)] == [100.0, 100.25, 100.5]
-    now = 200.0
-    assert [pace.reserve() for _ in range(2)] == [200.0, 200.25]
+    pace = Pace(4.0)
+    assert [pace.reserve(100.0) for _ in range(3)] == [100.0, 100.25, 100.5]
+    assert [pace.reserve(200.0) for _ in range(2)] == [200.0, 200.25]

@@ -887,7 +887,7 @@ async def test_a_status_that_got_through_unseen_is_no_other_operator_s() -> None
 async def test_the_statuses_of_all_studies_take_turns() -> None:
     world = World()
     for _ in range(40):  # others have reserved two seconds
-        world.cluster.statuses.reserve()
+        world.cluster.statuses.reserve(0.0)
     status = ("status", STUDIES.plural, "s")
     due = await world.task.try_step()
     assert due is not None and 1.9 <= due <= 2.1

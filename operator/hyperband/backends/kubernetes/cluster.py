@@ -27,7 +27,4 @@ class Cluster:
     workers: Workers
     metrics: Metrics = field(default_factory=Metrics)
     sidecar_image: str = SIDECAR_IMAGE  # where a study has a sidecar and does not say which
-    statuses: Pace = field(init=False)  # of all studies' status writes
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "statuses", Pace(STATUSES_A_SECOND, self.monotonic))
+    statuses: Pace = field(default_factory=lambda: Pace(STATUSES_A_SECOND))

@@ -16,13 +16,14 @@ from hyperband.api import names
 from hyperband.api.schema.policies import OPERATOR_NAMESPACE
 from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.client import Client
-from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.cluster import STATUSES_A_SECOND, Cluster
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.elections import Elections
 from hyperband.backends.kubernetes.informer import Change, Informer
 from hyperband.backends.kubernetes.lease import Election, Place, Terms, new_identity
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.pace import Pace
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.study_pods import owner_key
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
@@ -138,14 +139,15 @@ async def run_operator(
             scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
             for scope in scopes:
                 await _check_installed(client, scope)
-            pools = Pools(metrics.fit_ended)
+            pools, statuses = Pools(metrics.fit_ended), Pace(STATUSES_A_SECOND)
             clocks = (lambda: datetime.now(UTC), time.monotonic)
             background: list[asyncio.Task[None]] = []
             caches: dict[str, list[Informer[Any]]] = {}
             # Also while another process leads, so that this one begins at once when it may.
             for scope in scopes:
                 pods, trials, archives = _informers(client, manager, metrics, scope)
-                cluster = Cluster(client, pods, trials, *clocks, pools, metrics, sidecar_image)
+                shared = (*clocks, pools, metrics, sidecar_image, statuses)
+                cluster = Cluster(client, pods, trials, *shared)
                 manager.start(cluster, scope)
                 for informer in (pods, trials, archives):
                     resource = informer.kind.plural

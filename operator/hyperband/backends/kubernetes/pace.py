@@ -1,6 +1,6 @@
 """How often something may be done, by all together."""
 
-from collections.abc import Callable
+import math
 
 
 class Pace:
@@ -10,11 +10,11 @@ class Pace:
         rate: of them a second.
     """
 
-    def __init__(self, rate: float, monotonic: Callable[[], float]) -> None:
-        self._interval, self._monotonic = 1.0 / rate, monotonic
-        self._last = -self._interval
+    def __init__(self, rate: float) -> None:
+        self._interval = 1.0 / rate
+        self._last = -math.inf
 
-    def reserve(self) -> float:
-        """The next moment that nobody has, by the monotonic clock; it is the caller's."""
-        self._last = max(self._last + self._interval, self._monotonic())
+    def reserve(self, now: float) -> float:
+        """The next moment that nobody has, in seconds by the clock of `now`; it is the caller's."""
+        self._last = max(self._last + self._interval, now)
         return self._last

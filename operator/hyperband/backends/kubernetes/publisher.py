@@ -122,7 +122,7 @@ class Publisher:
         news = urgent or now >= self._timed_due or not _only_time_passed(old, status)
         had_turn, self._has_turn = self._has_turn, False
         if old != status and news:
-            if not (had_turn or urgent) and (turn := self._pace.reserve()) > now:
+            if not (had_turn or urgent) and (turn := self._pace.reserve(now)) > now:
                 self._due, self._has_turn = turn, True
                 return body, soonest(turn - now, await self._recorder.flush())
             # What it takes to add up many trials is to stay a small part of all time.
