@@ -60,7 +60,7 @@ class Stage:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for trainings in (self.trainings, *self.apart.values()):
+            for trainings in self._all():
                 await trainings.close()
             self._operator.close()
 
@@ -73,6 +73,9 @@ class Stage:
             trainings.gone(pod)
         elif names.ATTEMPT_LABEL in new.metadata.labels:
             trainings.pod(new)
+
+    def _all(self) -> list[Trainings]:
+        return [self.trainings, *self.apart.values()]
 
     async def start_operator(self) -> None:
         """Starts one, and waits until it leads."""
@@ -100,11 +103,10 @@ class Stage:
             if time.monotonic() > said + SAY_SECONDS:
                 said += SAY_SECONDS
                 waits = sample.metrics.get("hyperband_queued_trials", 0)
-                all_ = (self.trainings, *self.apart.values())
-                running = sum(len(each.running) for each in all_)
+                running = sum(len(each.running) for each in self._all())
                 say(f"until {what}: {running:,} pods run, {waits:.0f} trials wait for a look")
             self.scene.cluster.check()
-            for trainings in (self.trainings, *self.apart.values()):
+            for trainings in self._all():
                 if trainings.errors:
                     raise trainings.errors[0]
             await asyncio.sleep(pause)

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+HANDS = 16  # trials of a study that are worked on at once, each with one request at a time
+
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], hands: int) -> None:
     """Does the work for each, beginning in their order.

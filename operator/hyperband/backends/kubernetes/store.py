@@ -32,13 +32,12 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.archives import ArchiveReader, as_object, owns, trial_pages
 from hyperband.backends.kubernetes.client import Client
-from hyperband.backends.kubernetes.hands import for_each
+from hyperband.backends.kubernetes.hands import HANDS, for_each
 from hyperband.backends.kubernetes.objects import TRIALS, CustomObject
 from hyperband.core.decisions import Action, Decision
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
 
-HANDS = 16  # trials written to at once
 BREATH = 500  # trials taken in before others on the event loop have a turn
 _JUDGED = {TrialState.PAUSED, TrialState.STOPPED, TrialState.COMPLETED}
 

@@ -41,7 +41,7 @@ from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cleaner import unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.demand import Demand
-from hyperband.backends.kubernetes.hands import Hands, for_each
+from hyperband.backends.kubernetes.hands import HANDS, Hands, for_each
 from hyperband.backends.kubernetes.launcher import Launcher
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.meter import Meter
@@ -64,7 +64,6 @@ log = logging.getLogger(__name__)
 STRAY_SECONDS = 2.0  # until a pod that lost its labels is looked for again
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
 BREATH = 50  # trials looked at before others on the event loop have a turn
-HANDS = 16  # trials of a study that are worked on at once, each with one request at a time
 LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
 
 SUSPENDED = "the study is suspended"  # why a pod is ended
@@ -646,12 +645,12 @@ class TrialKeeper:
         """Makes the trial's pods match its record."""
         trial, uid = self.engine.trials[index], self._resource(index).uid
         pods = self._pods.of(uid)
-        self._demand.see(index, alive(pods))
+        living = alive(pods)
+        self._demand.see(index, living)
         overdue = {p.metadata.uid for p in pods if self._overtime.overdue(p.metadata.uid)}
         closed = (each.number for each in self._resource(index).attempts if each.ended)
         ended = max(closed, default=-1)
         wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue, ended=ended)
-        living = alive(pods)
         if living and not trial.state.active:
             self._lingering[index] = len(living)
         else:
