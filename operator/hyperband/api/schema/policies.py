@@ -362,7 +362,7 @@ def study_policy(operator_namespace: str = OPERATOR_NAMESPACE) -> list[Manifest]
 # Told by what nobody else may do.
 _BY_AN_OPERATOR: Final = (
     f"authorizer.group('{names.GROUP}').resource('{names.TRIAL_PLURAL}').subresource('status')"
-    ".namespace(object.metadata.namespace).check('update').allowed()"
+    ".namespace(request.namespace).check('update').allowed()"
 )
 
 
@@ -385,8 +385,7 @@ def lease_policy() -> list[Manifest]:
         "request.operation == 'DELETE' && authorizer.group('').resource('namespaces')"
         ".namespace(request.namespace).name(request.namespace).check('delete').allowed()"
     )
-    by_an_operator = _BY_AN_OPERATOR.replace("object.metadata.namespace", "request.namespace")
-    check = make_check(f"({ends}) || {by_an_operator}", words, "request.userInfo.username")
+    check = make_check(f"({ends}) || {_BY_AN_OPERATOR}", words, "request.userInfo.username")
     return make_policy("hyperband-lease", [leases], {"elects": elects}, {}, [check])
 
 
