@@ -11,6 +11,7 @@ import pytest
 
 from hyperband.core.decisions import Action
 from hyperband.core.engine import Engine
+from hyperband.core.gp.proposing import Grown
 from hyperband.core.records import (
     EarlierTrial,
     Fit,
@@ -176,6 +177,74 @@ def test_a_fit_can_be_made_elsewhere() -> None:
     engine.fitted(pickle.loads(pickle.dumps(job))())
     assert engine.fitting() is None
     assert engine.launch() == inline.launch()
+
+
+def test_a_proposal_can_be_made_elsewhere() -> None:
+    """By a process that has grown a factor with the study, or by one that has just begun."""
+    engine, inline = Engine(study()), Engine(study())
+    last: Grown | None = None
+    made = grew = 0
+    while len(engine.trials) < 45:
+        while True:
+            if (job := engine.fitting()) is not None:
+                engine.fitted(job())
+            if (proposing := engine.proposing()) is not None:
+                copy = pickle.loads(pickle.dumps(proposing))
+                proposal, grown = copy(last)
+                grew += last is not None and copy._goes_on_from(last)
+                last = pickle.loads(pickle.dumps(grown)) if made % 2 else None
+                engine.proposed(proposal)
+                assert engine.proposing() is None
+                made += 1
+            decision = engine.launch()
+            assert decision == inline.launch()
+            if decision is None:
+                break
+            for each in (engine, inline):
+                each.put(decision.trial)
+        observe_first((engine, inline))
+    assert isinstance(engine.searcher, GaussianProcess)
+    assert engine.searcher._grown is None, "nothing was made here"
+    assert made >= 30
+    assert grew >= 10
+
+
+def observe_first(engines: tuple[Engine, ...]) -> None:
+    """The oldest trial's next value."""
+    trial = next(engines[0].active)
+    resource = engines[0].ladder[0 if trial.level is None else trial.level + 1]
+    report = Report(resource, bowl_and_rate(dict(trial.parameters), resource))
+    for each in engines:
+        answer = each.observe(trial.index, [report])
+        assert answer is not None
+        each.put(answer.trial)
+
+
+def test_a_proposal_from_before_a_value_is_made_again() -> None:
+    engine, inline = Engine(study()), Engine(study())
+    for each in (engine, inline):
+        play(each, 30, bowl_and_rate)
+    while True:  # until there is a free slot, and no fit to be made first
+        observe_first((engine, inline))
+        if (fitting := engine.fitting()) is not None:
+            engine.fitted(fitting())
+        if (proposing := engine.proposing()) is not None:
+            break
+    engine.proposed(proposing(None)[0])
+    observe_first((engine, inline))
+    assert engine.launch() == inline.launch()
+
+
+def test_nothing_is_searched_for_given_configurations() -> None:
+    points = tuple({"x": k / 20} for k in range(12))
+    engine = Engine(study(Space((Float("x", 0, 1),)), initial=points))
+    play(engine, 11, bowl)
+    report = Report(9.0, 0.5)
+    answer = engine.observe(next(engine.active).index, [report])
+    assert answer is not None
+    engine.put(answer.trial)
+    assert engine.starts()
+    assert engine.proposing() is None
 
 
 def fail_to_fit(*_: Any, **__: Any) -> None:

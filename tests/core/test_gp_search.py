@@ -60,8 +60,8 @@ def search(
     """Places and improvements on the thresholds, one or (fantasies,)."""
     best, random = known_places(space, 4), np.random.default_rng(seed)
     limits = np.atleast_1d(threshold)
-    places, logs = AcquisitionSearch(Cube(space)).run(known, LEVEL, limits, best, random)
-    return places, np.exp(logs)
+    found = AcquisitionSearch(Cube(space)).run(known, LEVEL, limits, best, random)
+    return found.places, np.exp(found.logs)
 
 
 def improvement(known: Posterior, places: Array, threshold: float | Array) -> Array:

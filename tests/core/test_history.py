@@ -49,3 +49,24 @@ def test_values_of_earlier_studies_come_first_at_the_levels_that_they_reach() ->
     history.record(None, trial(0, TrialState.RUNNING, (0, 0.7, 0)))
     assert [(o.level, o.loss) for o in history.observations] == [(0, 0.4), (2, 0.2), (0, 0.7)]
     assert [o.sequence for o in history.observations] == [-2, -1, 0]
+
+
+def test_a_record_tells_from_where_on_observations_are_others() -> None:
+    history = History(STUDY, LADDER)
+    young = trial(0, TrialState.PENDING)
+    assert history.record(None, young) == 0
+    assert history.record(young, trial(0, TrialState.PAUSED, (0, 0.3, 0))) == 0
+    assert history.record(None, trial(2, TrialState.PAUSED, (0, 0.2, 3))) == 1
+    assert history.record(None, trial(1, TrialState.PAUSED, (0, 0.1, 1), (1, 0.1, 4))) == 1
+    assert history.record(None, trial(3, TrialState.FAILED)) == 4
+    assert [o.sequence for o in history.observations] == [0, 1, 3, 4]
+
+
+def test_the_trials_that_failed_last() -> None:
+    history = History(STUDY, LADDER)
+    for index in (5, 1, 3, 3):
+        history.record(None, trial(index, TrialState.FAILED))
+    assert [[e.index for e in history.last_failed(most)] for most in (0, 2, 9)] == [
+        *([], [3, 5], [1, 3, 5])
+    ]
+    assert history.failures == 3

@@ -10,10 +10,13 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from hyperband.backends.kubernetes.workers import NICE, Pools
+from hyperband.backends.kubernetes.workers import MOST_KEPT, NICE, Pools
+from hyperband.core.gp.proposing import Proposing
 from tests.kubernetes.fit_functions import PRECISE, die_once, die_outside, fail, where
 
 
@@ -70,6 +73,49 @@ async def test_functions_run_in_a_thread_while_the_event_loop_goes_on(pools: Poo
     await begun.wait()
     go_on.set()
     assert await task != threading.get_ident()
+
+
+class Searching:
+    """Stands in for a `Proposing`: tells where it is called, and what with."""
+
+    def __init__(self, size: int = 0, deadly_to: int = 0) -> None:
+        self._size, self._deadly_to = size, deadly_to
+
+    def __call__(self, last: Any) -> tuple[Any, Any]:
+        if self._deadly_to and os.getpid() != self._deadly_to:
+            os.kill(os.getpid(), signal.SIGKILL)
+        count = last.count + 1 if last is not None else 1
+        return (os.getpid(), os.nice(0), count), SimpleNamespace(count=count, size=self._size)
+
+
+async def search(pools: Pools, study: str, searching: Searching) -> Any:
+    return await pools.propose(study, cast(Proposing, searching))
+
+
+async def test_a_study_s_searches_go_to_one_process_that_keeps_what_they_come_to(
+    pools: Pools,
+) -> None:
+    (pid, niceness, first), (again, _, second) = [
+        await search(pools, "a", Searching()) for _ in range(2)
+    ]
+    assert pid == again != os.getpid()
+    assert niceness == min(19, os.nice(0) + NICE)
+    assert (first, second) == (1, 2)
+    assert (await search(pools, "b", Searching()))[2] == 1
+
+
+async def test_what_a_study_has_not_asked_for_for_longest_is_kept_no_more(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "_searching", pools._searching[:1])
+    half = Searching(MOST_KEPT // 2)
+    for study, count in (("a", 1), ("b", 1), ("a", 2), ("c", 1), ("a", 3), ("b", 1)):
+        assert (await search(pools, study, half))[2] == count
+
+
+async def test_a_search_that_kills_its_processes_is_made_here_in_the_end(pools: Pools) -> None:
+    pid, _, count = await search(pools, "a", Searching(deadly_to=os.getpid()))
+    assert (pid, count) == (os.getpid(), 1)
 
 
 OPERATOR = """

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from hyperband.core.budgets import exceeded
 from hyperband.core.decisions import Action, Closing, Decision, Finish, Outcome, Reason
+from hyperband.core.gp.proposing import Proposal, Proposing
 from hyperband.core.origins import describe
 from hyperband.core.records import (
     Fit,
@@ -144,6 +145,19 @@ class Engine:
     def fitted(self, fit: Fit) -> None:
         """Takes in what a fitting has come to."""
         self.searcher.fitted(fit)
+
+    def proposing(self, lingering: int = 0) -> Proposing | None:
+        """The work that a suggestion of `launch` takes, to be done elsewhere.
+
+        It can be pickled; `proposed` takes its result in. Without that, `launch` does it itself.
+        """
+        if self.searcher.given(self._next_index) or not self.starts(lingering):
+            return None
+        return self.searcher.proposing(self._next_index)
+
+    def proposed(self, proposal: Proposal) -> None:
+        """Takes in what a proposing has come to."""
+        self.searcher.proposed(proposal)
 
     def seen_running(self, index: int) -> Decision | None:
         """The trial's current attempt runs."""

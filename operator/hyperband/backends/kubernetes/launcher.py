@@ -14,14 +14,15 @@ log = logging.getLogger(__name__)
 
 
 class Launcher:
-    """Asks one study's engine, and has the fits made that its suggestions wait for.
+    """Asks one study's engine, and has done elsewhere what its suggestions wait for.
 
     Args:
+        uid: the study's.
         wake: called when a fit has ended.
     """
 
-    def __init__(self, workers: Workers, wake: Callable[[], None]) -> None:
-        self._workers, self._wake = workers, wake
+    def __init__(self, workers: Workers, uid: str, wake: Callable[[], None]) -> None:
+        self._workers, self._uid, self._wake = workers, uid, wake
         self._fit: asyncio.Future[Fit] | None = None
 
     async def decide(self, engine: Engine, lingering: int) -> Decision | None:
@@ -42,6 +43,9 @@ class Launcher:
             return None
         if engine.searcher.quick:
             return engine.launch(lingering)
+        proposing = await self._workers.run(partial(engine.proposing, lingering))
+        if proposing is not None:
+            engine.proposed(await self._workers.propose(self._uid, proposing))
         return await self._workers.run(partial(engine.launch, lingering))
 
     def close(self) -> None:

@@ -109,7 +109,7 @@ class TrialKeeper:
         self._figures = figures
         self._arrived: dict[int, float] = {}  # by trial: since when news of it wait for a look
         self._pods = StudyPods(cluster, study)
-        self._launcher = Launcher(cluster.workers, wake)
+        self._launcher = Launcher(cluster.workers, study.uid, wake)
         self._archiver = Archiver(cluster, store)
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
         self._orphaned = orphaned  # uids of trial objects that somebody deleted

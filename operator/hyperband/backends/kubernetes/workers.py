@@ -1,8 +1,9 @@
 """Where surrogates are fitted and suggestions made, so that the event loop never waits for them.
 
-A fit takes seconds and goes to a process of its own. A suggestion takes a fraction of a second,
-mostly in numpy, which lets other threads run meanwhile, and it needs the engine: it goes to a
-thread.
+A fit takes seconds, and the search for what to try next a fraction of one: both go to processes.
+A thread that did it would hold Python's lock for up to a tenth of a second, as LAPACK is called
+with it. A study's searches all go to one process, which keeps what it has decomposed for them.
+What is left of a suggestion needs the engine, and is short: it goes to a thread.
 """
 
 import asyncio
@@ -12,11 +13,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+import zlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from hyperband.core.gp.proposing import Grown, Proposal, Proposing
 from hyperband.core.records import Fit
 
 log = logging.getLogger(__name__)
@@ -24,10 +29,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CPUS: Final = os.cpu_count() or 1
-PROCESSES: Final = min(4, max(1, _CPUS - 1))
+PROCESSES: Final = min(4, max(1, _CPUS - 1))  # that fit, and as many that search
 THREADS: Final = min(4, _CPUS)
-TRIES: Final = 2  # of a fit in a process, before it is made in a thread
+TRIES: Final = 2  # in a process, before it is done in a thread
 NICE: Final = 5  # pods' news come first
+MOST_KEPT: Final = 256 * 2**20  # bytes that a process keeps of what it has decomposed
 
 
 class Workers(Protocol):
@@ -36,12 +42,19 @@ class Workers(Protocol):
     def fit(self, fitting: Callable[[], Fit]) -> asyncio.Future[Fit]:
         """Begins a fit, which can be pickled; the future may be cancelled."""
 
+    async def propose(self, study: str, proposing: Proposing) -> Proposal:
+        """Searches what a study is to try next.
+
+        Args:
+            study: its uid; whatever is given, the answer is the same.
+        """
+
     async def run(self, function: Callable[[], T]) -> T:
         """Calls a function in a thread; nobody else may touch what it touches until it is back."""
 
 
 class Pools:
-    """A pool of processes, which are there from the first fit on, and one of threads.
+    """Processes, which are there from the first need on, and threads.
 
     Args:
         fit_ended: told of each fit: the seconds it took, and whether it failed.
@@ -51,11 +64,20 @@ class Pools:
         self, fit_ended: Callable[[float, bool], None] = lambda seconds, failed: None
     ) -> None:
         self._fit_ended = fit_ended
-        self._processes: ProcessPoolExecutor | None = None
+        self._fitting = _Processes(PROCESSES)
+        self._searching = [_Processes(1) for _ in range(PROCESSES)]
         self._threads = ThreadPoolExecutor(THREADS, "suggestions")
 
     def fit(self, fitting: Callable[[], Fit]) -> asyncio.Future[Fit]:
         return asyncio.ensure_future(self._timed(fitting))
+
+    async def propose(self, study: str, proposing: Proposing) -> Proposal:
+        own = self._searching[zlib.crc32(study.encode()) % len(self._searching)]
+
+        async def here() -> Proposal:
+            return (await self.run(partial(proposing, None)))[0]
+
+        return await own.call(partial(_propose, study, proposing), here)
 
     async def run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
@@ -63,41 +85,68 @@ class Pools:
     async def _timed(self, fitting: Callable[[], Fit]) -> Fit:
         begun = time.monotonic()
         try:
-            fit = await self._fit(fitting)
+            fit = await self._fitting.call(fitting, partial(self.run, fitting))
         except Exception:  # a fit that nobody waits for any more is none of them
             self._fit_ended(time.monotonic() - begun, True)
             raise
         self._fit_ended(time.monotonic() - begun, bool(fit.error))
         return fit
 
-    async def _fit(self, fitting: Callable[[], Fit]) -> Fit:
-        for _ in range(TRIES):
-            if self._processes is None:
-                self._processes = _processes()
-            pool = self._processes
-            try:
-                return await asyncio.get_running_loop().run_in_executor(pool, fitting)
-            except BrokenProcessPool as error:
-                # One of its processes was killed, for want of memory as a rule, and with it all
-                # fits of the pool are lost.
-                log.warning("the processes that fit surrogates are started anew: %s", error)
-                if self._processes is pool:
-                    self._processes = None
-        return await self.run(fitting)
-
     def close(self) -> None:
         """Starts nothing more; what runs ends by itself."""
-        for pool in (self._processes, self._threads):
-            if pool is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
+        for processes in (self._fitting, *self._searching):
+            processes.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _processes() -> ProcessPoolExecutor:
-    # Forked by a process that has loaded what fits need and nothing else: the operator itself has
-    # threads and open connections.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hyperband.core.engine"])
-    return ProcessPoolExecutor(PROCESSES, context, initializer=_begin)
+class _Processes:
+    """A pool that is there from the first call on, and is made anew when it breaks.
+
+    Forked by a process that has loaded what is needed and nothing else: the operator itself has
+    threads and open connections.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def call(self, function: Callable[[], T], here: Callable[[], Awaitable[T]]) -> T:
+        """What the function, which can be pickled, returns or raises in one of the processes.
+
+        Args:
+            here: does the same in this process, when all tries have broken the pool.
+        """
+        for _ in range(TRIES):
+            if self._pool is None:
+                context = multiprocessing.get_context("forkserver")
+                context.set_forkserver_preload(["hyperband.core.engine"])
+                self._pool = ProcessPoolExecutor(self._count, context, initializer=_begin)
+            pool = self._pool
+            try:
+                return await asyncio.get_running_loop().run_in_executor(pool, function)
+            except BrokenProcessPool as error:
+                # One of its processes was killed, for want of memory as a rule, and with it all
+                # that the pool had under way is lost.
+                log.warning("the processes that fit surrogates are started anew: %s", error)
+                if self._pool is pool:
+                    self._pool = None
+        return await here()
+
+    def close(self) -> None:
+        """Starts nothing more."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+_grown: OrderedDict[str, Grown] = OrderedDict()  # in a process that searches: by study
+
+
+def _propose(study: str, proposing: Proposing) -> Proposal:
+    """In a process of the pool."""
+    proposal, _grown[study] = proposing(_grown.pop(study, None))
+    while len(_grown) > 1 and sum(each.size for each in _grown.values()) > MOST_KEPT:
+        _grown.popitem(last=False)  # that of the study that has asked for nothing for longest
+    return proposal
 
 
 def _begin() -> None:

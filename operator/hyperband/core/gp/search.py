@@ -6,6 +6,7 @@ is canonical: some configuration encodes to it.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import Bounds, minimize
@@ -15,7 +16,7 @@ from hyperband.core.cube import Cells, Cube, OneHot
 from hyperband.core.gp.acquisition import log_improvement, log_improvement_gradient
 from hyperband.core.gp.kernels import Array, Indices
 from hyperband.core.gp.model import all_at
-from hyperband.core.gp.posterior import Posterior
+from hyperband.core.gp.posterior import Posterior, Prediction
 
 CANDIDATES = 256  # spread over the whole cube
 NEIGHBOURS = 16  # around each of the best places known
@@ -25,6 +26,21 @@ EXCHANGE_STARTS = 3  # where there are categoricals; gradients have refined numb
 EXCHANGE_ROUNDS = 8
 EXCHANGES = 256  # at most so many neighbours a round
 _WIDTHS = np.array([0.3, 0.1, 0.03, 0.01])  # of local steps on numeric axes
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Places (m, d), the one of largest expected improvement first, and what is thought of them.
+
+    Attributes:
+        logs: (m,) the logarithms of their expected improvements.
+        means, deviations: (m,) of what is predicted there, over the fantasies.
+    """
+
+    places: Array
+    logs: Array
+    means: Array
+    deviations: Array
 
 
 class AcquisitionSearch:
@@ -49,8 +65,8 @@ class AcquisitionSearch:
         threshold: Array,
         best: Array,
         random: np.random.Generator,
-    ) -> tuple[Array, Array]:
-        """Places (m, d) and the logarithms of their expected improvements (m,), largest first.
+    ) -> Ranking:
+        """What is found.
 
         Args:
             level: at which improvement is expected.
@@ -58,12 +74,15 @@ class AcquisitionSearch:
             best: (b, d) the best places known.
         """
 
+        def predict(places: Array) -> Prediction:
+            return posterior.predict(places, all_at(level, places))
+
         def improvement(places: Array) -> Array:
-            prediction = posterior.predict(places, all_at(level, places))
-            return log_improvement(prediction, threshold)
+            return log_improvement(predict(places), threshold)
 
         places = np.concatenate([self._spread(random), self._around(best, random)])
-        values = improvement(places)
+        predictions = [predict(places)]
+        values = log_improvement(predictions[0], threshold)
         starts = places[_largest(values, STARTS)]
         found = [places]
         if self._smooth.any():
@@ -71,10 +90,9 @@ class AcquisitionSearch:
         if self._discrete:
             scored = np.concatenate([starts, *found[1:]])
             found.append(self._exchange(improvement, scored, random))
-        places = np.concatenate(found)
-        values = np.concatenate([values, *(improvement(more) for more in found[1:])])
-        order = _largest(values, len(values))
-        return places[order], values[order]
+        predictions += [predict(more) for more in found[1:]]
+        logs = [values, *(log_improvement(each, threshold) for each in predictions[1:])]
+        return _ranked(np.concatenate(found), np.concatenate(logs), predictions)
 
     def _spread(self, random: np.random.Generator) -> Array:
         """Quasi-random candidates: a Sobol set, shifted (Cranley and Patterson 1976)."""
@@ -179,6 +197,14 @@ class AcquisitionSearch:
             at = int(np.searchsorted(block.inner, place[0, own.start], side="right"))
             near = block.middles[max(0, at - 2) : at + 3, None]
             yield from ((i, middle) for middle in near if middle != place[0, own])
+
+
+def _ranked(places: Array, logs: Array, predictions: list[Prediction]) -> Ranking:
+    means = np.concatenate([each.mean.mean(axis=1) for each in predictions])
+    spreads = np.concatenate([each.mean.std(axis=1) for each in predictions])
+    deviations = np.hypot(np.concatenate([each.deviation for each in predictions]), spreads)
+    order = _largest(logs, len(logs))
+    return Ranking(places[order], logs[order], means[order], deviations[order])
 
 
 def _largest(values: Array, count: int) -> Indices:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.stats import qmc
 
 from hyperband.core import seeds
+from hyperband.core.gp.proposing import Proposal, Proposing
 from hyperband.core.records import EarlierTrial, Fit, Objective, Study, Suggestion, Trial
 from hyperband.core.rungs import Ladder
 from hyperband.core.space import Value
@@ -72,6 +73,17 @@ class Searcher(ABC):
 
     def fitted(self, fit: Fit) -> None:  # noqa: B027  # most have no surrogate
         """Takes in what `fitting` has come to."""
+
+    def proposing(self, index: int) -> Proposing | None:
+        """The work of `propose` where that is much: it may be done in another process.
+
+        Its result is given to `proposed`; the next `propose` then makes it no more, unless the
+        trials have changed meanwhile.
+        """
+        return None
+
+    def proposed(self, proposal: Proposal) -> None:  # noqa: B027  # most have no surrogate
+        """Takes in what `proposing` has come to."""
 
     def draw(self, index: int) -> Mapping[str, Value]:
         """The configuration that the prior gives this index: a function of seed and index alone."""

@@ -8,17 +8,15 @@ Without rungs (mode None) this is asynchronous Bayesian optimization on full run
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from hyperband.core import seeds
 from hyperband.core.cube import Cube
 from hyperband.core.gp.fitting import Data, fit, thinned
 from hyperband.core.gp.kernels import Array, Indices, Layout
-from hyperband.core.gp.model import Levels, Model, all_at
-from hyperband.core.gp.posterior import Factor, Posterior
+from hyperband.core.gp.model import Levels, Model
+from hyperband.core.gp.proposing import BEST, Grown, Proposal, Proposing
 from hyperband.core.gp.resources import MODELS
 from hyperband.core.gp.search import AcquisitionSearch
 from hyperband.core.gp.targets import Targets, standardize
@@ -33,22 +31,9 @@ ENOUGH = 3  # values that a level needs to be where improvement is expected
 START = 6  # values before the first fit
 MOST_FITTED = 300  # observations that a fit looks at: its cost is cubic
 MOST_KNOWN = 1000  # observations that the posterior is made of at a fit; later ones are appended
-FANTASIES = 20
 MOST_PENDING = 200  # the newest ones
 MOST_FAILED = 50
 FAILED_TARGET = 1.0  # what a failure is taken for: spreads of the good half above the median
-BEST = 8  # places around which candidates are looked for
-
-
-@dataclass(frozen=True, slots=True)
-class _Grown:
-    """A factor, and how far it has come."""
-
-    values: int  # that its parameters were fitted to
-    theta: Array  # these parameters: a fit is made again when a trial has failed meanwhile
-    rows: Indices  # of the history that it knows, in its own order
-    upto: int  # the next row to append
-    factor: Factor
 
 
 class GaussianProcess(Searcher):
@@ -63,9 +48,15 @@ class GaussianProcess(Searcher):
         self._model = Model(Layout.of(study.space), resource)
         self._search = AcquisitionSearch(Cube(study.space))
         self._places: dict[int, Array] = {}  # by trial
+        self._table = _Table(study.space.dimension)
+        self._moment = 0  # how many records there were
+        # The last ones asked for, by moment and count.
+        self._standardized: tuple[int, int, tuple[Data, Targets]] | None = None
         self._kept: dict[int, Array] = {}  # θ by the values fitted to, of written suggestions
         self._fresh: Fit | None = None  # the last one made, of no written suggestion yet
-        self._grown: _Grown | None = None
+        self._thinned: tuple[int, Indices] | None = None  # by the values fitted to
+        self._grown: Grown | None = None
+        self._proposal: Proposal | None = None
         self._tried = Tried(study)
 
     # -- what is known -----------------------------------------------------------------------
@@ -76,19 +67,29 @@ class GaussianProcess(Searcher):
             fit = new.suggestion.fit
             if fit and self._model.accepts(fit.hyperparameters):
                 self._kept[fit.values] = np.array(fit.hyperparameters)
-        self._history.record(old, new)
+        self._moment += 1
+        first = self._history.record(old, new)
+        if first < len(self._table):
+            self._table.keep(first)
+        if self._thinned is not None and first < self._thinned[0]:
+            self._thinned = None
 
     def _data(self, count: int) -> tuple[Data, Targets]:
         """The first `count` observations, standardized."""
-        first = self._history.observations[:count]
-        targets = standardize(np.array([o.loss for o in first]))
-        x = np.array([self._place(o.trial, o.parameters) for o in first])
-        k = np.array([o.level for o in first], dtype=np.intp)
-        return Data(x, k, targets.values), targets
+        if self._standardized is not None and self._standardized[:2] == (self._moment, count):
+            return self._standardized[2]
+        observations = self._history.observations
+        for o in observations[len(self._table) :]:
+            self._table.append(self._place(o.trial, o.parameters), o.level, o.loss)
+        x, k, losses = self._table.first(count)
+        targets = standardize(losses)
+        made = Data(x, k, targets.values), targets
+        self._standardized = self._moment, count, made
+        return made
 
     def _failures(self) -> Data:
         """Failed evaluations as observations: bad, but no worse than bad values are."""
-        failed = self._history.failed[-MOST_FAILED:]
+        failed = self._history.last_failed(MOST_FAILED)
         return Data(*self._at(failed), np.full(len(failed), FAILED_TARGET))
 
     def _place(self, trial: int, parameters: Mapping[str, Value]) -> Array:
@@ -105,15 +106,15 @@ class GaussianProcess(Searcher):
         earlier = max((c for c in self._kept if c < count), default=None)
         start = None if earlier is None else self._kept[earlier]
         made_from = self._data(count)[0], self._failures()
-        return partial(make_fit, self._model, *made_from, len(self._history.failed), start)
+        return partial(make_fit, self._model, *made_from, self._history.failures, start)
 
     def fitted(self, fit: Fit) -> None:
-        self._fresh = fit
+        self._fresh, self._proposal = fit, None
 
     def _fresh_for(self, count: int) -> Fit | None:
         """The fit to so many values that no suggestion was made from yet, unless trials have
         failed since: a restart would make it anew, and know of them."""
-        fit, failures = self._fresh, len(self._history.failed)
+        fit, failures = self._fresh, self._history.failures
         return fit if fit and (fit.values, fit.failures) == (count, failures) else None
 
     def _due(self) -> int | None:
@@ -130,77 +131,89 @@ class GaussianProcess(Searcher):
     # -- proposals -----------------------------------------------------------------------------
 
     def propose(self, index: int) -> Suggestion:
-        count, level = self._due(), self._level()
-        if count is None or level is None:
-            return Suggestion(draw_new(self, self._tried, index), "Random")
-        if (job := self.fitting()) is not None:
+        count = self._due()
+        if count is not None and (job := self.fitting()) is not None:
             self.fitted(made := job())
             if made.error:
                 warnings.warn(f"not fitted to {count} values:\n{made.error}", stacklevel=2)
-        fit = self._fresh_for(count)
-        theta = self._kept[count] if fit is None else np.array(fit.hyperparameters)
-        data, targets = self._data(len(self._history.observations))
-        failures = self._failures()
-        known = self._observed(count, theta, data).given(failures.x, failures.k, failures.y)
-        random = seeds.generator(self.study.seed, index, "acquisition")
-        pending = self._history.pending[-MOST_PENDING:]
-        normals = random.standard_normal((len(pending), FANTASIES))
-        posterior = known.fantasize(*self._at(pending), normals)
-        best, threshold = self._incumbents(posterior, data, pending, level)
-        places, logs = self._search.run(posterior, level, threshold, best, random)
-        chosen = self._first_untried(places)
-        if chosen is None:
+        proposing = self.proposing(index)
+        if proposing is not None:
+            made_here, self._grown = proposing(self._grown)
+            self.proposed(made_here)
+        proposal = self._proposal_for(index)
+        chosen = self._first_untried(proposal.ranking.places) if proposal else None
+        if proposal is None or chosen is None:
             return Suggestion(draw_new(self, self._tried, index), "Random")
-        row, parameters = chosen
-        mean, deviation = _moments(posterior, places[row], level)
+        return self._explained(proposal, *chosen)
+
+    def proposing(self, index: int) -> Proposing | None:
+        count, level = self._due(), self._level()
+        if count is None or level is None or self._proposal_for(index) is not None:
+            return None
+        theta = self._theta(count)
+        if theta is None:
+            return None
+        data, _ = self._data(len(self._history.observations))
+        begin = self._rows(count)
+        known = data.rows(np.concatenate([begin, np.arange(count, len(data))]))
+        return Proposing(
+            model=self._model,
+            search=self._search,
+            theta=theta,
+            known=known,
+            begin=len(begin),
+            failures=self._failures(),
+            pending=self._at(self._history.pending[-MOST_PENDING:]),
+            promising=data.x[_promising(data, level)],
+            level=level,
+            seed=self.study.seed,
+            index=index,
+            moment=self._moment,
+        )
+
+    def proposed(self, proposal: Proposal) -> None:
+        self._proposal = proposal
+
+    def _proposal_for(self, index: int) -> Proposal | None:
+        """What was proposed from these very records."""
+        made = self._proposal
+        return made if made and (made.index, made.moment) == (index, self._moment) else None
+
+    def _theta(self, count: int) -> Array | None:
+        """The parameters fitted to so many values, if that has been done."""
+        fit = self._fresh_for(count)
+        return self._kept.get(count) if fit is None else np.array(fit.hyperparameters)
+
+    def _rows(self, count: int) -> Indices:
+        """The rows that stand for the first `count`."""
+        if self._thinned is None or self._thinned[0] != count:
+            self._thinned = count, thinned(self._data(count)[0], MOST_KNOWN)
+        return self._thinned[1]
+
+    def _explained(
+        self, proposal: Proposal, row: int, parameters: Mapping[str, Value]
+    ) -> Suggestion:
+        """A place that was proposed, and what is expected there."""
+        recorded, ranking = len(self._history.observations), proposal.ranking
+        count, fitted = fitted_to(recorded), tuple(proposal.theta.tolist())
+        _, targets = self._data(recorded)
         sign = self.study.objective.loss(1.0)
         detail = {
-            "level": float(level),
-            "mean": sign * targets.loss(mean),
-            "deviation": targets.spread * deviation,
-            "improvement": targets.spread * float(np.exp(logs[row])),
-            "incumbent": sign * targets.loss(float(threshold.mean())),
-            "values": float(len(data)),
-            "modelAge": float(len(data) - count),
-            "pending": float(len(pending)),
+            "level": float(proposal.level),
+            "mean": sign * targets.loss(float(ranking.means[row])),
+            "deviation": targets.spread * float(ranking.deviations[row]),
+            "improvement": targets.spread * float(np.exp(ranking.logs[row])),
+            "incumbent": sign * targets.loss(proposal.incumbent),
+            "values": float(recorded),
+            "modelAge": float(recorded - count),
+            "pending": float(min(len(self._history.pending), MOST_PENDING)),
         }
-        return Suggestion(parameters, "GaussianProcess", detail, Fit(count, tuple(theta.tolist())))
-
-    def _observed(self, count: int, theta: Array, data: Data) -> Posterior:
-        """The posterior given the values recorded: those at the fit thinned, later ones all."""
-        grown = self._grown
-        if grown is None or grown.values != count or not np.array_equal(grown.theta, theta):
-            rows = thinned(self._data(count)[0], MOST_KNOWN)
-            empty = Factor.empty(self._model.kernel(theta), data.x.shape[1])
-            factor = empty.append(data.x[rows], data.k[rows])
-            grown = _Grown(count, theta, rows, count, factor)
-        new = np.arange(grown.upto, len(data))
-        # One after the other, as they came: a restart gets the very same numbers.
-        factor = grown.factor.append_each(data.x[new], data.k[new])
-        rows = np.concatenate([grown.rows, new])
-        self._grown = _Grown(count, theta, rows, len(data), factor)
-        return Posterior.of(factor, data.y[rows])
+        return Suggestion(parameters, "GaussianProcess", detail, Fit(count, fitted))
 
     def _at(self, evaluations: Sequence[Evaluation]) -> tuple[Array, Levels]:
         places = [self._place(e.index, e.parameters) for e in evaluations]
         levels = np.array([e.level for e in evaluations], dtype=np.intp)
         return np.array(places).reshape(len(places), self.study.space.dimension), levels
-
-    def _incumbents(
-        self, posterior: Posterior, data: Data, pending: Sequence[Evaluation], level: int
-    ) -> tuple[Array, Array]:
-        """The best places (b, d) by posterior mean, and the least means (f,) of all fantasies.
-
-        Of the observed places, those that could be the best are enough: the best values over all,
-        and at the level itself.
-        """
-        order = np.argsort(data.y, kind="stable")
-        promising = np.concatenate([order[: 4 * BEST], order[data.k[order] == level][:BEST]])
-        places = np.concatenate([data.x[promising], self._at(pending)[0]])
-        places = np.unique(places, axis=0)
-        mean = posterior.predict(places, all_at(level, places)).mean
-        best = np.argsort(mean.mean(axis=1), kind="stable")[:BEST]
-        return places[best], mean.min(axis=0)
 
     def _first_untried(self, places: Array) -> tuple[int, Mapping[str, Value]] | None:
         for row, place in enumerate(places):
@@ -208,6 +221,47 @@ class GaussianProcess(Searcher):
             if parameters not in self._tried:
                 return row, parameters
         return None
+
+
+class _Table:
+    """Observations as arrays, kept so that no suggestion makes them again."""
+
+    def __init__(self, dimension: int) -> None:
+        self._x = np.zeros((16, dimension))
+        self._k = np.zeros(16, dtype=np.intp)
+        self._losses = np.zeros(16)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def keep(self, count: int) -> None:
+        """Forgets all but the first ones."""
+        self._resize(len(self._k))  # others may have what `first` gave
+        self._count = count
+
+    def append(self, x: Array, k: int, loss: float) -> None:
+        if self._count == len(self._k):
+            self._resize(2 * self._count)
+        self._x[self._count], self._k[self._count], self._losses[self._count] = x, k, loss
+        self._count += 1
+
+    def first(self, count: int) -> tuple[Array, Levels, Array]:
+        """Places (count, d), levels and losses (count,)."""
+        return self._x[:count], self._k[:count], self._losses[:count]
+
+    def _resize(self, size: int) -> None:
+        for name in ("_x", "_k", "_losses"):
+            old = getattr(self, name)
+            grown = np.zeros((size, *old.shape[1:]), dtype=old.dtype)
+            grown[: len(old)] = old
+            setattr(self, name, grown)
+
+
+def _promising(data: Data, level: int) -> Indices:
+    """The rows of places that could be the best: the best values over all, and at the level."""
+    order = np.argsort(data.y, kind="stable")
+    return np.concatenate([order[: 4 * BEST], order[data.k[order] == level][:BEST]])
 
 
 def fitted_to(recorded: int) -> int:
@@ -239,11 +293,3 @@ def make_fit(model: Model, data: Data, failed: Data, failures: int, start: Array
     except Exception:
         theta, error = begin, traceback.format_exc()
     return Fit(len(data), tuple(theta.tolist()), failures, error)
-
-
-def _moments(posterior: Posterior, place: Array, level: int) -> tuple[float, float]:
-    """Mean and deviation of the prediction at a place, over the fantasies."""
-    prediction = posterior.predict(place[None, :], all_at(level, place[None, :]))
-    return float(prediction.mean.mean()), float(
-        np.hypot(prediction.deviation[0], prediction.mean.std())
-    )

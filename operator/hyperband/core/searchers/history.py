@@ -4,7 +4,7 @@ Values are in the order of their recording (sequence number), those of earlier s
 others, so that a history rebuilt from trial records in any order is the same.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -44,21 +44,30 @@ class History:
             self._counts[observation.level] += 1
         self._pending: dict[int, Evaluation] = {}
         self._failed: dict[int, Evaluation] = {}
+        self._failed_order: list[int] = []  # its keys
 
-    def record(self, old: Trial | None, new: Trial) -> None:
-        """Takes a new or changed trial record into account."""
+    def record(self, old: Trial | None, new: Trial) -> int:
+        """Takes a new or changed trial record into account.
+
+        Returns:
+            From which position on `observations` are others, or there are more.
+        """
+        first = len(self.observations)
         for value in new.rungs[len(old.rungs) if old else 0 :]:
             loss = self._objective.loss(value.value)
-            insort(
-                self.observations,
-                Observation(value.sequence, new.index, value.level, loss, new.parameters),
-            )
+            made = Observation(value.sequence, new.index, value.level, loss, new.parameters)
+            at = bisect_left(self.observations, made)
+            self.observations.insert(at, made)
             self._counts[value.level] += 1
+            first = min(first, at)
         self._pending.pop(new.index, None)
         if new.state.active:
             self._pending[new.index] = self._next(new)
         elif new.state is TrialState.FAILED:
+            if new.index not in self._failed:
+                insort(self._failed_order, new.index)
             self._failed[new.index] = self._next(new)
+        return first
 
     @property
     def pending(self) -> list[Evaluation]:
@@ -68,7 +77,17 @@ class History:
     @property
     def failed(self) -> list[Evaluation]:
         """The evaluations at which trials failed, by index."""
-        return [self._failed[index] for index in sorted(self._failed)]
+        return self.last_failed(len(self._failed))
+
+    def last_failed(self, most: int) -> list[Evaluation]:
+        """Those of the newest trials that failed, at most so many, by index."""
+        first = max(0, len(self._failed_order) - most)
+        return [self._failed[index] for index in self._failed_order[first:]]
+
+    @property
+    def failures(self) -> int:
+        """How many trials have failed."""
+        return len(self._failed)
 
     def highest_level(self, enough: int) -> int | None:
         """The highest level with at least so many values, if there is one."""
