@@ -39,8 +39,12 @@ class Rates:
     ends: float
 
 
-async def measure(client: Client, namespace: str, study_body: Body, count: int = COUNT) -> Rates:
-    """Writes as many as that, 32 at once as the operator does, and removes them."""
+async def measure(client: Client, namespace: str, study_body: Body, count: int) -> Rates:
+    """Launches as many as that, 32 at once as the operator does, and removes them.
+
+    Scheduler and KWOK take them up meanwhile, as they do the operator's: that is why as many are
+    made. Of reports and ends there are at most `COUNT`.
+    """
     study = parse_study(await client.create(STUDIES, namespace, study_body, dict))
     engine = Engine(study.study)
     decided = [_start(engine) for _ in range(count)]
@@ -63,10 +67,11 @@ async def measure(client: Client, namespace: str, study_body: Body, count: int =
         body = {"metadata": {"annotations": note}, "spec": {"activeDeadlineSeconds": 1}}
         await client.patch(PODS, namespace, _pod(made, trial), body, Pod)
 
+    some = decided[:COUNT]
     rates = Rates(
         launches=count / await _timed(launch(trial) for trial in decided),
-        reports=count / await _timed(report(trial) for trial in decided),
-        ends=count / await _timed(end(trial) for trial in decided),
+        reports=len(some) / await _timed(report(trial) for trial in some),
+        ends=len(some) / await _timed(end(trial) for trial in some),
     )
     await _remove(client, namespace, study.name)
     return rates

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -63,7 +64,7 @@ class Figures:
     reports: float
     answers: tuple[float, float, int]  # p50, p99, how many
     server: tuple[float, float]  # p50 and p99 of the API server's own time for a report
-    decisions: float  # in the burst, from its beginning on
+    decisions: float  # once all reports of the burst were in
     ends: float
     starts: float
     memory_idle: int
@@ -87,8 +88,8 @@ async def measure(scene: Scene, setting: Setting) -> tuple[Figures, list[Sample]
             await prepare(client, setting)
             say(f"{setting.pods // GPUS_OF_NODE + 1} nodes, {setting.foreign:,} foreign pods")
             async with Client(connect(str(scene.cluster.kubeconfig))) as other:
-                body = study_body(replace(setting, studies=1, pods=bare.COUNT), 0)
-                rates = await bare.measure(other, BARE_NAMESPACE, body)
+                body = study_body(replace(setting, studies=1), 0)
+                rates = await bare.measure(other, BARE_NAMESPACE, body, setting.pods)
             say(f"bare client: {rates}")
             run = _Run(client, scene, setting, rates)
             async with run.running():
@@ -102,7 +103,7 @@ async def prepare(client: Client, setting: Setting) -> None:
         await client.create(NAMESPACES, None, {"metadata": {"name": name}}, dict)
         account = {"metadata": {"name": "default"}}  # no controller makes it here
         await client.create(SERVICE_ACCOUNTS, name, account, dict)
-    nodes = range(max(setting.pods, bare.COUNT) // GPUS_OF_NODE + 1)
+    nodes = range(setting.pods // GPUS_OF_NODE + 1)
     await asyncio.gather(*(client.create(NODES, None, node(n), dict) for n in nodes))
     foreign = (
         client.create(PODS, FOREIGN_NAMESPACE, _foreign_pod(number), dict)
@@ -175,6 +176,7 @@ class _Run(Stage):
         await self.until(quiet, "the operator has nothing to do")
         burst = time.time()
         await trainings.report_rungs(list(islice(trainings.running.values(), setting.burst)))
+        all_in = time.time()
         await self.until(self._all_run, "all slots are taken again")
         await self.until(quiet, "the operator has nothing to do")
         settled = time.time()
@@ -192,7 +194,7 @@ class _Run(Stage):
             reports=rate,
             answers=(audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
             server=(audit.quantile(own, 0.5), audit.quantile(own, 0.99)),
-            decisions=len(decided) / (max(recorded for _, recorded in decided) - burst),
+            decisions=_rate_after(all_in, [recorded for _, recorded in decided]),
             ends=audit.rate(bursting, ("patch", "pods")),
             starts=audit.rate(bursting, ("create", "pods")),
             memory_idle=idle.memory["operator"],
@@ -247,6 +249,12 @@ class _Run(Stage):
 
     def _all_run(self, _: Sample) -> bool:
         return len(self.trainings.running) >= self._setting.pods
+
+
+def _rate_after(begin: float, moments: Sequence[float]) -> float:
+    """Of those after it, a second."""
+    after = [moment for moment in moments if moment > begin]
+    return len(after) / (max(after) - begin) if after else float("inf")
 
 
 def _index(training: Training) -> int:

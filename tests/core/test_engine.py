@@ -7,7 +7,7 @@ import pytest
 
 from hyperband.core.decisions import Action, Finish, Outcome, Reason
 from hyperband.core.engine import Engine
-from hyperband.core.records import FailurePolicy, Goal, Objective, Report, Trial
+from hyperband.core.records import FailurePolicy, Goal, Objective, Report, Resource, Trial
 from hyperband.core.records import TrialState as State
 from tests.core.engines import fail, pause_at_first, put, reports, start, study
 
@@ -428,3 +428,51 @@ def test_a_trial_that_was_stopped_spares_the_rest() -> None:
     assert engine.spared == 0
     put(engine, engine.observe(1, reports(e1=0.9)), Action.STOP)
     assert engine.spared == 9 - 1
+
+
+def test_trials_that_are_missing_are_started_before_others() -> None:
+    engine = Engine(study(parallelism=30))
+    start(engine, 6)
+    there = [trial for index, trial in engine.trials.items() if index not in (1, 3, 4)]
+    rebuilt = Engine(engine.study, there)
+    rebuilt.start_missing(2)  # the trial of index 1 has been there, and was deleted
+    assert rebuilt.all_started_below == 3
+    started = [put(rebuilt, rebuilt.launch(), Action.START).trial for _ in range(3)]
+    assert [trial.index for trial in started] == [3, 4, 6]
+    assert started[0].parameters == engine.trials[3].parameters
+    assert rebuilt.all_started_below == 7
+
+
+def test_a_missing_trial_beyond_the_most_holds_up_no_promotion() -> None:
+    engine = Engine(study())
+    pause_at_first(engine, 0.3, 0.2, 0.1, 0.4)
+    there = [trial for index, trial in engine.trials.items() if index != 2]
+    rebuilt = Engine(study(max_trials=2), there)
+    rebuilt.start_missing(0)
+    put(rebuilt, rebuilt.launch(), Action.PROMOTE)
+
+
+def test_a_synchronous_rung_waits_for_a_missing_trial() -> None:
+    engine = Engine(study(mode="Synchronous", resource=Resource("epochs", 1, 3)))
+    pause_at_first(engine, 0.3, 0.2, 0.1)
+    there = [trial for index, trial in engine.trials.items() if index != 1]
+    rebuilt = Engine(engine.study, there)
+    rebuilt.start_missing(0)
+    assert put(rebuilt, rebuilt.launch(), Action.START).trial.index == 1
+    decision = rebuilt.launch()
+    assert decision is None or decision.action is not Action.PROMOTE
+
+
+def test_what_is_presumed_counts_as_written_but_not_as_started() -> None:
+    engine = Engine(study())
+    first = engine.launch()
+    assert first is not None
+    engine.presume(first.trial)
+    second = engine.launch()
+    assert second is not None and second.trial.index == 1
+    engine.put(second.trial)
+    assert engine.presumes
+    assert engine.all_started_below == 0
+    engine.put(first.trial)
+    assert not engine.presumes
+    assert engine.all_started_below == 2

@@ -36,6 +36,7 @@ def progress(engine: Engine, spent: Spent) -> dict[str, Any]:
             "total": len(engine.trials),
             **{state.value.lower(): count for state, count in states.items()},
         },
+        "allStartedBelow": engine.all_started_below,
         "promotions": engine.promotions,
         "gpuSeconds": round(spent.gpu_seconds, 1),
         "resourceUnits": round(spent.resource_units, 6),

@@ -57,6 +57,8 @@ class Engine:
         self._broken = 0  # trials that failed for another reason than a diverged training
         self._on_target: set[int] = set()  # trials that have met a target
         self._next_index = 0
+        self._gaps: set[int] = set()  # indices below the next one that are still to be started
+        self._presumed: set[int] = set()  # trials whose last decision may not be written
         self._next_sequence = 0
         for trial in sorted(trials, key=lambda t: t.index):
             self.put(trial)
@@ -80,6 +82,8 @@ class Engine:
 
     def put(self, trial: Trial) -> None:
         """Takes in a record that has been written."""
+        self._presumed.discard(trial.index)
+        self._gaps.discard(trial.index)
         old = self.trials.get(trial.index)
         self.trials[trial.index] = trial
         if old:
@@ -105,6 +109,33 @@ class Engine:
         self.scheduler.record(old, trial)
         self.searcher.record(old, trial)
 
+    def presume(self, trial: Trial) -> None:
+        """Takes in a record that is being written; `put` follows when it is.
+
+        If that fails, this engine is of no use any more: it has to be built anew from what is
+        written.
+        """
+        self.put(trial)
+        self._presumed.add(trial.index)
+
+    @property
+    def presumes(self) -> bool:
+        """Whether it holds a record of which it is not known if it is written."""
+        return bool(self._presumed)
+
+    def start_missing(self, begin: int) -> None:
+        """Has trials that are missing from this index on started, before any other.
+
+        Several are created at once, so that one may be missing below one that is there. Whoever
+        knows which of them have been there, and were deleted since, says so by `begin`.
+        """
+        self._gaps = {i for i in range(begin, self._next_index) if i not in self.trials}
+
+    @property
+    def all_started_below(self) -> int:
+        """Each trial with a lower index has been written, and if it is missing, deleted since."""
+        return min(self._gaps | self._presumed, default=self._next_index)
+
     @property
     def active(self) -> Iterator[Trial]:
         """The trials that hold a slot, by index."""
@@ -126,19 +157,22 @@ class Engine:
         """
         if len(self._active) + lingering >= self.study.parallelism:
             return None
+        if self._gaps and (start := self._start()):  # a rung may wait for it
+            return start
         return self._promote() or self._start()
 
     def starts(self, lingering: int = 0) -> bool:
         """Whether `launch` would start a new configuration: a suggestion takes its time."""
         free = len(self._active) + lingering < self.study.parallelism
-        return free and self._next_bracket() is not None and self._promote() is None
+        start = free and self._next_bracket() is not None
+        return start and (bool(self._gaps) or self._promote() is None)
 
     def fitting(self, lingering: int = 0) -> Callable[[], Fit] | None:
         """The fit of a surrogate that `launch` would make first, to be made elsewhere.
 
         It can be pickled; `fitted` takes its result in. Without that, `launch` makes it itself.
         """
-        if self.searcher.given(self._next_index) or not self.starts(lingering):
+        if self.searcher.given(self._index_to_start) or not self.starts(lingering):
             return None
         return self.searcher.fitting()
 
@@ -309,12 +343,16 @@ class Engine:
 
     def _next_bracket(self) -> int | None:
         """The bracket of the next new trial, or None if none may start."""
-        if self._next_index >= self.study.max_trials:
+        if self._index_to_start >= self.study.max_trials:
             return None
-        return self.scheduler.bracket(self._next_index)
+        return self.scheduler.bracket(self._index_to_start)
+
+    @property
+    def _index_to_start(self) -> int:
+        return min(self._gaps, default=self._next_index)
 
     def _start(self) -> Decision | None:
-        index, bracket = self._next_index, self._next_bracket()
+        index, bracket = self._index_to_start, self._next_bracket()
         if bracket is None:
             return None
         trial = self.new_trial(index, bracket, self.searcher.suggest(index))

@@ -166,6 +166,10 @@ STATUS: Final[Schema] = record(
             },
         ),
         "trials": _TRIALS,
+        "allStartedBelow": integer(
+            "Each trial with a lower index has been started: one that is missing was deleted. "
+            "Others that are missing are started again."
+        ),
         "promotions": integer("How many times a trial went on to a higher rung."),
         "gpuSeconds": number(
             "GPU time of all pods up to now: GPUs (gpuResources) times seconds. While nothing else "

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-HANDS = 16  # trials of a study that are worked on at once, each with one request at a time
+HANDS = 32  # trials of a study that are worked on at once, each with one request at a time
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], hands: int) -> None:

@@ -31,7 +31,11 @@ from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher, soonest
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
-from hyperband.backends.kubernetes.store import TrialStore, UnreadableTrialError
+from hyperband.backends.kubernetes.store import (
+    ForeignObjectError,
+    TrialStore,
+    UnreadableTrialError,
+)
 from hyperband.backends.kubernetes.study_pods import TrialPods
 from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
@@ -46,6 +50,12 @@ NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only t
 CONFLICT_SECONDS = 0.1
 FRESH_SECONDS = 5.0  # since news of pods have come; who led before stopped longer ago
 RETRY_SECONDS = 5.0  # after an error of the API server, or while something blocks the study
+# What people have to mend, and the reason that names it in the status.
+_FOR_PEOPLE: dict[type[Exception], str] = {
+    UnreadableTrialError: "TrialUnreadable",
+    UnreadableArchiveError: "ArchiveUnreadable",
+    ForeignObjectError: "NameTaken",
+}
 
 
 class StudyTask:
@@ -189,12 +199,9 @@ class StudyTask:
             log.warning("%s: %s", self, error)
             if isinstance(error, ApiError):
                 await self._complain(Blocked("RequestRefused", str(error)))
-        except UnreadableTrialError as error:
+        except tuple(_FOR_PEOPLE) as error:
             log.warning("%s: %s", self, error)
-            await self._complain(Blocked("TrialUnreadable", str(error)))
-        except UnreadableArchiveError as error:
-            log.warning("%s: %s", self, error)
-            await self._complain(Blocked("ArchiveUnreadable", str(error)))
+            await self._complain(Blocked(_FOR_PEOPLE[type(error)], str(error)))
         except Exception as error:
             log.exception("%s: unexpected; reading everything again", self)
             self._forget()  # it may be that which cannot be shown
@@ -291,7 +298,7 @@ class StudyTask:
                 return due
             keeper.meter.reached = spent
         if blocked is None:
-            await keeper.launch()
+            await self._launch(keeper)
         finish = await keeper.conclude()
         more = finish is None and await keeper.archive()
         if self._sweep:
@@ -306,6 +313,13 @@ class StudyTask:
             return 0.0
         at_once = 0.0 if more or self._sweep else None
         return soonest(at_once, due, RETRY_SECONDS if blocked else None, keeper.due())
+
+    async def _launch(self, keeper: TrialKeeper) -> None:
+        try:
+            await keeper.launch(marked=_begin_of_missing(self._body) is not None)
+        finally:
+            if keeper.engine.presumes:  # what was not written
+                self._forget()
 
     async def _clear_away(self, keeper: TrialKeeper) -> None:
         """Has checkpoints removed that nobody can want, and deletes pods that are old."""
@@ -406,6 +420,8 @@ class StudyTask:
     async def _load(self, study: StudyResource) -> TrialKeeper:
         study = self._earlier.added_to(study)
         store, engine = await self._read_trials(study)
+        if (begin := _begin_of_missing(self._body)) is not None:
+            engine.start_missing(begin)
         news = (self._gone, self._orphaned, self._wake.set)
         recorder, figures = self._recorder, self._figures
         keeper = TrialKeeper(self._cluster, study, store, engine, recorder, figures, *news)
@@ -441,3 +457,9 @@ class StudyTask:
 
 def _revision(body: Mapping[str, Any]) -> int:
     return int(body["metadata"].get("resourceVersion") or 0)
+
+
+def _begin_of_missing(body: Mapping[str, Any]) -> int | None:
+    """The index below which the study's status says that no trial is missing but deleted ones."""
+    begin: int | None = (body.get("status") or {}).get("allStartedBelow")
+    return begin

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports
@@ -120,6 +122,7 @@ class TrialKeeper:
         self._lingering: dict[int, int] = {}  # living pods of trials that hold no slot
         self.meter = Meter(cluster, store, engine)
         self._demand = Demand()
+        self._wrote = False  # whether a launch has been written: more may be under way at once
         self._waiting: set[int] = set()  # trials with a pod of which there may be something to say
         for index in store.resources:
             self._count(index)
@@ -202,7 +205,9 @@ class TrialKeeper:
         self.study = study
         self._store.study = study
         self._pods = StudyPods(self._cluster, study)
+        begin = self.engine.all_started_below
         self.engine = Engine(study.study, self.engine.trials.values())
+        self.engine.start_missing(begin)
         self.meter.change(self.engine)
         self.notice_all()
 
@@ -287,12 +292,20 @@ class TrialKeeper:
             if seen is not None and version > int(resource.resource_version):
                 raise Conflict(409, message=f"HyperbandTrial {resource.name} was written by others")
 
-    async def launch(self) -> None:
+    async def launch(self, *, marked: bool) -> None:
         """Fills the free slots, unless the study closes or is suspended.
 
         While too many pods wait for a node, slots stay free: what is to be tried next is decided
         when it can be. News of other trials are looked at meanwhile, before each decision that
         takes a while: what is to be stopped holds a slot.
+
+        Args:
+            marked: whether the study's status says up to which index all trials have been started.
+                Only then several may be started at once: one that is lost is told by it from one
+                that was deleted.
+
+        Raises:
+            KubernetesError, ForeignObjectError: trouble that holds all up.
         """
         self._more = False
         spent = self.meter.spent()
@@ -308,20 +321,39 @@ class TrialKeeper:
                 decision = await self._launcher.decide(self.engine, self._slots_lingering())
                 if decision is None:
                     return
-                index = decision.trial.index
-                if index in self._looking:  # two would write its record
+                if decision.trial.index in self._looking:  # two would write its record
                     await hands.finish()
                     continue
-                try:
-                    await self._commit(decision)
-                except ForeignObjectError as error:
-                    self.blocked = Blocked("NameTaken", str(error))
+                if not await self._carry_out(decision, hands, marked):
                     return
-                self._demand.expect(index)
-                await self._begin_look(hands, index)
                 if self._cluster.monotonic() >= until:
                     self._more = True
                     return
+
+    async def _carry_out(self, decision: Decision, hands: Hands, marked: bool) -> bool:
+        """Begins to write what is launched and to make its pod; False if that cannot be."""
+        index = decision.trial.index
+        starts = decision.action is Action.START
+        if self._wrote and (marked or not starts):
+            self.engine.presume(decision.trial)
+            self._demand.expect(index)
+            await self._begin(hands, index, partial(self._write_and_look, decision))
+            return True
+        try:
+            await self._commit(decision)
+        except ForeignObjectError as error:
+            self.blocked = Blocked("NameTaken", str(error))
+            return False
+        self._wrote = True
+        self._demand.expect(index)
+        await self._begin(hands, index, partial(self._look_patiently, index))
+        return True
+
+    async def _write_and_look(self, decision: Decision) -> None:
+        written = await self._commit(decision)
+        if written != decision.trial:  # an earlier operator's, and others were decided after it
+            raise Conflict(409, message=f"{self._trial_name(written.index)} was there already")
+        await self._look_patiently(written.index)
 
     async def _hand_out_news(self, hands: Hands) -> None:
         """Begins to look at what has happened since the pass began."""
@@ -330,18 +362,22 @@ class TrialKeeper:
         for index in sorted(ready):
             if hands.failed:
                 return
-            await self._begin_look(hands, index)
+            await self._begin(hands, index, partial(self._look_patiently, index))
             self._more = True  # it may free a slot that nothing else tells of
 
-    async def _begin_look(self, hands: Hands, index: int) -> None:
-        async def look() -> None:
+    async def _begin(
+        self, hands: Hands, index: int, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Begins what is done about one trial, once a hand is free."""
+
+        async def do() -> None:
             try:
-                await self._look_patiently(index)
+                await work()
             finally:
                 self._looking.discard(index)
 
         self._looking.add(index)
-        await hands.begin(look())
+        await hands.begin(do())
 
     def _asks_for_more(self) -> bool:
         """Whether there is a free slot, and the cluster is to see another pod."""
@@ -716,8 +752,12 @@ class TrialKeeper:
         decision: Decision,
         reports: Reports = NO_REPORTS,
         attempt: AttemptRecord | None = None,
-    ) -> None:
-        """Writes a decision; what it asks for is done by a look at the trial."""
+    ) -> Trial:
+        """Writes a decision; what it asks for is done by a look at the trial.
+
+        Returns:
+            The record as written.
+        """
         trial = await self._store.commit(self.engine, decision, reports, attempt)
         self._figures.decided(decision)
         if (since := self._arrived.get(trial.index)) is not None:
@@ -733,6 +773,7 @@ class TrialKeeper:
         if decision.action not in _QUIET:
             message = f"{name}: {decision.message}"
             self._recorder.note(reason.value, message, warning=reason in _WARNINGS)
+        return trial
 
     def _resource(self, index: int) -> TrialResource:
         return self._store.resources[index]
