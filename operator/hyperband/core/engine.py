@@ -185,9 +185,9 @@ class Engine:
 
         It can be pickled; `proposed` takes its result in. Without that, `launch` does it itself.
         """
-        if self.searcher.given(self._next_index) or not self.starts(lingering):
+        if self.searcher.given(self._index_to_start) or not self.starts(lingering):
             return None
-        return self.searcher.proposing(self._next_index)
+        return self.searcher.proposing(self._index_to_start)
 
     def proposed(self, proposal: Proposal) -> None:
         """Takes in what a proposing has come to."""
