@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+from hyperband.backends.kubernetes import workers
 from hyperband.backends.kubernetes.workers import MOST_KEPT, NICE, Pools
 from hyperband.core.gp.proposing import Proposing
 from tests.kubernetes.fit_functions import PRECISE, die_once, die_outside, fail, where
@@ -73,6 +75,31 @@ async def test_functions_run_in_a_thread_while_the_event_loop_goes_on(pools: Poo
     await begun.wait()
     go_on.set()
     assert await task != threading.get_ident()
+
+
+async def test_the_event_loop_goes_on_while_the_first_process_is_started(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    class Slow:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def submit(self, function: Any) -> Future[Any]:
+            loop.call_soon_threadsafe(begun.set)
+            assert go_on.wait(10)
+            future: Future[Any] = Future()
+            future.set_result(function())
+            return future
+
+        def shutdown(self, **_: Any) -> None: ...
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Slow)
+    fit = pools.fit(where)
+    await begun.wait()
+    go_on.set()
+    assert (await fit).hyperparameters[0] == os.getpid()
 
 
 class Searching:

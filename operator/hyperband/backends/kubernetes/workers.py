@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from hyperband.core.gp.proposing import Grown, Proposal, Proposing
 from hyperband.core.records import Fit
@@ -64,9 +64,9 @@ class Pools:
         self, fit_ended: Callable[[float, bool], None] = lambda seconds, failed: None
     ) -> None:
         self._fit_ended = fit_ended
-        self._fitting = _Processes(PROCESSES)
-        self._searching = [_Processes(1) for _ in range(PROCESSES)]
         self._threads = ThreadPoolExecutor(THREADS, "suggestions")
+        self._fitting = _Processes(PROCESSES, self._threads)
+        self._searching = [_Processes(1, self._threads) for _ in range(PROCESSES)]
 
     def fit(self, fitting: Callable[[], Fit]) -> asyncio.Future[Fit]:
         return asyncio.ensure_future(self._timed(fitting))
@@ -103,12 +103,13 @@ class _Processes:
     """A pool that is there from the first call on, and is made anew when it breaks.
 
     Forked by a process that has loaded what is needed and nothing else: the operator itself has
-    threads and open connections.
+    threads and open connections. A thread waits for what that takes at first, which is seconds.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, threads: ThreadPoolExecutor) -> None:
+        self._count, self._threads = count, threads
         self._pool: ProcessPoolExecutor | None = None
+        self._starting = threading.Lock()
 
     async def call(self, function: Callable[[], T], here: Callable[[], Awaitable[T]]) -> T:
         """What the function, which can be pickled, returns or raises in one of the processes.
@@ -117,13 +118,11 @@ class _Processes:
             here: does the same in this process, when all tries have broken the pool.
         """
         for _ in range(TRIES):
-            if self._pool is None:
-                context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload(["hyperband.core.engine"])
-                self._pool = ProcessPoolExecutor(self._count, context, initializer=_begin)
             pool = self._pool
+            if pool is None:
+                pool = await self._in_thread(self._start)
             try:
-                return await asyncio.get_running_loop().run_in_executor(pool, function)
+                return await asyncio.wrap_future(await self._in_thread(pool.submit, function))
             except BrokenProcessPool as error:
                 # One of its processes was killed, for want of memory as a rule, and with it all
                 # that the pool had under way is lost.
@@ -131,6 +130,17 @@ class _Processes:
                 if self._pool is pool:
                     self._pool = None
         return await here()
+
+    def _in_thread(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+    def _start(self) -> ProcessPoolExecutor:
+        with self._starting:
+            if self._pool is None:
+                context = multiprocessing.get_context("forkserver")
+                context.set_forkserver_preload(["hyperband.core.engine"])
+                self._pool = ProcessPoolExecutor(self._count, context, initializer=_begin)
+            return self._pool
 
     def close(self) -> None:
         """Starts nothing more."""
