@@ -54,7 +54,8 @@ class Engine:
         self.spared = 0.0  # the resource that early stopping has spared, against r_max for all
         self.best: tuple[float, float, int] | None = None  # (loss, -resource, index)
         self._active: set[int] = set()
-        self._broken = 0  # trials that failed for another reason than a diverged training
+        self._failed: set[int] = set()  # trials that have
+        self._broken = 0  # of them, for another reason than a diverged training
         self._on_target: set[int] = set()  # trials that have met a target
         self._next_index = 0
         self._gaps: set[int] = set()  # indices below the next one that are still to be started
@@ -95,6 +96,10 @@ class Engine:
         before = old.target if old else self.scheduler.first_target(trial.bracket)
         self.promotions += trial.target - before
         self._broken += _broken(trial)
+        if trial.state is TrialState.FAILED:
+            self._failed.add(trial.index)
+        else:
+            self._failed.discard(trial.index)
         if trial.state.active:
             self._active.add(trial.index)
         else:
@@ -297,9 +302,10 @@ class Engine:
         return Finish(self.best is not None, reason, message)
 
     def _last_failure(self) -> str:
-        failed = (t for t in self.trials.values() if t.state is TrialState.FAILED)
-        last = max(failed, key=lambda trial: trial.index, default=None)
-        return f"; {self.study.name}-{last.index}: {last.message}" if last else ""
+        if not self._failed:
+            return ""
+        last = self.trials[max(self._failed)]
+        return f"; {self.study.name}-{last.index}: {last.message}"
 
     def wind_down(
         self, spent: Spent = _NOTHING, given_up: Finish | None = None
