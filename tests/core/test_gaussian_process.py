@@ -24,7 +24,13 @@ from hyperband.core.records import (
 )
 from hyperband.core.rungs import Ladder
 from hyperband.core.searchers import gaussian_process
-from hyperband.core.searchers.gaussian_process import START, GaussianProcess, fitted_to
+from hyperband.core.searchers.gaussian_process import (
+    MOST_APPENDED,
+    START,
+    GaussianProcess,
+    fitted_to,
+    thinned_at,
+)
 from hyperband.core.space import Categorical, Constant, Float, Integer, Ordinal, Scale, Space, Value
 from tests.core.trials import trial
 
@@ -87,8 +93,17 @@ def test_fits_come_at_fixed_counts() -> None:
     assert all(fitted_to(count) == count for count in counts)
 
 
+def test_the_factor_is_of_bounded_size() -> None:
+    for recorded in (START, 999, 9_000, 123_456):
+        base = thinned_at(fitted_to(recorded), recorded)
+        assert fitted_to(recorded) <= base <= recorded
+        assert recorded - base < MOST_APPENDED
+    assert thinned_at(900, 999) == 900, "none but the fit thins a small study"
+
+
 @pytest.mark.parametrize("mode", ["Stopping", "Promotion"])
-def test_a_rebuilt_engine_suggests_the_same(mode: str) -> None:
+def test_a_rebuilt_engine_suggests_the_same(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaussian_process, "MOST_APPENDED", 3)  # between two fits
     lived = Engine(study(mode=mode))
     play(lived, 40, bowl_and_rate)
     # Whatever a fit came to was pickled and stored as text would be.

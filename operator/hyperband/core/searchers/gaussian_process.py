@@ -31,6 +31,7 @@ ENOUGH = 3  # values that a level needs to be where improvement is expected
 START = 6  # values before the first fit
 MOST_FITTED = 300  # observations that a fit looks at: its cost is cubic
 MOST_KNOWN = 1000  # observations that the posterior is made of at a fit; later ones are appended
+MOST_APPENDED = 1000  # then those until there are thinned, too
 MOST_PENDING = 200  # the newest ones
 MOST_FAILED = 50
 FAILED_TARGET = 1.0  # what a failure is taken for: spreads of the good half above the median
@@ -54,7 +55,7 @@ class GaussianProcess(Searcher):
         self._standardized: tuple[int, int, tuple[Data, Targets]] | None = None
         self._kept: dict[int, Array] = {}  # θ by the values fitted to, of written suggestions
         self._fresh: Fit | None = None  # the last one made, of no written suggestion yet
-        self._thinned: tuple[int, Indices] | None = None  # by the values fitted to
+        self._thinned: tuple[int, Indices] | None = None  # the rows that stand for so many values
         self._grown: Grown | None = None
         self._proposal: Proposal | None = None
         self._tried = Tried(study)
@@ -154,8 +155,9 @@ class GaussianProcess(Searcher):
         if theta is None:
             return None
         data, _ = self._data(len(self._history.observations))
-        begin = self._rows(count)
-        known = data.rows(np.concatenate([begin, np.arange(count, len(data))]))
+        base = thinned_at(count, len(data))
+        begin = self._rows(base)
+        known = data.rows(np.concatenate([begin, np.arange(base, len(data))]))
         return Proposing(
             model=self._model,
             search=self._search,
@@ -274,6 +276,15 @@ def fitted_to(recorded: int) -> int:
     while (following := count + max(1, count // 8)) <= recorded:
         count = following
     return count
+
+
+def thinned_at(fitted: int, recorded: int) -> int:
+    """The number of values, the first ones, of which the posterior knows only some.
+
+    It is that of the fit, and grows with each `MOST_APPENDED` more: so the factor is of bounded
+    size, and a restart makes the same one.
+    """
+    return recorded - (recorded - fitted) % MOST_APPENDED
 
 
 def make_fit(model: Model, data: Data, failed: Data, failures: int, start: Array | None) -> Fit:
