@@ -76,7 +76,7 @@ def line(setting: Setting, figures: Figures) -> str:
         f"answers at {f.reports:.0f} reports/s p50 {f.answers[0]:.3f} s, p99 {f.answers[1]:.3f} s "
         f"(API server {f.server[0]:.3f}, {f.server[1]:.3f}), "
         f"memory {f.memory / 2**20:.0f} MiB ({f.trial_memory / 1024:.1f} KiB a trial), "
-        f"restart {f.restarted:.1f} s, {f.touched} pods touched"
+        f"restart {f.restarted:.1f} s, {f.touched} pods touched, {f.beyond} writes too many"
     )
 
 

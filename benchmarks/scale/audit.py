@@ -1,11 +1,11 @@
 """What the API server's audit log tells: who wrote what, when, and how long it took."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct, field, json
@@ -60,10 +60,11 @@ class Write:
 
 
 def read(path: Path) -> list[Write]:
-    """All that worked, in the order of their ends."""
+    """All that worked and were not only tried, in the order of their ends."""
     decoder = json.Decoder(_Event)
     with path.open("rb") as lines:
-        writes = [_write(decoder.decode(line)) for line in lines]
+        events = (decoder.decode(line) for line in lines)
+        writes = [_write(event) for event in events if "dryRun=All" not in event.request_uri]
     return sorted((w for w in writes if 200 <= w.code < 300), key=lambda write: write.ended)
 
 
@@ -120,6 +121,35 @@ def rate(writes: Iterable[Write], what: tuple[str, str]) -> float:
 def counts(writes: Iterable[Write]) -> Counter[tuple[str, str]]:
     """The operator's writes by verb and resource."""
     return Counter(write.what for write in writes if write.user == OPERATOR)
+
+
+def needed(trial: Mapping[str, Any]) -> Counter[tuple[str, str]]:
+    """The most writes that a trial with this record and its pods may have cost.
+
+    The trial itself and one for each value at a rung; for each attempt its pod made and ended, and
+    three records: that it is due, which the first one's creation says, that it runs, and its end.
+    """
+    status = trial.get("status") or {}
+    attempts = status.get("attempt", 0) + 1
+    return Counter(
+        {
+            ("create", "hyperbandtrials"): 1,
+            ("update", "hyperbandtrials/status"): len(status.get("rungs", ())) + 3 * attempts - 1,
+            ("create", "pods"): attempts,
+            ("patch", "pods"): attempts,
+        }
+    )
+
+
+def beyond(writes: Iterable[Write], trials: Iterable[Mapping[str, Any]]) -> int:
+    """The operator's writes to trials and their pods that were more than needed."""
+    allowed = {(t["metadata"]["namespace"], t["metadata"]["name"]): needed(t) for t in trials}
+    made: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    for write in writes:
+        if write.user == OPERATOR and write.resource.startswith(("hyperbandtrials", "pods")):
+            name = write.name.rpartition("-")[0] if write.resource == "pods" else write.name
+            made[write.namespace, name][write.what] += 1
+    return sum((count - allowed.get(key, Counter())).total() for key, count in made.items())
 
 
 def most_a_second(writes: Iterable[Write], resource: str) -> tuple[int, int]:

@@ -56,6 +56,8 @@ class Figures:
         restarted: from a new process's start until all is looked at again.
         touched: pods written to by the operator meanwhile.
         writes: of the operator a trial, by verb and resource.
+        beyond: more of them than trials and their attempts need (`audit.needed`), but for what a
+            new process writes when it takes over.
         status_writes: most in a second, of one study and of all.
     """
 
@@ -76,6 +78,7 @@ class Figures:
     touched: int
     trials: int
     writes: dict[str, float]
+    beyond: int
     status_writes: tuple[int, int]
     seconds: float
 
@@ -180,6 +183,7 @@ class _Run(Stage):
         await self.until(self._all_run, "all slots are taken again")
         await self.until(quiet, "the operator has nothing to do")
         settled = time.time()
+        records = await self._trials()
         restarted, touched = await self._restart()
         writes = audit.read(self.scene.audit)
         during = audit.between(writes, launched, reported)
@@ -209,6 +213,7 @@ class _Run(Stage):
                 " ".join(what): round(n / trials, 2)
                 for what, n in sorted(audit.counts(writes).items())
             },
+            beyond=audit.beyond(audit.between(writes, created, settled), records),
             status_writes=audit.most_a_second(writes, "hyperbandstudies/status"),
             seconds=0.0,
         )
@@ -246,6 +251,10 @@ class _Run(Stage):
         writes = audit.between(audit.read(self.scene.audit), stopped, time.time())
         touched = {w.name for w in writes if w.user == audit.OPERATOR and w.name in others}
         return seconds, len(touched)
+
+    async def _trials(self) -> list[Body]:
+        pages = self.client.pages(TRIALS, dict, STUDIES_NAMESPACE)
+        return [trial async for page in pages for trial in page.items]
 
     def _all_run(self, _: Sample) -> bool:
         return len(self.trainings.running) >= self._setting.pods

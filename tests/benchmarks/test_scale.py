@@ -87,3 +87,14 @@ def test_a_rate_is_from_the_first_to_the_last(writes: list[audit.Write]) -> None
     rate = audit.rate(writes, ("update", "hyperbandtrials/status"))
     assert rate == pytest.approx(1 / 1.8)
     assert audit.rate(writes, ("create", "pods")) == 0.0
+
+
+def test_writes_that_a_trial_did_not_need_are_counted(writes: list[audit.Write]) -> None:
+    def trial(name: str, **status: Any) -> dict[str, Any]:
+        return {"metadata": {"namespace": "team", "name": name}, "status": status}
+
+    trials = [trial("s-0", attempt=0, rungs=[{}]), trial("s-1", attempt=0)]
+    assert audit.beyond(writes, trials) == 0
+    more = [audit.Write("create", "pods", "team", "s-1-0", audit.OPERATOR, False, 1, 2, 201)] * 2
+    more += [write for write in writes if write.resource == "hyperbandtrials/status"] * 3
+    assert audit.beyond([*writes, *more], trials) == 1 + 1 + 2
