@@ -96,8 +96,9 @@ VALUES: Final[dict[str, Value | Group]] = {
         NAMESPACES,
     ),
     "replicas": Value(
-        "Of several pods one works and the others wait for its Lease; one is enough, as a study "
-        "goes on where it was when the next pod runs.",
+        "Of several pods one works and the others wait for its Lease; with a list of namespaces "
+        "each works in its share of them. One is enough, as a study goes on where it was when the "
+        "next pod runs.",
         1,
         integer(0, 9),
     ),
@@ -226,7 +227,8 @@ VALUES: Final[dict[str, Value | Group]] = {
         _PROBE,
     ),
     "readinessProbe": Value(
-        "/readyz: everything is read and, where there are not several replicas, this pod leads.",
+        "/readyz: everything is read and this pod leads. Of several pods all are ready, or with a "
+        "list of namespaces those that lead in some of them or have nothing to take.",
         {"periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3},
         _PROBE,
     ),
@@ -237,7 +239,7 @@ VALUES: Final[dict[str, Value | Group]] = {
         ANY_OBJECT,
     ),
     "terminationGracePeriodSeconds": Value(
-        "It gives its Lease back and ends within a few seconds.", 30, integer(5, 600)
+        "It gives its Leases back and ends within a few seconds.", 30, integer(5, 600)
     ),
     "podDisruptionBudget": Group(
         "Of use with several replicas: a drain takes them one after the other.",

@@ -110,7 +110,7 @@ class Process:
         cluster = Cluster(client, pods, trials, clock.now, clock.seconds, Inline())
         background = [
             asyncio.create_task(run)
-            for run in (*(informer.run() for informer in informers), manager.audit(client, None))
+            for run in (*(informer.run() for informer in informers), manager.audit(client))
         ]
         try:
             for informer in informers:

@@ -168,6 +168,10 @@ def test_the_definitions_are_those_of_the_crds_folder() -> None:
     assert by_name == {}
 
 
+RECREATE = {"type": "Recreate"}
+ONE_BY_ONE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+
+
 def test_no_study_may_run_beside_the_operator_wherever_that_is() -> None:
     text = helm.template("--namespace=ops")
     assert "request.namespace != 'ops'" in text
@@ -175,21 +179,22 @@ def test_no_study_may_run_beside_the_operator_wherever_that_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "strategy", "probe"),
+    ("values", "strategy", "probe"),
     [
-        ("1", {"type": "Recreate"}, "/readyz"),
-        (
-            "2",
-            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
-            "/readyz?exclude=leader",
-        ),
+        ("replicas=1", RECREATE, "/readyz"),
+        ("replicas=2", ONE_BY_ONE, "/readyz?exclude=leader"),
+        ("replicas=2,namespaces={a}", ONE_BY_ONE, "/readyz?exclude=leader"),
+        ("replicas=2,namespaces={a,b}", ONE_BY_ONE, "/readyz"),
     ],
 )
 def test_pods_are_replaced_so_that_no_rollout_waits_for_a_lease(
-    replicas: str, strategy: dict[str, Any], probe: str
+    values: str, strategy: dict[str, Any], probe: str
 ) -> None:
-    """With several replicas all are ready but one leads, or no rollout would ever be complete."""
-    [deployment] = of_kind(rendered(f"--set=replicas={replicas}"), "Deployment")
+    """With several replicas all are ready but one leads, or no rollout would ever be complete.
+
+    Those that share namespaces are ready too when they have found nothing to take.
+    """
+    [deployment] = of_kind(rendered(f"--set={values}"), "Deployment")
     assert deployment["spec"]["strategy"] == strategy
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["readinessProbe"]["httpGet"]["path"] == probe

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from hyperband.backends.kubernetes.lease import Election, Observed, Place, Terms
+from hyperband.backends.kubernetes.election import Election
+from hyperband.backends.kubernetes.lease import Observed, Place, Terms
 from tests.cluster.harness import (
     LEASE_SECONDS,
     Bench,

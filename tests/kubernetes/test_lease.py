@@ -1,13 +1,16 @@
 """Who leads, and who may write: candidates on one fake server, each with the test's clock."""
 
 import asyncio
+import heapq
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
 import pytest
 
+from hyperband.api import names
 from hyperband.backends.kubernetes.api_errors import (
     AlreadyExists,
     Conflict,
@@ -19,9 +22,10 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection
-from hyperband.backends.kubernetes.elections import Elections
-from hyperband.backends.kubernetes.lease import Election, Place, Terms, is_held
+from hyperband.backends.kubernetes.election import Election
+from hyperband.backends.kubernetes.lease import Place, Terms, is_held
 from hyperband.backends.kubernetes.objects import LEASES, PODS, Lease, LeaseSpec, Metadata, Pod
+from hyperband.backends.kubernetes.shares import Shares
 from tests.kubernetes.fake_api import Answer, FakeApi, pod
 
 HERE = Place("team", "hyperband-namespace-operator")
@@ -47,20 +51,35 @@ class Leases:
         self.unheard: set[str] = set()
         self.missing: set[str] = set()
         self.writes: list[str] = []
+        self.asked: list[str] = []  # who has asked another one for a Lease
         self.on_sleep: Callable[[], None] = lambda: None
+        self.sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self.numbers = count()
 
     def candidate(
-        self, identity: str, place: Place = HERE, terms: Terms = TERMS, higher: Place | None = None
+        self,
+        identity: str,
+        place: Place = HERE,
+        terms: Terms = TERMS,
+        higher: Place | None = None,
+        shares: Shares | None = None,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> Election:
         return Election(
             _Client(self, identity),  # type: ignore[arg-type]  # stands in for it
             place,
             terms,
             outranked_by=higher,
-            identity=identity,
+            shares=shares or Shares(identity),
             clock=lambda: self.seconds,
-            sleep=self.sleep,
+            sleep=sleep or self.sleep,
         )
+
+    async def wait(self, seconds: float) -> None:
+        """For those whose sleeps overlap; `until` wakes them."""
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self.sleepers, (self.seconds + seconds, next(self.numbers), wake))
+        await wake
 
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
@@ -117,15 +136,24 @@ class _Client:
         known = self.server.objects[key]
         if known["metadata"]["resourceVersion"] != resource_version:
             raise Conflict(409)
-        merged = {**known["spec"], **body["spec"]}
-        spec = {field: value for field, value in merged.items() if value is not None}
-        return self.server.store(key, {"metadata": {"name": name}, "spec": spec}, self.who)
+        wishes = body.get("metadata", {}).get("annotations", {})
+        if any(wishes.values()):
+            self.server.asked.append(self.who)
+        metadata = {"name": name, "annotations": merged(known["metadata"], "annotations", wishes)}
+        spec = merged(known, "spec", body.get("spec", {}))
+        return self.server.store(key, {"metadata": metadata, "spec": spec}, self.who)
 
     def _key(self, kind: Any, namespace: str, name: str) -> str:
         assert kind is LEASES
         if self.who in self.server.trouble:
             raise self.server.trouble[self.who]
         return f"{namespace}/{name}"
+
+
+def merged(body: dict[str, Any], field: str, change: dict[str, Any]) -> dict[str, Any]:
+    """As a merge patch does it."""
+    both = {**body.get(field, {}), **change}
+    return {key: value for key, value in both.items() if value is not None}
 
 
 def lease(holder: str, seconds: int = 15) -> Lease:
@@ -487,76 +515,177 @@ async def test_a_write_that_is_repeated_asks_the_fence_again() -> None:
 
 # -- several namespaces --------------------------------------------------------------------------
 
-A, B, C = (Place(name, HERE.name) for name in "abc")
+PLACES = [Place(name, HERE.name) for name in "abcdef"]
 
 
-def together(server: Leases, identity: str, *places: Place) -> Elections:
-    """A candidate for several namespaces."""
-    return Elections(server.candidate(identity, place) for place in places)
+class Process:
+    """One that works wherever it leads, as `Reign` does without any work.
+
+    Attributes:
+        gave: what it has given to another one.
+    """
+
+    def __init__(self, server: Leases, identity: str, places: Sequence[Place] = PLACES) -> None:
+        shares = Shares(identity)
+        self.server, self.identity = server, identity
+        self.elections = [
+            server.candidate(identity, place, shares=shares, sleep=server.wait) for place in places
+        ]
+        self.tasks = [asyncio.create_task(self._run(each)) for each in self.elections]
+        self.gave: list[Place] = []
+
+    async def _run(self, election: Election) -> None:
+        while True:
+            await election.acquire()
+            if await election.hold():
+                self.gave.append(election.place)
+                await election.release()
+
+    @property
+    def leads(self) -> list[Place]:
+        return [each.place for each in self.elections if each.leading]
+
+    async def end(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def kill(self) -> None:
+        """Its Leases stay as they are."""
+        self.server.trouble[self.identity] = Unreachable("it is dead")
+        await self.end()
 
 
-async def until(happens: Callable[[], bool]) -> None:
-    """Lets time go on until something happens."""
-    for _ in range(2000):
+async def until(server: Leases, happens: Callable[[], bool]) -> None:
+    """Lets time go on, from one sleeper's end to the next one's, until something happens."""
+    for _ in range(20_000):
+        for _ in range(5):  # what they do when they wake never waits for anything but the clock
+            await asyncio.sleep(0)
         if happens():
             return
-        await asyncio.sleep(0)
+        server.seconds, _, wake = heapq.heappop(server.sleepers)
+        if not wake.done():
+            wake.set_result(None)
     raise AssertionError("it never happens")
 
 
-async def test_several_namespaces_are_led_together_and_given_back_together() -> None:
+def evenly(*processes: Process) -> Callable[[], bool]:
+    """Whether they lead everywhere, and none of them in two more than another."""
+
+    def spread() -> bool:
+        counts = [len(each.leads) for each in processes]
+        return sum(counts) == len(PLACES) and max(counts) - min(counts) < 2
+
+    return spread
+
+
+async def test_one_alone_leads_everywhere_soon() -> None:
     server = Leases()
-    both = together(server, "x", B, A)
-    with pytest.raises(NotLeading):
-        both.check()
-    assert "a/hyperband-namespace-operator" in both.why_not_leading()
-    await both.acquire()
-    assert both.leading and not both.why_not_leading()
-    both.check()
-    assert [server.holder(A), server.holder(B)] == ["x", "x"]
-    assert server.writes == ["x", "x"]
-    await both.release()
-    assert [server.holder(A), server.holder(B)] == ["", ""]
-    assert not both.leading
+    begun = server.seconds
+    only = Process(server, "x")
+    await until(server, evenly(only))
+    assert server.seconds - begun <= TERMS.duration / 3 + 2 * TERMS.retry
+    await only.end()
 
 
-async def test_a_killed_one_is_waited_for_once_not_once_for_each_of_its_namespaces() -> None:
+async def test_who_comes_later_gets_his_share_and_nobody_more() -> None:
     server = Leases()
-    await together(server, "x", A, B, C).acquire()
-    server.trouble["x"] = Unreachable("it is dead")
-    killed = server.seconds
-    after = together(server, "y", A, B, C)
-    await after.acquire()
-    assert after.leading
-    assert TERMS.duration <= server.seconds - killed < 2 * TERMS.duration
+    first = Process(server, "x")
+    await until(server, evenly(first))
+    second = Process(server, "y")
+    await until(server, evenly(first, second))
+    third = Process(server, "z")
+    await until(server, evenly(first, second, third))
+    assert [len(each.leads) for each in (first, second, third)] == [2, 2, 2]
+    gave = sum(len(each.gave) for each in (first, second, third))
+    assert gave == 5, "three for the second one, two for the third, and none back"
+    quiet = len(server.asked)
+    rest = server.seconds
+    await until(server, lambda: server.seconds > rest + 100)
+    assert len(server.asked) == quiet, "nobody asks for more"
+    for each in (first, second, third):
+        await each.end()
 
 
-async def test_one_lost_namespace_ends_the_work_in_all_of_them() -> None:
+async def test_the_namespaces_of_a_killed_one_go_to_the_others() -> None:
     server = Leases()
-    both = together(server, "x", A, B)
-    await both.acquire()
-    holding = asyncio.create_task(both.hold())
-    body = server.objects[str(B)]
-    spec = {**body["spec"], "holderIdentity": "y"}
-    server.store(str(B), {"metadata": {"name": HERE.name}, "spec": spec}, "y")
-    await holding
-    with pytest.raises(NotLeading, match="Lease b/"):
-        both.check()
-    # y is not heard of again: its Lease runs out, and all is taken anew.
-    await both.acquire()
-    assert [server.holder(A), server.holder(B)] == ["x", "x"]
-    await both.release()
+    processes = [Process(server, name) for name in "xyz"]
+    await until(server, evenly(*processes))
+    await processes[0].kill()
+    await until(server, evenly(*processes[1:]))
+    back = Process(server, "x2")
+    await until(server, evenly(back, *processes[1:]))
+    for each in (back, *processes[1:]):
+        await each.end()
 
 
-async def test_two_with_a_namespace_in_common_do_not_wait_for_one_another() -> None:
+async def test_a_lease_that_is_given_is_left_to_whom_it_is_given() -> None:
     server = Leases()
-    first, second = together(server, "x", A, B), together(server, "y", B, A, C)
-    await first.acquire()
-    waiting = asyncio.create_task(second.acquire())
-    await until(lambda: "held by x" in second.why_not_leading())
-    assert str(C) not in server.objects, "what comes later is not taken while waiting"
-    await first.release()
-    await waiting
-    assert second.leading and not first.leading
-    assert [server.holder(place) for place in (A, B, C)] == ["y", "y", "y"]
-    await second.release()
+    giver = server.candidate("giver")
+    await giver.acquire()
+    ask(server, "wanter")
+    await giver.release()
+    given, taken = server.seconds, []
+    wanter = server.candidate("wanter")
+
+    async def take() -> None:
+        await wanter.acquire()
+        taken.append(server.seconds - given)
+
+    async def nap(seconds: float) -> None:
+        await server.sleep(seconds)
+        if server.seconds - given > TERMS.duration / 2 and not taken:
+            await take()
+
+    other = server.candidate("other", sleep=nap)
+    waiting = asyncio.create_task(other.acquire())
+    while server.seconds - given < TERMS.duration:
+        await asyncio.sleep(0)
+    assert taken and wanter.leading and not other.leading
+    assert not server.objects[str(HERE)]["metadata"].get("annotations"), "the wish is fulfilled"
+    waiting.cancel()
+
+
+async def test_whom_it_is_given_to_may_have_died() -> None:
+    server = Leases()
+    giver = server.candidate("giver")
+    await giver.acquire()
+    ask(server, "dead")
+    await giver.release()
+    given = server.seconds
+    await server.candidate("other").acquire()
+    assert TERMS.duration <= server.seconds - given <= TERMS.duration + TERMS.retry
+
+
+async def test_who_asks_without_having_fewer_gets_an_answer_and_no_lease() -> None:
+    """As with an annotation that somebody has forged."""
+    server = Leases()
+    holder = server.candidate("holder")
+    await holder.acquire()
+    ask(server, "forger")
+    holding = asyncio.create_task(holder.hold())
+    while server.objects[str(HERE)]["metadata"]["annotations"]:
+        await asyncio.sleep(0)
+    assert holder.leading and server.holder() == "holder"
+    holding.cancel()
+
+
+async def test_to_be_asked_is_no_sign_of_life() -> None:
+    server = Leases()
+    await server.candidate("killed").acquire()
+    second = server.candidate("second")
+    seen = server.seconds
+    server.on_sleep = lambda: ask(server, "third") if server.seconds < seen + 9 else None
+    await second.acquire()
+    assert server.seconds - seen <= TERMS.duration + TERMS.retry
+
+
+def ask(server: Leases, who: str) -> None:
+    """Somebody's wish is written into the Lease."""
+    body = server.objects[str(HERE)]
+    annotations = {names.WANTED_ANNOTATION: who}
+    server.store(
+        str(HERE),
+        {"metadata": {"name": HERE.name, "annotations": annotations}, "spec": body["spec"]},
+        who,
+    )

@@ -277,6 +277,22 @@ def test_pods_are_counted_as_they_come_change_and_go() -> None:
     assert figures.counts(NAMESPACE, "unknown") == {}
 
 
+class Process:
+    """What it tells of itself; it watches nothing, as one that leads nowhere."""
+
+    def __init__(self, leading: dict[str | None, bool]) -> None:
+        self._leading = leading
+
+    def leading(self) -> dict[str | None, bool]:
+        return self._leading
+
+    def informers(self) -> dict[str, list[Any]]:
+        return {"pods": []}
+
+    def waiting(self) -> tuple[int, int]:
+        return 2, 7
+
+
 async def test_requests_are_counted_by_what_was_asked_and_answered() -> None:
     world = World()
 
@@ -285,12 +301,21 @@ async def test_requests_are_counted_by_what_was_asked_and_answered() -> None:
 
     metrics = world.cluster.metrics
     sent: Any = (Sent(), Sent())
-    metrics.read_from(of_process(sent, {}, lambda: (2, 7), lambda: True))
+    metrics.read_from(of_process(sent, Process({None: True})))
     answered = {"verb": "get", "resource": "pods", "code": "200"}
     assert await value(metrics, "hyperband_api_requests_total", **answered) == 6
     assert await value(metrics, "hyperband_api_requests_total", code="<error>") == 2
     assert await value(metrics, "hyperband_queued_studies") == 2
     assert await value(metrics, "hyperband_queued_trials") == 7
+
+
+async def test_where_it_leads_is_told_by_namespace_where_there_is_a_list() -> None:
+    everywhere, listed = Metrics(), Metrics()
+    everywhere.read_from(of_process([], Process({None: True})))
+    listed.read_from(of_process([], Process({"a": True, "b": False})))
+    assert await value(everywhere, "hyperband_leader") == 1
+    assert await value(listed, "hyperband_leader", namespace="a") == 1
+    assert await value(listed, "hyperband_leader", namespace="b") == 0
 
 
 async def test_how_late_the_event_loop_is() -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import getpass
+import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import kopf
 import pytest
@@ -10,7 +13,7 @@ import yaml
 
 from hyperband.backends.kubernetes.connection import Connection, connect
 from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.operator import _reign, _run_kopf
+from hyperband.backends.kubernetes.study_watch import StudyWatch
 
 
 @pytest.fixture
@@ -29,6 +32,11 @@ def nowhere(tmp_path: Path) -> Connection:
     return connect(path)
 
 
+def watch(connection: Connection, manager: Manager | None = None) -> StudyWatch:
+    told = manager or Manager()
+    return StudyWatch(connection, ["team"], lambda _: told)
+
+
 async def test_a_user_without_a_name_may_run_it(
     nowhere: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,39 +44,85 @@ async def test_a_user_without_a_name_may_run_it(
         raise KeyError("getpwuid(): uid not found: 65532")
 
     monkeypatch.setattr(getpass, "getuser", no_name)
-    manager, over = Manager(), asyncio.Event()
-    over.set()
-    await _run_kopf(manager, nowhere, ["team"], over, asyncio.Event())
-    assert manager.trouble == ""
+    began = threading.Event()
+    login = StudyWatch._registry
+
+    def registry(self: StudyWatch, home: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+        handlers = login(self, home)
+
+        @kopf.on.startup(registry=handlers)
+        async def begin(**_: object) -> None:
+            began.set()
+
+        return handlers
+
+    monkeypatch.setattr(StudyWatch, "_registry", registry)
+    watching = watch(nowhere)
+    task = asyncio.create_task(watching.run())
+    assert await asyncio.to_thread(began.wait, 30)
+    assert watching.trouble == ""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_what_keeps_it_from_watching_is_told(
+async def test_what_keeps_it_from_watching_is_told_and_tried_again(
     nowhere: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(**_: object) -> None:
-        raise RuntimeError("no more retries")
+    runs = []
+    again = threading.Event()
+
+    async def broken(stop_flag: asyncio.Event, **_: object) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise RuntimeError("no more retries")
+        again.set()
+        await stop_flag.wait()
 
     monkeypatch.setattr(kopf, "operator", broken)
-    manager, over = Manager(), asyncio.Event()
-    over.set()
-    await _run_kopf(manager, nowhere, ["team"], over, asyncio.Event())
-    assert manager.trouble == "watching them has ended: no more retries"
+    monkeypatch.setattr("hyperband.backends.kubernetes.study_watch.PAUSE_SECONDS", 0.0)
+    watching = watch(nowhere)
+    task = asyncio.create_task(watching.run())
+    assert await asyncio.to_thread(again.wait, 30)
+    assert watching.trouble == "watching them has ended: no more retries"
+    task.cancel()  # and kopf is told to stop
+    await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_process_that_has_lost_the_lease_has_no_trouble_with_studies(
+async def test_an_end_of_kopf_ends_nothing_that_was_begun_meanwhile(
     nowhere: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = asyncio.Event()
+    running = threading.Event()
+    real = kopf.operator
 
-    class Election:
-        async def hold(self) -> None:
-            await lost.wait()
+    async def short(stop_flag: asyncio.Event, **settings: Any) -> None:
+        running.set()
+        asyncio.get_running_loop().call_later(0.05, stop_flag.set)
+        await real(stop_flag=stop_flag, **settings)
 
-    async def broken(**_: object) -> None:
-        lost.set()
-        raise RuntimeError("no more retries")
+    monkeypatch.setattr(kopf, "operator", short)
+    watching = asyncio.create_task(watch(nowhere).watch())
+    assert await asyncio.to_thread(running.wait, 30)
+    work = asyncio.create_task(asyncio.sleep(3600))
+    await watching
+    assert not work.done()
+    work.cancel()
 
-    monkeypatch.setattr(kopf, "operator", broken)
-    manager = Manager()
-    await _reign(manager, nowhere, [], Election(), asyncio.Event())  # type: ignore[arg-type]
-    assert manager.trouble == "", "one that waits for its turn is ready to take over"
+
+async def test_news_come_to_the_event_loop_of_the_studies(
+    nowhere: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: asyncio.Future[tuple[str, bool]] = asyncio.get_running_loop().create_future()
+    here = threading.get_ident()
+
+    class Told(Manager):
+        def study_seen(self, body: Mapping[str, Any]) -> None:
+            told.set_result((body["metadata"]["name"], threading.get_ident() == here))
+
+    async def brief(registry: Any, **_: object) -> None:
+        (handler,) = registry._watching.get_all_handlers()
+        metadata = {"namespace": "team", "name": "s", "uid": "u"}
+        await handler.fn(type=None, body={"metadata": metadata})
+
+    monkeypatch.setattr(kopf, "operator", brief)
+    await watch(nowhere, Told()).watch()
+    assert await told == ("s", True)

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+from typing import Any
 
 import yaml
 
@@ -40,13 +41,25 @@ class Sent:
         self.requests = {("get", "pods", 200): 3}
 
 
+class Process:
+    """One for a list of namespaces."""
+
+    def leading(self) -> dict[str | None, bool]:
+        return {NAMESPACE: True, "another": False}
+
+    def informers(self) -> dict[str, list[Any]]:
+        return {"pods": [Heard()]}
+
+    def waiting(self) -> tuple[int, int]:
+        return 1, 2
+
+
 async def everything() -> str:
     """A scrape of an operator with a study that shows all that a study may show."""
     metrics = Metrics()
     metrics.studies.begin(NAMESPACE, "s", study_body() | {"status": STATUS})
     metrics.request_answered("get", 0.1)
-    sent, heard = Sent(), Heard()
-    metrics.read_from(of_process([sent], {"pods": [heard]}, lambda: (1, 2), lambda: True))  # type: ignore[list-item]
+    metrics.read_from(of_process([Sent()], Process()))  # type: ignore[list-item]
     return (await metrics.text()).decode()
 
 

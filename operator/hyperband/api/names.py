@@ -71,6 +71,8 @@ MAX_STUDY_NAME = 40  # a pod's name and a label value must fit in 63 characters
 # Leases: of operators for all namespaces, and of those for the namespace that it is in.
 LEASE = "hyperband-operator"
 NAMESPACE_LEASE = "hyperband-namespace-operator"
+# On a Lease: the process that asks its holder for it, or that it was given to.
+WANTED_ANNOTATION = f"{GROUP}/wanted-by"
 
 
 def trial_name(study: str, index: int) -> str:

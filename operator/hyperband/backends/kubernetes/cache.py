@@ -120,6 +120,11 @@ class Cache(Generic[O]):
         self.revision = revision
         self._listing = False
 
+    def clear(self) -> None:
+        """Forgets all objects, as if they were gone."""
+        for old in list(self._objects.values()):
+            self._drop(old)
+
     def _is_news(self, new: O) -> bool:
         old = self._objects.get(_key(new))
         # What is not there although we are past its state has been deleted since.

@@ -1,4 +1,4 @@
-"""All studies: one task each, started, told and ended as their objects come, change and go."""
+"""The studies of one scope: a task each, begun, told and ended as objects come, change and go."""
 
 import asyncio
 import logging
@@ -24,34 +24,34 @@ Key = tuple[str, str]  # namespace, name
 
 
 class Manager:
-    """Owns the tasks of all studies. Its methods are called from the event loop and never wait.
+    """Owns the tasks of the studies in its scope. Its methods are called from the event loop.
 
-    Attributes:
-        trouble: why it is told nothing of studies, in words; empty where all is well.
+    Args:
+        namespace: its scope, or None for all of them.
     """
 
-    def __init__(self) -> None:
-        self.trouble = ""
-        self._clusters: dict[str | None, Cluster] = {}  # None: all namespaces that are not here
+    def __init__(self, namespace: str | None = None) -> None:
+        self.namespace = namespace
+        self._cluster: Cluster | None = None  # where there is none, another process works here
         self._tasks: dict[Key, StudyTask] = {}
         self._runs: dict[Key, asyncio.Task[None]] = {}
         self._endings: set[asyncio.Task[None]] = set()
 
-    def start(self, cluster: Cluster, namespace: str | None = None) -> None:
-        """To come before studies are; the informers must be in sync when the first one comes.
-
-        Args:
-            namespace: that the cluster's informers look at, or None for all.
-        """
-        self._clusters[namespace] = cluster
+    def start(self, cluster: Cluster) -> None:
+        """From now on studies are taken up; the informers must be in sync."""
+        self._cluster = cluster
 
     # -- news -------------------------------------------------------------------------------
 
     def study_seen(self, body: Mapping[str, Any]) -> None:
         """A study is there, new, changed or as before."""
+        if self._cluster is None:
+            return
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
         task = self._tasks.get(key)
+        if task is not None and task.is_newer_than(body):
+            return  # kopf may come late with what the list has told already
         if task is not None and task.uid != metadata["uid"]:  # deleted and made anew
             self._end(key)
             task = None
@@ -60,7 +60,7 @@ class Manager:
         elif task is not None:
             task.update(body)
         else:
-            self._begin(key, body)
+            self._begin(self._cluster, key, body)
             self._tell_others(key)
         if is_finished(body.get("status") or {}):
             self._tell_others(key)
@@ -113,29 +113,26 @@ class Manager:
 
     # -- tasks ------------------------------------------------------------------------------
 
-    def _begin(self, key: Key, body: Mapping[str, Any]) -> None:
+    def _begin(self, cluster: Cluster, key: Key, body: Mapping[str, Any]) -> None:
         with about(*key):
-            task = StudyTask(self._cluster(key[0]), body)
+            task = StudyTask(cluster, body)
             self._tasks[key] = task
             self._runs[key] = asyncio.create_task(task.run(), name=f"study {key[0]}/{key[1]}")
             log.info("%s/%s: taken up", *key)
-
-    def _cluster(self, namespace: str) -> Cluster:
-        return self._clusters.get(namespace) or self._clusters[None]
 
     def _end(self, key: Key) -> None:
         """Stops a study's task and, apart from it, ends the study's pods."""
         task = self._tasks.pop(key, None)
         run = self._runs.pop(key, None)
-        if task is None or run is None:
+        if task is None or run is None or self._cluster is None:
             return
-        self._cluster(key[0]).metrics.studies.end(*key)
+        self._cluster.metrics.studies.end(*key)
         with about(*key):
             ending = asyncio.create_task(_end_study(task, run), name=f"end of {key[0]}/{key[1]}")
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
-    async def audit(self, client: Client, namespace: str | None) -> None:
+    async def audit(self, client: Client) -> None:
         """Compares the tasks with the studies that are there, now and then.
 
         kopf lists again after an expired watch but never tells of the deletions it missed.
@@ -143,29 +140,27 @@ class Manager:
         while True:
             await asyncio.sleep(AUDIT_SECONDS)
             try:
-                await self.compare(client, namespace)
-                self._warn_of_silence(namespace)
+                await self.compare(client)
+                self._warn_of_silence()
             except KubernetesError as error:
                 log.info("the audit has to wait: %s", error)
             except Exception:
                 log.exception("the audit failed")
 
-    def _warn_of_silence(self, namespace: str | None) -> None:
-        cluster = self._clusters.get(namespace)
-        if cluster is None:
+    def _warn_of_silence(self) -> None:
+        if self._cluster is None:
             return
-        for what, informer in (("pods", cluster.pods), ("trials", cluster.trials)):
+        for what, informer in (("pods", self._cluster.pods), ("trials", self._cluster.trials)):
             if informer.stale:
                 log.warning("nothing was heard of %s for %.0f s", what, informer.age)
 
-    async def compare(self, client: Client, namespace: str | None) -> None:
-        """Ends the tasks of studies that are not there any more, in a namespace or in all."""
-        # Before the list: what comes after it is none of its business.
-        known = {k: task for k, task in self._tasks.items() if namespace in (None, k[0])}
-        if not known:  # as where another process leads
+    async def compare(self, client: Client) -> None:
+        """Ends the tasks of studies that are not there any more."""
+        known = dict(self._tasks)  # before the list: what comes after it is none of its business
+        if not known:
             return
         there = set()
-        async for page in client.pages(STUDIES, Object, namespace):
+        async for page in client.pages(STUDIES, Object, self.namespace):
             there |= {item.metadata.uid for item in page.items}
         for key, task in known.items():
             if task.uid not in there and self._tasks.get(key) is task:
@@ -174,15 +169,16 @@ class Manager:
                 self._end(key)
 
     async def stop(self) -> None:
-        """Ends all tasks; studies, trials and pods stay as they are."""
+        """Ends all tasks and takes up no more; studies, trials and pods stay as they are."""
+        cluster, self._cluster = self._cluster, None
         runs = [*self._runs.values(), *self._endings]
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
         self._tasks.clear()
         self._runs.clear()
-        for cluster in self._clusters.values():
-            cluster.metrics.studies.clear()
+        if cluster is not None:
+            cluster.metrics.studies.clear(self.namespace)
 
     def waiting(self) -> tuple[int, int]:
         """How many studies have been woken and are not done, and how many trials they look at."""

@@ -199,6 +199,7 @@ class LeaseSpec(_Struct, frozen=True, gc=False):
     holder_identity: str = ""
     lease_duration_seconds: int = 0
     lease_transitions: int = 0
+    renew_time: str = ""  # never reckoned with: that it changes is the holder's sign of life
 
 
 class Lease(Object, frozen=True, gc=False):

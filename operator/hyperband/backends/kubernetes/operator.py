@@ -4,107 +4,35 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-
-import aiohttp
-import kopf
 
 from hyperband.api import names
 from hyperband.api.schema.policies import OPERATOR_NAMESPACE
-from hyperband.backends.kubernetes.api_errors import NotFound
+from hyperband.backends.kubernetes.api_errors import Forbidden, NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.cluster import STATUSES_A_SECOND, Cluster
 from hyperband.backends.kubernetes.connection import Connection
-from hyperband.backends.kubernetes.elections import Elections
-from hyperband.backends.kubernetes.informer import Change, Informer
-from hyperband.backends.kubernetes.lease import Election, Place, Terms, new_identity
-from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.election import Election, new_identity
+from hyperband.backends.kubernetes.lease import Place, Terms
+from hyperband.backends.kubernetes.objects import ARCHIVES, STUDIES, TRIALS, Object
 from hyperband.backends.kubernetes.pace import Pace
+from hyperband.backends.kubernetes.reign import Caches, Reign
+from hyperband.backends.kubernetes.reigns import KINDS, Reigns
+from hyperband.backends.kubernetes.shares import Shares
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
-from hyperband.backends.kubernetes.study_pods import owner_key
+from hyperband.backends.kubernetes.study_watch import StudyWatch
+from hyperband.backends.kubernetes.tasks import begin, cancel
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
 from hyperband.backends.kubernetes.telemetry.process import of_process
-from hyperband.backends.kubernetes.telemetry.server import (
-    Address,
-    Check,
-    Probes,
-    ended,
-    serving,
-)
+from hyperband.backends.kubernetes.telemetry.server import Address, Probes, ended, serving
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.backends.kubernetes.workers import Pools
 
 log = logging.getLogger(__name__)
-
-KOPF_PAUSE_SECONDS = 2.0
-
-
-def registry(
-    manager: Manager, connection: Connection, stop: asyncio.Event
-) -> kopf.OperatorRegistry:
-    """kopf's handlers. They only pass news on: nothing is written to studies by kopf itself."""
-    handlers = kopf.OperatorRegistry()
-
-    @kopf.on.startup(registry=handlers)
-    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        manager.trouble = ""
-        # In place of kopf's own handlers, which come a moment later and fail at a second signal.
-        asyncio.get_running_loop().call_soon(stop_on_signals, stop)
-        settings.posting.enabled = False  # our recorder counts events instead
-        settings.scanning.disabled = True  # the CRDs are there; two watches less
-        settings.watching.server_timeout = 270
-
-    @kopf.on.cleanup(registry=handlers)
-    async def cleanup(**_: Any) -> None:
-        await manager.stop()  # kopf would wait for the studies' tasks, which never end
-
-    @kopf.on.login(registry=handlers)
-    async def login(**_: Any) -> kopf.AiohttpSession:
-        return kopf.AiohttpSession(
-            server=connection.url,
-            aiohttp_session=_session(connection),
-            default_namespace=connection.namespace,
-        )
-
-    @kopf.on.event(names.GROUP, names.VERSION, names.STUDY_PLURAL, registry=handlers)
-    async def study(type: str | None, body: Mapping[str, Any], **_: Any) -> None:
-        # kopf's body is a live view of its own; a study's task keeps what it was told.
-        plain = dict(body)
-        metadata = plain["metadata"]
-        if type == "DELETED":
-            manager.study_gone(metadata["namespace"], metadata["name"], metadata["uid"])
-        else:
-            manager.study_seen(plain)
-
-    return handlers
-
-
-def _session(connection: Connection) -> aiohttp.ClientSession:
-    """A session for kopf with the settings and the credentials that our own client uses."""
-
-    async def authenticate(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        request.headers.update(await connection.headers())
-        if connection.server_name:
-            request.server_hostname = connection.server_name
-        return await handler(request)
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=connection.tls or False),
-        middlewares=(authenticate,),
-        proxy=connection.proxy,
-    )
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """Ctrl-C, or the end of a pod."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
 
 
 async def run_operator(
@@ -116,11 +44,11 @@ async def run_operator(
     listen: Address | None = None,
     sidecar_image: str = SIDECAR_IMAGE,
 ) -> None:
-    """Runs until SIGINT or SIGTERM; works while it leads, and waits for its turn otherwise.
+    """Runs until SIGINT or SIGTERM; works where it leads, and waits for its turn elsewhere.
 
     Args:
         namespaces: the only ones to watch; none for all.
-        terms: of the Lease that elects one of several operators.
+        terms: of the Leases that elect one of several operators.
         lease_namespace: where operators for all namespaces have theirs.
         listen: where to serve probes and metrics, if anywhere.
         sidecar_image: of what reports for trainings that only write a file.
@@ -130,213 +58,80 @@ async def run_operator(
         LookupError: the CRDs are not installed.
         KubernetesError: the API server could not be reached at the start.
     """
-    manager, metrics, stop = Manager(), Metrics(), asyncio.Event()
-    stop_on_signals(stop)
-    answered = metrics.request_answered
-    async with Client(connection, retry=Retry(attempts=1), answered=answered) as unfenced:
-        election = _election(unfenced, namespaces, Place(lease_namespace, names.LEASE), terms)
-        async with Client(connection, fence=election.check, answered=answered) as client:
-            scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
-            for scope in scopes:
-                await _check_installed(client, scope)
-            pools, statuses = Pools(metrics.fit_ended), Pace(STATUSES_A_SECOND)
-            clocks = (lambda: datetime.now(UTC), time.monotonic)
-            background: list[asyncio.Task[None]] = []
-            caches: dict[str, list[Informer[Any]]] = {}
-            # Also while another process leads, so that this one begins at once when it may.
-            for scope in scopes:
-                pods, trials, archives = _informers(client, manager, metrics, scope)
-                shared = (*clocks, pools, metrics, sidecar_image, statuses)
-                cluster = Cluster(client, pods, trials, *shared)
-                manager.start(cluster, scope)
-                for informer in (pods, trials, archives):
-                    resource = informer.kind.plural
-                    caches.setdefault(resource, []).append(informer)
-                    background.append(_begin(informer.run(), resource, scope))
-                background.append(_begin(manager.audit(client, scope), "audit", scope))
-            background.append(_begin(metrics.watch_lag(), "lag"))
-            clients = (client, unfenced)
-            metrics.read_from(
-                of_process(clients, caches, manager.waiting, lambda: election.leading)
+    metrics, stop = Metrics(), asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C, or the end of a pod
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
+    pools, statuses = Pools(metrics.fit_ended), Pace(STATUSES_A_SECOND)
+    clocks = (lambda: datetime.now(UTC), time.monotonic)
+
+    def make_cluster(client: Client, caches: Caches) -> Cluster:
+        shared = (*clocks, pools, metrics, sidecar_image, statuses)
+        return Cluster(client, caches.pods, caches.trials, *shared)
+
+    async with AsyncExitStack() as clients:
+
+        async def connect(**settings: Any) -> Client:
+            client = Client(connection, answered=metrics.request_answered, **settings)
+            return await clients.enter_async_context(client)
+
+        unfenced = await connect(retry=Retry(attempts=1))
+        reigns, transports, shares = [], [unfenced], Shares(new_identity())
+        for scope in scopes:
+            election = _election(
+                unfenced, scope, Place(lease_namespace, names.LEASE), terms, shares
             )
-            probes = _probes(manager, metrics, election, caches, background)
-            where = " and ".join(filter(None, scopes)) or "all namespaces"
-            log.info("watching %s at %s", where, connection.url)
-            try:
-                async with serving(listen, probes):
-                    while not stop.is_set():
-                        synced = (each.synced for group in caches.values() for each in group)
-                        await _first(stop.wait(), _all(*synced))
-                        await _first(stop.wait(), election.acquire())
-                        if not stop.is_set():
-                            await _reign(manager, connection, namespaces, election, stop)
-            finally:
-                await manager.stop()
-                pools.close()
-                await _cancel(*background)
-                await election.release()
-                log.info("stopped; studies stay as they are until an operator runs again")
-
-
-def _begin(
-    work: Coroutine[Any, Any, None], name: str, scope: str | None = None
-) -> asyncio.Task[None]:
-    """A task that is named after what it does and, if that is one of several, the namespace."""
-    return asyncio.create_task(work, name=name if scope is None else f"{name}-{scope}")
-
-
-def _informers(
-    client: Client, manager: Manager, metrics: Metrics, namespace: str | None
-) -> tuple[Informer[Pod], Informer[Object], Informer[Object]]:
-    """Of pods, trials and archives, in one namespace or in all."""
-
-    def pod_changed(change: Change, old: Pod | None, new: Pod | None) -> None:
-        metrics.pods.see(old, new)
-        manager.pod_changed(change, old, new)
-
-    pods = Informer(
-        client,
-        PODS,
-        Pod,
-        namespace=namespace,
-        label_selector=names.STUDY_LABEL,
-        on_change=pod_changed,
-        index=owner_key,
-    )
-    trials = Informer(
-        client,
-        TRIALS,
-        Object,
-        namespace=namespace,
-        on_change=manager.trial_changed,
-        index=owner_key,
-    )
-    archives = Informer(
-        client, ARCHIVES, Object, namespace=namespace, on_change=manager.archive_changed
-    )
-    return pods, trials, archives
+            client = await connect(fence=election.check)
+            transports.append(client)
+            await _check_installed(client, scope)
+            reigns.append(Reign(scope, election, client, make_cluster, metrics, warm=scope is None))
+        all_reigns = Reigns(reigns)
+        watch = StudyWatch(connection, namespaces, all_reigns.manager)
+        metrics.read_from(of_process(transports, all_reigns))
+        where = " and ".join(filter(None, scopes)) or "all namespaces"
+        log.info("watching %s at %s", where, connection.url)
+        background = [begin(reign.run(), "lease", reign.scope) for reign in reigns]
+        background += [begin(watch.run(), "watch"), begin(metrics.watch_lag(), "lag")]
+        try:
+            async with serving(listen, _probes(all_reigns, watch, metrics, background)):
+                await stop.wait()
+        finally:
+            await cancel(*background)
+            pools.close()
+            log.info("stopped; studies stay as they are until an operator runs again")
 
 
 def _election(
-    client: Client, namespaces: Collection[str], everywhere: Place, terms: Terms
-) -> Election | Elections:
-    """One Lease for the operators of all namespaces, and one for those of each single one.
+    client: Client, scope: str | None, everywhere: Place, terms: Terms, shares: Shares
+) -> Election:
+    """By one Lease for the operators of all namespaces, and one for those of each single one.
 
     An operator for some namespaces leaves its work to one for all, if that is there.
     """
-    if not namespaces:
-        return Election(client, everywhere, terms)
-    return Elections(
-        Election(client, Place(each, names.NAMESPACE_LEASE), terms, outranked_by=everywhere)
-        for each in set(namespaces)
-    )
-
-
-async def _reign(
-    manager: Manager,
-    connection: Connection,
-    namespaces: Collection[str],
-    election: Election | Elections,
-    stop: asyncio.Event,
-) -> None:
-    """Runs the studies for as long as this process leads, or until a signal."""
-    over = asyncio.Event()
-    # Before kopf: it cancels at its end every task that was created after its start.
-    ends = [
-        asyncio.create_task(stop.wait(), name="stop"),
-        asyncio.create_task(election.hold(), name="lease"),
-    ]
-    for end in ends:
-        end.add_done_callback(lambda _: over.set())
-    try:
-        while not over.is_set():
-            await _run_kopf(manager, connection, namespaces, over, stop)
-    finally:
-        await _cancel(*ends)
-        manager.trouble = ""  # one that does not lead has no studies to watch
-
-
-async def _run_kopf(
-    manager: Manager,
-    connection: Connection,
-    namespaces: Collection[str],
-    over: asyncio.Event,
-    stop: asyncio.Event,
-) -> None:
-    """Runs kopf until it is over, or until kopf gives up, when errors outlast its retries.
-
-    With kopf end the studies' tasks, which were created while it ran. Nothing is lost by that: the
-    next run lists the studies and takes them up again.
-    """
-    identity: Any = new_identity()  # else kopf asks for the user's name, and a container's has none
-    try:
-        await kopf.operator(
-            registry=registry(manager, connection, stop),
-            identity=identity,
-            standalone=True,
-            stop_flag=over,
-            clusterwide=not namespaces,
-            namespaces=list(namespaces),
-        )
-    except Exception as error:  # whatever it was, giving up is not ours to do
-        manager.trouble = f"watching them has ended: {error}"
-        log.warning("watching the studies has ended, beginning again: %s", error)
-    else:
-        if not over.is_set():  # a signal came before our handlers were in place
-            stop.set()
-    finally:
-        await manager.stop()  # kopf does not always come to its cleanup
-        stop_on_signals(stop)  # kopf's own handlers were there for a moment
-    if not over.is_set():
-        with suppress(TimeoutError):
-            async with asyncio.timeout(KOPF_PAUSE_SECONDS):
-                await over.wait()
+    if scope is None:
+        return Election(client, everywhere, terms, shares=shares)
+    here = Place(scope, names.NAMESPACE_LEASE)
+    return Election(client, here, terms, outranked_by=everywhere, shares=shares)
 
 
 def _probes(
-    manager: Manager,
-    metrics: Metrics,
-    election: Election | Elections,
-    caches: Mapping[str, Sequence[Informer[Any]]],
-    background: Iterable[asyncio.Task[None]],
+    reigns: Reigns, watch: StudyWatch, metrics: Metrics, background: Sequence[asyncio.Task[None]]
 ) -> Probes:
     """What is served: who lives and works, and the metrics.
 
     Trouble with the API server is no sign of death: a new process would have the same.
     """
-    synced = {resource: _synced(group) for resource, group in caches.items()}
+    live = {task.get_name(): ended(task) for task in background}
+    synced = {kind: partial(reigns.unsynced, kind) for kind in KINDS}
     return Probes(
-        live={task.get_name(): ended(task) for task in background},
-        ready={**synced, "studies": lambda: manager.trouble, "leader": election.why_not_leading},
+        live={**live, "work": reigns.dead},
+        ready={
+            **synced,
+            "studies": lambda: watch.trouble or reigns.not_working(),
+            "leader": reigns.why_not_leading,
+        },
         metrics=metrics.text,
     )
-
-
-def _synced(caches: Iterable[Informer[Any]]) -> Check:
-    def why() -> str:
-        complete = all(cache.synced.is_set() for cache in caches)
-        return "" if complete else "not all of them are listed yet"
-
-    return why
-
-
-async def _all(*events: asyncio.Event) -> None:
-    await asyncio.gather(*(event.wait() for event in events))
-
-
-async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Waits for one of them and drops the others."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _cancel(*tasks)
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _check_installed(client: Client, namespace: str | None) -> None:
@@ -349,3 +144,8 @@ async def _check_installed(client: Client, namespace: str | None) -> None:
                 f"the cluster knows no {kind.plural}.{kind.group}; "
                 "install them: kubectl apply --server-side -f crds/"
             ) from error
+        except Forbidden as error:
+            if namespace is None:
+                raise
+            # As of a namespace that is gone: those beside it are none the worse for that.
+            log.warning("namespace %s: %s", namespace, error)

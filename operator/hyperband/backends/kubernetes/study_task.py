@@ -89,6 +89,10 @@ class StudyTask:
 
     # -- what others tell it ------------------------------------------------------------------
 
+    def is_newer_than(self, body: Mapping[str, Any]) -> bool:
+        """Whether more than that is known."""
+        return _revision(self._body) > _revision(body)
+
     def update(self, body: Mapping[str, Any]) -> None:
         """The study's object has changed."""
         self._take_in(body)

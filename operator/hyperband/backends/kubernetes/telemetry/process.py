@@ -3,7 +3,7 @@
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -15,26 +15,30 @@ from hyperband.version import VERSION
 NO_ANSWER = "<error>"  # in place of a status code; the same as in client-go's metrics
 
 
+class Source(Protocol):
+    """Who knows of all namespaces that this process works in."""
+
+    def leading(self) -> Mapping[str | None, bool]:
+        """By namespace; None is all of them."""
+
+    def informers(self) -> Mapping[str, Sequence[Informer[Any]]]:
+        """By resource, one for each namespace where not all are watched."""
+
+    def waiting(self) -> tuple[int, int]:
+        """How many studies, and how many trials, are still to be looked at."""
+
+
 def of_process(
     transports: Sequence[Transport],
-    informers: Mapping[str, Sequence[Informer[Any]]],
-    waiting: Callable[[], tuple[int, int]],
-    leading: Callable[[], bool],
+    source: Source,
 ) -> Callable[[], Iterator[Metric]]:
-    """What `Metrics.read_from` asks at each scrape.
-
-    Args:
-        informers: by resource, one for each namespace where not all are watched.
-        waiting: how many studies, and how many trials, are still to be looked at.
-        leading: whether this process leads.
-    """
+    """What `Metrics.read_from` asks at each scrape."""
 
     def read() -> Iterator[Metric]:
         yield _build()
-        text = "1 where this process leads, 0 where it waits for its turn"
-        yield GaugeMetricFamily("hyperband_leader", text, float(leading()))
-        yield from _caches(informers)
-        studies, trials = waiting()
+        yield _leader(source.leading())
+        yield from _caches(source.informers())
+        studies, trials = source.waiting()
         text = "Studies of which there is news that their task has not begun to look at"
         yield GaugeMetricFamily("hyperband_queued_studies", text, studies)
         text = "Trials that something has happened to, to be looked at"
@@ -51,6 +55,17 @@ def _build() -> Metric:
     return family
 
 
+def _leader(leading: Mapping[str | None, bool]) -> Metric:
+    """By namespace, where there is a list of them."""
+    text = "1 where this process leads, 0 where it waits for its turn"
+    if None in leading:
+        return GaugeMetricFamily("hyperband_leader", text, float(leading[None]))
+    family = GaugeMetricFamily("hyperband_leader", text, labels=["namespace"])
+    for namespace, leads in leading.items():
+        family.add_metric([namespace or ""], float(leads))
+    return family
+
+
 def _caches(informers: Mapping[str, Sequence[Informer[Any]]]) -> Iterable[Metric]:
     """What is known of objects that are watched, and since when nothing was heard of them."""
     age = GaugeMetricFamily(
@@ -62,7 +77,8 @@ def _caches(informers: Mapping[str, Sequence[Informer[Any]]]) -> Iterable[Metric
         "hyperband_cached_objects", "Objects in the operator's cache", labels=["resource"]
     )
     for resource, group in informers.items():
-        age.add_metric([resource], max(informer.age for informer in group))
+        if group:  # else it leads nowhere, and nothing is watched
+            age.add_metric([resource], max(informer.age for informer in group))
         objects.add_metric([resource], sum(map(len, group)))
     return age, objects
 

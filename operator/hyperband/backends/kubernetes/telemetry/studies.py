@@ -46,10 +46,11 @@ class StudyMetrics:
             self._ended.setdefault(figures, self._monotonic())
             self._gone.add(figures)
 
-    def clear(self) -> None:
-        """Other processes look after the studies now."""
+    def clear(self, namespace: str | None) -> None:
+        """Other processes look after the studies now, in a namespace or in all."""
         for key in list(self._figures):
-            self._forget(key)
+            if namespace in (None, key[0]):
+                self._forget(key)
 
     def _forget(self, key: tuple[str, str]) -> None:
         figures = self._figures.pop(key, None)
