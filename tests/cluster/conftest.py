@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,8 @@ def connection(kubeconfig: Path) -> Iterator[Any]:
         yield opened
 
 
-@pytest.fixture
-def bare_namespace(connection: Any) -> Iterator[str]:
-    """A namespace of the test's own, in which nothing may report."""
+@contextmanager
+def _namespace(connection: Any) -> Iterator[str]:
     core: Any = client.CoreV1Api(connection)
     name = f"test-{uuid.uuid4().hex[:10]}"
     core.create_namespace({"metadata": {"name": name, "labels": {"hyperband.dev/test": ""}}})
@@ -93,9 +93,7 @@ def bare_namespace(connection: Any) -> Iterator[str]:
         core.delete_namespace(name)
 
 
-@pytest.fixture
-def namespace(connection: Any, bare_namespace: str) -> str:
-    """A namespace of the test's own, in which trials may report."""
+def _permit_reports(connection: Any, namespace: str) -> None:
     core: Any = client.CoreV1Api(connection)
     rbac: Any = client.RbacAuthorizationV1Api(connection)
     create: dict[str, Any] = {
@@ -103,8 +101,31 @@ def namespace(connection: Any, bare_namespace: str) -> str:
         "RoleBinding": rbac.create_namespaced_role_binding,
     }
     for manifest in yaml.safe_load_all(REPORTER.read_text(encoding="utf-8")):
-        create[manifest["kind"]](bare_namespace, manifest)
+        create[manifest["kind"]](namespace, manifest)
+
+
+@pytest.fixture
+def bare_namespace(connection: Any) -> Iterator[str]:
+    """A namespace of the test's own, in which nothing may report."""
+    with _namespace(connection) as name:
+        yield name
+
+
+@pytest.fixture
+def namespace(connection: Any, bare_namespace: str) -> str:
+    """A namespace of the test's own, in which trials may report."""
+    _permit_reports(connection, bare_namespace)
     return bare_namespace
+
+
+@pytest.fixture
+def six_namespaces(connection: Any) -> Iterator[list[str]]:
+    """Namespaces of the test's own, in which trials may report."""
+    with ExitStack() as made:
+        names = [made.enter_context(_namespace(connection)) for _ in range(6)]
+        for name in names:
+            _permit_reports(connection, name)
+        yield names
 
 
 @pytest.fixture(scope="session")

@@ -129,23 +129,26 @@ def permit_lease(namespace: str) -> None:
 
 
 class Operator:
-    """An operator process for one namespace, which can be killed and started again.
+    """An operator process for some namespaces, which can be killed and started again.
 
     Args:
+        namespaces: one, or several.
         lease_seconds: after being killed, the next process waits so long before it works.
         program: how `hyperband` is run.
     """
 
     def __init__(
         self,
-        namespace: str,
+        namespaces: str | Sequence[str],
         log: Path,
         lease_seconds: int = LEASE_SECONDS,
         program: Sequence[str] = PROGRAM,
     ) -> None:
-        self.namespace, self.log, self._program = namespace, log, program
+        self.namespaces = [namespaces] if isinstance(namespaces, str) else namespaces
+        self.log, self._program = log, program
         self._lease_seconds = lease_seconds
-        permit_lease(namespace)
+        for namespace in self.namespaces:
+            permit_lease(namespace)
         self._kubeconfig = str(operator_kubeconfig(log.parent))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -154,7 +157,8 @@ class Operator:
             self._process = subprocess.Popen(
                 [
                     *(*self._program, "operator"),
-                    *("-n", self.namespace, "--kubeconfig", self._kubeconfig),
+                    *(f"--namespace={namespace}" for namespace in self.namespaces),
+                    *("--kubeconfig", self._kubeconfig),
                     *("--lease-seconds", str(self._lease_seconds)),
                 ],
                 stdout=log,
@@ -176,6 +180,11 @@ class Operator:
     def resume(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def alive(self) -> bool:

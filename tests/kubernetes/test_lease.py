@@ -51,7 +51,7 @@ class Leases:
         self.unheard: set[str] = set()
         self.missing: set[str] = set()
         self.writes: list[str] = []
-        self.asked: list[str] = []  # who has asked another one for a Lease
+        self.asked: list[int] = []  # how many wishes the one who asks has, each time
         self.on_sleep: Callable[[], None] = lambda: None
         self.sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self.numbers = count()
@@ -89,6 +89,11 @@ class Leases:
     def holder(self, place: Place = HERE) -> str:
         holder: str = self.objects[str(place)]["spec"].get("holderIdentity", "")
         return holder
+
+    def wishes(self, who: str) -> int:
+        """How many Leases somebody has asked for and not got."""
+        annotations = [body["metadata"].get("annotations", {}) for body in self.objects.values()]
+        return sum(each.get(names.WANTED_ANNOTATION) == who for each in annotations)
 
     def store(self, key: str, body: dict[str, Any], who: str) -> Lease:
         self.revision += 1
@@ -130,6 +135,7 @@ class _Client:
         *,
         resource_version: str,
     ) -> Lease:
+        await asyncio.sleep(0)  # others of the process go on meanwhile
         key = self._key(kind, namespace, name)
         if key not in self.server.objects:
             raise NotFound(404)
@@ -137,11 +143,12 @@ class _Client:
         if known["metadata"]["resourceVersion"] != resource_version:
             raise Conflict(409)
         wishes = body.get("metadata", {}).get("annotations", {})
-        if any(wishes.values()):
-            self.server.asked.append(self.who)
         metadata = {"name": name, "annotations": merged(known["metadata"], "annotations", wishes)}
         spec = merged(known, "spec", body.get("spec", {}))
-        return self.server.store(key, {"metadata": metadata, "spec": spec}, self.who)
+        stored = self.server.store(key, {"metadata": metadata, "spec": spec}, self.who)
+        if any(wishes.values()):
+            self.server.asked.append(self.server.wishes(self.who))
+        return stored
 
     def _key(self, kind: Any, namespace: str, name: str) -> str:
         assert kind is LEASES
@@ -559,7 +566,7 @@ class Process:
 async def until(server: Leases, happens: Callable[[], bool]) -> None:
     """Lets time go on, from one sleeper's end to the next one's, until something happens."""
     for _ in range(20_000):
-        for _ in range(5):  # what they do when they wake never waits for anything but the clock
+        for _ in range(20):  # what they do when they wake never waits for anything but the clock
             await asyncio.sleep(0)
         if happens():
             return
@@ -599,6 +606,7 @@ async def test_who_comes_later_gets_his_share_and_nobody_more() -> None:
     assert [len(each.leads) for each in (first, second, third)] == [2, 2, 2]
     gave = sum(len(each.gave) for each in (first, second, third))
     assert gave == 5, "three for the second one, two for the third, and none back"
+    assert set(server.asked) == {1}, "one Lease is asked for at a time"
     quiet = len(server.asked)
     rest = server.seconds
     await until(server, lambda: server.seconds > rest + 100)
@@ -689,3 +697,25 @@ def ask(server: Leases, who: str) -> None:
         {"metadata": {"name": HERE.name, "annotations": annotations}, "spec": body["spec"]},
         who,
     )
+
+
+async def test_a_wish_counts_from_when_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those for other Leases, who look at the same time, must not ask as well."""
+    server = Leases()
+    await server.candidate("holder").acquire()
+    monkeypatch.setattr(Shares, "asks_for", lambda *_: True)
+    wanter = server.candidate("wanter")
+    client: Any = wanter._client
+    patch, seen = client.patch, []
+
+    async def answer(*given: Any, **named: Any) -> Lease:
+        seen.append(wanter.wanter)
+        stored: Lease = await patch(*given, **named)
+        return stored
+
+    client.patch = answer
+    waiting = asyncio.create_task(wanter.acquire())
+    while not seen:
+        await asyncio.sleep(0)
+    assert seen[0] == "wanter"
+    waiting.cancel()

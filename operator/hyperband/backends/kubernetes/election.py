@@ -75,7 +75,7 @@ class Election:
         self._client, self._now, self._clock, self._sleep = client, now, clock, sleep
         self._own = Observed(client, place, clock)
         self._higher = None if outranked_by is None else Observed(client, outranked_by, clock)
-        self._taking = False
+        self._taking = self._asking = False
         self._giving_to = ""
         self._renewed: float | None = None  # when the last successful renewal was sent
         self._said = ""
@@ -99,8 +99,8 @@ class Election:
 
     @property
     def wanter(self) -> str:
-        """Who has asked for the Lease."""
-        return self._own.wanter
+        """Who has asked for the Lease, or is about to."""
+        return self.identity if self._asking else self._own.wanter
 
     @property
     def is_taken(self) -> bool:
@@ -204,10 +204,18 @@ class Election:
         self._renewed = None
         self._say(logging.INFO, f"waiting for the Lease {self.place}, held by {self._own.holder}")
         if self._own.lease is not None and self._shares.asks_for(self.place):
-            body = {"metadata": {"annotations": {names.WANTED_ANNOTATION: self.identity}}}
+            await self._ask(self._own.lease)
+
+    async def _ask(self, lease: Lease) -> None:
+        """Writes our wish into another one's Lease."""
+        body = {"metadata": {"annotations": {names.WANTED_ANNOTATION: self.identity}}}
+        self._asking = True
+        try:
             with contextlib.suppress(Conflict):  # it was renewed meanwhile: the next time
-                self._own.see(await self._patch(self._own.lease, body))
+                self._own.see(await self._patch(lease, body))
                 log.info("asked %s for the Lease %s", self._own.holder, self.place)
+        finally:
+            self._asking = False
 
     def _is_reserved(self) -> bool:
         """Whether a Lease that nobody holds was given to somebody, who has yet to take it."""
