@@ -102,11 +102,15 @@ class TrialPods:
 
 
 class StudyPods(TrialPods):
-    """The pods of one study's trials: also made, and asked for at the server."""
+    """The pods of one study's trials: also made, and asked for at the server.
+
+    Attributes:
+        study: as its spec was last read.
+    """
 
     def __init__(self, cluster: Cluster, study: StudyResource) -> None:
         super().__init__(cluster, study.namespace)
-        self._study = study
+        self.study = study
 
     async def create(self, trial: Trial, trial_uid: str, ladder: Ladder) -> Pod:
         """Makes the pod of the trial's current attempt, or gives the one that is there.
@@ -116,10 +120,10 @@ class StudyPods(TrialPods):
             AlreadyExists: one was there and is gone again.
             ApiError: the server refuses the pod.
         """
-        body = render_pod(self._study, trial, trial_uid, ladder, self._cluster.sidecar_image)
+        body = render_pod(self.study, trial, trial_uid, ladder, self._cluster.sidecar_image)
         name = body["metadata"]["name"]
         try:
-            pod = await self._cluster.client.create(PODS, self._study.namespace, body, Pod)
+            pod = await self._cluster.client.create(PODS, self.study.namespace, body, Pod)
         except AlreadyExists:
             found = await self.ask(name)
             if found is None:  # gone in between
@@ -142,7 +146,7 @@ class StudyPods(TrialPods):
             ended = None
         if ended is not None and now <= ended.time + grace(pod) + LATE:
             return
-        if ended is not None or not self._study.retention.logs or pod.status.start_time is None:
+        if ended is not None or not self.study.retention.logs or pod.status.start_time is None:
             await self.delete(pod, why)
             return
         metadata = pod.metadata
@@ -170,7 +174,7 @@ class StudyPods(TrialPods):
     async def ask(self, name: str) -> Pod | None:
         """Asks the server for a pod, in sight or not, whoever's it is; None if there is none."""
         try:
-            return await self._cluster.client.get(PODS, self._study.namespace, name, Pod)
+            return await self._cluster.client.get(PODS, self.study.namespace, name, Pod)
         except NotFound:
             return None
 
