@@ -26,7 +26,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load image release figures demo ready test test-unit test-cluster test-chart \
   test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
-  bench-autoscaling bench-scale down clean
+  bench-growth bench-autoscaling bench-scale down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -144,6 +144,9 @@ bench-search: env $(VENV)/benchmarks ## Compare methods of search with Syne Tune
 
 bench-latency: env $(VENV)/benchmarks ## Time suggestions, ours and Syne Tune's, as studies grow: QUICK=1, or all
 	@$(PY) -m benchmarks.decision_latency $(if $(QUICK),--quick) $(ARGS)
+
+bench-growth: env $(VENV)/benchmarks ## Measure how a decision's cost grows, to 100,000 trials (ARGS="--most 1000000")
+	@$(PY) -m benchmarks.growth $(ARGS)
 
 bench-recovery: env ## Time a study's recovery after kill -9 with 10 to 10,000 trials on the kind cluster
 	@$(PY) -m benchmarks.recovery $(ARGS)

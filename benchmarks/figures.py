@@ -24,6 +24,7 @@ def figure(width: float, height: float) -> "Figure":
         ) from error
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "hyperband"
+    matplotlib.rcParams["svg.fonttype"] = "none"  # small, and found by a search
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -62,7 +62,7 @@ class Player:
         """Fills the slots, then lets one value arrive; yields the decisions."""
         while (launched := self._launch()) is not None:
             yield launched
-        yield self._arrive()
+        yield self.arrive()
 
     def fit(self, job: Callable[[], Fit]) -> tuple[Fit, Cost]:
         """Makes a fit."""
@@ -86,7 +86,8 @@ class Player:
         _, put = timed(lambda: engine.put(decision.trial))
         return Timed(decision, spent + cost + put, fit)
 
-    def _arrive(self) -> Timed:
+    def arrive(self) -> Timed:
+        """Lets the next value of some active trial arrive."""
         engine, active = self.engine, list(self.engine.active)
         trial = active[int(self._random.integers(len(active)))]
         level = engine.ladder.first(trial.bracket) if trial.level is None else trial.level + 1
