@@ -18,7 +18,6 @@ from hyperband.backends.kubernetes.objects import STUDIES
 QUIET_STUDY: Final = "study-0"  # as `study_body` names the first and the second one
 QUIET_PODS: Final = 100
 QUIET_REPORTS: Final = 10.0  # a second
-SEARCHER: Final = "GaussianProcess"
 
 Body = dict[str, Any]
 
@@ -61,7 +60,7 @@ async def _both(stage: Stage, setting: Setting) -> tuple[Figures, Figures]:
     await stage.until(lambda _: len(own.running) >= QUIET_PODS, "the quiet study's pods run")
     await stage.until(quiet, "the operator has nothing to do")
     first = await _observed(stage, setting.steady)
-    noisy = replace(setting, studies=1, searcher=SEARCHER)
+    noisy = replace(setting, studies=1)
     await stage.client.create(STUDIES, STUDIES_NAMESPACE, study_body(noisy, 1), dict)
     noise = asyncio.create_task(stage.trainings.report_steadily(100 * setting.share, setting.limit))
     try:
@@ -97,7 +96,8 @@ def _fits(sample: Sample) -> int:
 def line(setting: Setting, alone: Figures, beside: Figures) -> str:
     """The figures in one line."""
     return (
-        f"a quiet study of {QUIET_PODS} pods, alone and beside {setting.pods:,} of {SEARCHER}: "
+        f"a quiet study of {QUIET_PODS} pods, alone and beside {setting.pods:,} "
+        f"of {setting.searcher}: "
         f"answers p50 {alone.answers[0]:.3f} and {beside.answers[0]:.3f} s, "
         f"p99 {alone.answers[1]:.3f} and {beside.answers[1]:.3f} s "
         f"({beside.answers[1] / alone.answers[1]:.1f} times), mean lag {alone.lag * 1e3:.1f} and "

@@ -161,6 +161,8 @@ class Trainings:
             self.errors.append(error)
 
     async def _report(self, training: Training, resource: int) -> None:
+        if training.reached >= training.limit:  # by a report that was asked for just before
+            return
         pod = training.pod
         rung = resource >= self._next_rung(training)
         training.reached = resource
