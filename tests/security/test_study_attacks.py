@@ -155,7 +155,7 @@ def test_records_cannot_be_forged(team: Team) -> None:
 
 
 def test_a_lease_holds_up_no_operator(team: Team) -> None:
-    """Of a list of namespaces an operator works in all or none; one of them is the attacker's."""
+    """Nor is one asked to give away a namespace, again and again."""
     editor = team.user("editor", role="edit")
     path = f"/apis/coordination.k8s.io/v1/namespaces/{team.namespace}/leases"
 
@@ -173,6 +173,8 @@ def test_a_lease_holds_up_no_operator(team: Team) -> None:
     own = f"{path}/{names.NAMESPACE_LEASE}"
     for change in ({"holderIdentity": "mallory"}, {"holderIdentity": None}):
         assert editor.merge(own, {"spec": change}).refused
+    wish = {"metadata": {"annotations": {names.WANTED_ANNOTATION: "mallory"}}}
+    assert editor.merge(own, wish).refused
     allowed(lambda: editor.ask("DELETE", f"{path}/another"))
     for path_ in (own, path):  # one, or all of them at once
         answer = editor.ask("DELETE", path_)
