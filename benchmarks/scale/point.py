@@ -53,6 +53,7 @@ class Figures:
     """What it came to. Seconds, bytes, and events a second.
 
     Attributes:
+        running: of the pods launched at first, until all of them ran.
         restarted: from a new process's start until all is looked at again.
         touched: pods written to by the operator meanwhile.
         writes: of the operator a trial, by verb and resource.
@@ -63,6 +64,7 @@ class Figures:
 
     bare: bare.Rates
     launches: float
+    running: float
     reports: float
     answers: tuple[float, float, int]  # p50, p99, how many
     server: tuple[float, float]  # p50 and p99 of the API server's own time for a report
@@ -86,11 +88,13 @@ class Figures:
 async def measure(scene: Scene, setting: Setting) -> tuple[Figures, list[Sample]]:
     """Runs it on a cluster on which nothing else is."""
     begun = time.time()
-    async with Client(connect(str(scene.cluster.kubeconfig)), concurrency=64) as client:
+    connection = connect(str(scene.cluster.kubeconfig))
+    async with Client(connection, concurrency=64) as client:
         async with asyncio.timeout(setting.limit):
             await prepare(client, setting)
             say(f"{setting.pods // GPUS_OF_NODE + 1} nodes, {setting.foreign:,} foreign pods")
-            async with Client(connect(str(scene.cluster.kubeconfig))) as other:
+            patient = 300.0  # all that it has made is deleted by one request
+            async with Client(connection, request_seconds=patient) as other:
                 body = study_body(replace(setting, studies=1), 0)
                 rates = await bare.measure(other, BARE_NAMESPACE, body, setting.pods)
             say(f"bare client: {rates}")
@@ -168,6 +172,7 @@ class _Run(Stage):
         create = (self.client.create(STUDIES, STUDIES_NAMESPACE, body, dict) for body in bodies)
         await asyncio.gather(*create)
         await self.until(self._all_run, "all pods run")
+        all_run = max(training.begun for training in trainings.running.values())
         await self.until(quiet, "the operator has nothing to do")
         launched = time.time()
         full = await self.sampler.take()
@@ -195,6 +200,7 @@ class _Run(Stage):
         return Figures(
             bare=self._rates,
             launches=audit.rate(audit.between(writes, created, launched), ("create", "pods")),
+            running=setting.pods / (all_run - created),
             reports=rate,
             answers=(audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
             server=(audit.quantile(own, 0.5), audit.quantile(own, 0.99)),
@@ -245,7 +251,7 @@ class _Run(Stage):
                 trial = await self.client.get(TRIALS, STUDIES_NAMESPACE, name, dict)
                 if len(trial["status"].get("rungs", ())) > rungs:
                     del versions[name]
-            await asyncio.sleep(LOOK_SECONDS / 5)
+            await asyncio.sleep(LOOK_SECONDS / 20)
         seconds = time.monotonic() - begun
         await self.until(quiet, "the operator has nothing to do")
         writes = audit.between(audit.read(self.scene.audit), stopped, time.time())

@@ -19,7 +19,7 @@ from hyperband.backends.kubernetes.objects import PODS
 
 STUDIES_NAMESPACE: Final = "studies"
 LADDER: Final = (9, 27, 81, 243)
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 2.0  # as a rule: what shows the metrics takes its time, too
 SAY_SECONDS: Final = 20.0
 
 
@@ -84,7 +84,7 @@ class Stage:
         log = self.scene.cluster.logs / f"operator-{len(self.sampler.samples)}"
         process = self._operator.enter_context(programs.process(words, log, {}))
         self.sampler.processes["operator"] = process.pid
-        await self.until(leads, "the operator leads", LOOK_SECONDS / 5)
+        await self.until(leads, "the operator leads", LOOK_SECONDS / 20)
 
     def stop_operator(self) -> None:
         """Ends it as a rollout does."""

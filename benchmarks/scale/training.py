@@ -60,12 +60,14 @@ class Training:
     Attributes:
         reached: the resource that it has reported.
         limit: the resource to stop at.
+        begun: when it was seen to run.
     """
 
     pod: Pod
     reached: int
     limit: int
     reports: deque[Body] = field(default_factory=lambda: deque(maxlen=KEPT_REPORTS))
+    begun: float = field(default_factory=time.time)
 
 
 class Trainings:
