@@ -96,7 +96,7 @@ async def measure(console: Console, kubeconfig: str, size: int) -> Figures:
         started = time.monotonic()
         study = parse_study(await client.create(STUDIES, namespace, study_body(size), dict))
         trials = played(study, size)
-        await _write(client, study, trials)
+        await write(client, study, trials)
         console.print(f"{size:,} trials written in {time.monotonic() - started:.0f} s")
         with _operator(namespace) as process:
             pod = await _highest_pod(client, study, process)
@@ -173,11 +173,11 @@ def record(study: StudyResource, trial: Trial, item: CustomObject, engine: Engin
     )
 
 
-async def _write(client: Client, study: StudyResource, trials: list[Trial]) -> None:
+async def write(client: Client, study: StudyResource, trials: list[Trial]) -> None:
     """Creates the trial objects, as many at once as the client sends."""
     engine = Engine(study.study)
 
-    async def write(trial: Trial) -> None:
+    async def one(trial: Trial) -> None:
         body = trial_manifest(study, trial)
         item = await client.create(TRIALS, study.namespace, body, CustomObject)
         if trial.rungs:  # else nothing has happened to it yet
@@ -191,7 +191,7 @@ async def _write(client: Client, study: StudyResource, trials: list[Trial]) -> N
                 TRIALS, study.namespace, item.metadata.name, changed, CustomObject
             )
 
-    await asyncio.gather(*(write(trial) for trial in trials))
+    await asyncio.gather(*(one(trial) for trial in trials))
 
 
 async def _highest_pod(client: Client, study: StudyResource, process: subprocess.Popen[str]) -> Pod:

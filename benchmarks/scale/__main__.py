@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=defaults.share)
     parser.add_argument("--steady", type=float, default=defaults.steady)
     parser.add_argument("--burst", type=int, default=defaults.burst)
+    parser.add_argument("--recorded", type=int, default=0, help="trials of a noisy study before")
     parser.add_argument("--limit", type=float, default=defaults.limit)
     parser.add_argument("--beside", action="store_true", help="what they do to a quiet study")
     parser.add_argument("--logs", type=Path, help="keep the programs' logs there")

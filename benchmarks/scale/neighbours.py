@@ -1,23 +1,28 @@
-"""Whether a noisy study slows a quiet one: the quiet one alone, and then beside the noisy one."""
+"""Whether a noisy study slows a quiet one: the quiet one alone, and then beside the noisy one.
+
+Both times a new operator process is looked at, from when it has nothing to do but what comes in.
+"""
 
 import asyncio
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from benchmarks.recovery import played, write
 from benchmarks.scale import audit
 from benchmarks.scale.cluster import Scene
 from benchmarks.scale.point import Setting, prepare, study_body
 from benchmarks.scale.samples import Sample
 from benchmarks.scale.stage import LADDER, STUDIES_NAMESPACE, Stage, lag, quiet, say
 from benchmarks.scale.training import Trainings
+from hyperband.api.study import parse_study
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import connect
 from hyperband.backends.kubernetes.objects import STUDIES
 
 QUIET_STUDY: Final = "study-0"  # as `study_body` names the first and the second one
 QUIET_PODS: Final = 100
-QUIET_REPORTS: Final = 10.0  # a second
+QUIET_REPORTS: Final = 20.0  # a second
 
 Body = dict[str, Any]
 
@@ -30,11 +35,13 @@ class Figures:
         answers: p50, p99 and how many.
         lag: mean of the event loop's.
         fits: made meanwhile.
+        trials: started meanwhile, by both studies.
     """
 
     answers: tuple[float, float, int]
     lag: float
     fits: int
+    trials: int
 
 
 async def measure(scene: Scene, setting: Setting) -> tuple[Figures, Figures]:
@@ -60,8 +67,9 @@ async def _both(stage: Stage, setting: Setting) -> tuple[Figures, Figures]:
     await stage.until(lambda _: len(own.running) >= QUIET_PODS, "the quiet study's pods run")
     await stage.until(quiet, "the operator has nothing to do")
     first = await _observed(stage, setting.steady)
-    noisy = replace(setting, studies=1)
-    await stage.client.create(STUDIES, STUDIES_NAMESPACE, study_body(noisy, 1), dict)
+    stage.stop_operator()
+    await _record(stage.client, setting)
+    await stage.start_operator()
     noise = asyncio.create_task(stage.trainings.report_steadily(100 * setting.share, setting.limit))
     try:
         half = setting.pods // 2
@@ -72,18 +80,34 @@ async def _both(stage: Stage, setting: Setting) -> tuple[Figures, Figures]:
     return first, second
 
 
+async def _record(client: Client, setting: Setting) -> None:
+    """Makes the noisy study, with trials as if it had gone on for long: the last ones have slots.
+
+    Their configurations are random ones, whatever its searcher, as others take their time.
+    """
+    body = study_body(replace(setting, studies=1), 1)
+    study = parse_study(await client.create(STUDIES, STUDIES_NAMESPACE, body, dict))
+    if setting.recorded:
+        random = replace(study, study=replace(study.study, searcher="Random"))
+        await write(client, study, played(random, setting.recorded))
+        say(f"{setting.recorded:,} trials of the noisy study are recorded")
+
+
 async def _observed(stage: Stage, seconds: float) -> Figures:
     """While the quiet study reports for so long."""
     before, begun = await stage.sampler.take(), time.time()
     await stage.apart[QUIET_STUDY].report_steadily(QUIET_REPORTS, seconds)
     after, ended = await stage.sampler.take(), time.time()
     await asyncio.sleep(2.0)  # for the last of its reports to be answered
-    writes = [w for w in audit.read(stage.scene.audit) if w.name.startswith(f"{QUIET_STUDY}-")]
+    all_writes = audit.read(stage.scene.audit)
+    started = audit.counts(audit.between(all_writes, begun, ended))["create", "hyperbandtrials"]
+    writes = [write for write in all_writes if write.name.startswith(f"{QUIET_STUDY}-")]
     delays = [b - a for a, b in audit.answers(writes, begun, ended)]
     figures = Figures(
         (audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
         lag(before, after),
         _fits(after) - _fits(before),
+        started,
     )
     say(str(figures))
     return figures
@@ -97,9 +121,10 @@ def line(setting: Setting, alone: Figures, beside: Figures) -> str:
     """The figures in one line."""
     return (
         f"a quiet study of {QUIET_PODS} pods, alone and beside {setting.pods:,} "
-        f"of {setting.searcher}: "
+        f"of {setting.searcher}, {setting.recorded:,} trials recorded: "
         f"answers p50 {alone.answers[0]:.3f} and {beside.answers[0]:.3f} s, "
         f"p99 {alone.answers[1]:.3f} and {beside.answers[1]:.3f} s "
         f"({beside.answers[1] / alone.answers[1]:.1f} times), mean lag {alone.lag * 1e3:.1f} and "
-        f"{beside.lag * 1e3:.1f} ms ({beside.lag / alone.lag:.1f} times), {beside.fits} fits"
+        f"{beside.lag * 1e3:.1f} ms ({beside.lag / alone.lag:.1f} times), {beside.fits} fits, "
+        f"{beside.trials} trials started"
     )

@@ -34,6 +34,7 @@ class Setting:
         share: of the reports that a bare client can write, so many are made.
         steady: seconds of them.
         burst: pods that reach a rung at once.
+        recorded: trials of a noisy study that are there before.
         limit: seconds for all.
     """
 
@@ -45,6 +46,7 @@ class Setting:
     share: float = 0.3
     steady: float = 60.0
     burst: int = 1_000
+    recorded: int = 0
     limit: float = 1_800.0
 
 
