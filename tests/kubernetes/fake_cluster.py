@@ -313,16 +313,20 @@ class World:
     def live(self) -> None:
         """Every pod takes its next step."""
         for pod in self.client.bodies(PODS):
-            status = pod.setdefault("status", {})
-            if "deletionTimestamp" in pod["metadata"]:
-                self.remove(pod)
-            elif overdue(pod):
-                self.expire(pod)
-            elif not status:
-                self.set(pod, phase="Running")
-            elif status["phase"] == "Running":
-                reports = [self.report(pod)] if trains(pod) else None
-                self.set(pod, phase="Succeeded", reports=reports)
+            self.advance(pod)
+
+    def advance(self, pod: Body) -> None:
+        """A pod takes its next step."""
+        status = pod.setdefault("status", {})
+        if "deletionTimestamp" in pod["metadata"]:
+            self.remove(pod)
+        elif overdue(pod):
+            self.expire(pod)
+        elif not status:
+            self.set(pod, phase="Running")
+        elif status["phase"] == "Running":
+            reports = [self.report(pod)] if trains(pod) else None
+            self.set(pod, phase="Succeeded", reports=reports)
 
     def report(self, pod: Body) -> Body:
         """What the pod's training comes to: the loss is a function of trial and resource."""

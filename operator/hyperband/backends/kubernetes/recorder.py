@@ -89,18 +89,18 @@ class Recorder:
     async def flush(self, *, last: bool = False) -> float | None:
         """Writes what is due, or everything at the last; returns the seconds until more is due."""
         now, soonest = self._monotonic(), None
-        for reason, series in self._series.items():
+        for reason, series in list(self._series.items()):  # more may be noted meanwhile
             if series.count == series.written:
                 continue
             if series.due > now and not last:
                 soonest = min(soonest or series.due, series.due)
                 continue
-            series.due = now + QUIET_SECONDS
+            series.due, count = now + QUIET_SECONDS, series.count
             try:
                 await self._write(reason, series)
             except KubernetesError as error:
                 log.warning("event %s of %s: %s", reason, self._subject.name, error)
-            series.written = series.count
+            series.written = count
         return None if soonest is None else soonest - now
 
     async def _write(self, reason: str, series: _Series) -> None:

@@ -310,7 +310,8 @@ class StudyTask:
         if self._generation != generation:
             return 0.0
         blocked = blocked or keeper.blocked or keeper.unarchived
-        due = await self._publish(keeper, blocked, finish)
+        publishing = self._publish(keeper, blocked, finish)
+        due = await (keeper.attend(publishing) if finish is None else publishing)
         if finish is not None and self._finished:
             log.info("%s: %s: %s", self, finish.reason, finish.message)
             self._afterlife = self._begin_afterlife(keeper.unneeded(finished=True))

@@ -17,3 +17,12 @@ async def cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def either(task: asyncio.Future[Any], event: asyncio.Event) -> None:
+    """Waits until the one is done or the other is set."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel(waiting)

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from hyperband.api.status import Blocked
 from hyperband.api.study import StudyResource
@@ -40,12 +40,15 @@ from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.scribe import Scribe
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
 from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray
+from hyperband.backends.kubernetes.tasks import either
 from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.telemetry.figures import StudyFigures
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, is_quiet, seconds_until_stuck
 from hyperband.core.decisions import Action, Decision, Finish
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +96,8 @@ class TrialKeeper:
         self._orphaned = orphaned  # uids of trial objects that somebody deleted
         self._dirty: set[int] = set(store.resources)
         self._news: set[int] = set()  # trials with news since `settle` began
-        self._looking: set[int] = set()  # trials that are looked at while others are launched
+        self._heard = asyncio.Event()  # set when there is some
+        self._looking: set[int] = set()  # trials that are worked on just now
         self._looks = 0
         self._wrote = False  # whether a launch has been written: more may be under way at once
         self._more = False  # whether the last pass left free slots for the next one
@@ -149,6 +153,7 @@ class TrialKeeper:
         """Something about this trial's pods has changed."""
         self._dirty.add(index)
         self._news.add(index)
+        self._heard.set()
         self._scribe.news_came(index)
 
     def notice_all(self) -> None:
@@ -222,7 +227,32 @@ class TrialKeeper:
     async def _look_at_all(self) -> None:
         for index in self._dirty:  # all of them, before the first new pod is made
             self._count(index)
-        await for_each(sorted(self._dirty), self._look_patiently, HANDS)
+
+        async def look(index: int) -> None:
+            if index not in self._looking:
+                await self._alone(index, partial(self._look_patiently, index))
+
+        await self.attend(for_each(sorted(self._dirty), look, HANDS))
+
+    async def attend(self, work: Coroutine[Any, Any, T]) -> T:
+        """Looks at news for as long as something else takes, and comes to what that comes to.
+
+        Raises:
+            BaseException: what the work or, if that succeeds, a look has come to.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            async with Hands(HANDS) as hands:
+                while not task.done() and not hands.failed:
+                    self._heard.clear()
+                    await self._hand_out_news(hands)
+                    await either(task, self._heard)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            await asyncio.gather(task, return_exceptions=True)
+        return task.result()
 
     async def _look_patiently(self, index: int) -> None:
         """Does all that there is to do about a trial; what is refused is told of, and waits."""
@@ -268,27 +298,31 @@ class TrialKeeper:
             KubernetesError, ForeignObjectError: trouble that holds all up.
         """
         self._more = False
+        async with Hands(HANDS) as hands:
+            await self._fill_slots(hands, marked)
+            await self.attend(hands.finish())
+
+    async def _fill_slots(self, hands: Hands, marked: bool) -> None:
         spent = self.meter.spent()
         held = self._hold is not None and self._hold.probes is not None
         until = self._cluster.monotonic() + LAUNCH_SECONDS
-        async with Hands(HANDS) as hands:
-            while not self.study.suspend and not held and self.engine.closing(spent) is None:
-                await self._hand_out_news(hands)
-                if not self.engine.searcher.quick:  # its thread has the engine for itself
-                    await hands.finish()
-                if hands.failed or not self._asks_for_more():
-                    return
-                decision = await self._launcher.decide(self.engine, self._slots_lingering())
-                if decision is None:
-                    return
-                if decision.trial.index in self._looking:  # two would write its record
-                    await hands.finish()
-                    continue
-                if not await self._carry_out(decision, hands, marked):
-                    return
-                if self._cluster.monotonic() >= until:
-                    self._more = True
-                    return
+        while not self.study.suspend and not held and self.engine.closing(spent) is None:
+            await self._hand_out_news(hands)
+            if not self.engine.searcher.quick:  # its thread has the engine for itself
+                await hands.finish()
+            if hands.failed or not self._asks_for_more():
+                return
+            decision = await self._launcher.decide(self.engine, self._slots_lingering())
+            if decision is None:
+                return
+            if decision.trial.index in self._looking:
+                await hands.finish()
+                continue
+            if not await self._carry_out(decision, hands, marked):
+                return
+            if self._cluster.monotonic() >= until:
+                self._more = True
+                return
 
     async def _carry_out(self, decision: Decision, hands: Hands, marked: bool) -> bool:
         """Begins to write what is launched and to make its pod; False if that cannot be."""
@@ -325,21 +359,19 @@ class TrialKeeper:
             if hands.failed:
                 return
             await self._begin(hands, index, partial(self._look_patiently, index))
-            self._more = True  # it may free a slot that nothing else tells of
 
-    async def _begin(
-        self, hands: Hands, index: int, work: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
+    async def _begin(self, hands: Hands, index: int, work: Callable[[], Awaitable[None]]) -> None:
         """Begins what is done about one trial, once a hand is free."""
-
-        async def do() -> None:
-            try:
-                await work()
-            finally:
-                self._looking.discard(index)
-
         self._looking.add(index)
-        await hands.begin(do())
+        await hands.begin(self._alone(index, work))
+
+    async def _alone(self, index: int, work: Callable[[], Awaitable[None]]) -> None:
+        """Does what nothing else may be done beside: two would write the trial's record."""
+        self._looking.add(index)
+        try:
+            await work()
+        finally:
+            self._looking.discard(index)
 
     def _asks_for_more(self) -> bool:
         """Whether there is a free slot, and the cluster is to see another pod."""

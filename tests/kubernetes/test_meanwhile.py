@@ -1,0 +1,70 @@
+"""News that come while the server is being asked for something else."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from hyperband.backends.kubernetes.api_errors import Conflict
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, Kind
+from tests.kubernetes.fake_cluster import Body, World, study_body
+
+
+async def test_a_report_is_answered_while_the_study_s_status_is_written() -> None:
+    world = World()
+    await world.step()
+    world.live()
+    asked, go = asyncio.Event(), asyncio.Event()
+    replace = world.client.replace_status
+
+    async def slow(kind: Kind, namespace: str, name: str, body: Body, type_: Any) -> Any:
+        if kind == STUDIES:
+            asked.set()
+            await go.wait()
+        return await replace(kind, namespace, name, body, type_)
+
+    world.client.replace_status = slow  # type: ignore[method-assign]
+    step = asyncio.create_task(world.step())
+    await asked.wait()
+    world.set(world.pod("s-0-0"), reports=[{"epochs": 1, "loss": 0.5}])
+    while not world.trials[0]["status"].get("rungs"):
+        await asyncio.sleep(0)
+    assert not step.done()
+    go.set()
+    await step
+
+
+@pytest.mark.parametrize("mode", ["Promotion", "Stopping", "Synchronous"])
+@pytest.mark.parametrize("seed", range(8))
+async def test_no_two_writes_of_a_trial_are_under_way_at_once(seed: int, mode: str) -> None:
+    """Every request takes its time, pods move meanwhile, and nothing comes to a Conflict."""
+    parallel = study_body(parallelism=6, maxTrials=18, hyperband={"mode": mode})
+    world, dice, conflicts = World(parallel), random.Random(seed), 0
+    kept = {name: getattr(world.client, name) for name in ("create", "replace_status", "patch")}
+
+    def slow(name: str) -> Any:
+        async def call(*arguments: Any, **more: Any) -> Any:
+            nonlocal conflicts
+            for _ in range(dice.randrange(4)):
+                await asyncio.sleep(0)
+                pods = [p for p in world.client.bodies(PODS) if dice.random() < 0.1]
+                for pod in pods:
+                    world.advance(pod)
+            try:
+                return await kept[name](*arguments, **more)
+            except Conflict:
+                conflicts += 1
+                raise
+
+        return call
+
+    for name in kept:
+        setattr(world.client, name, slow(name))
+    await world.run()
+    assert conflicts == 0
+    assert world.condition("Succeeded") == "True"
+    assert world.client.most_alive <= 6
+    assert [trial["spec"]["index"] for trial in world.trials] == list(range(18))
+    values = sorted(v["sequence"] for t in world.trials for v in t["status"].get("rungs", []))
+    assert values == list(range(len(values)))
