@@ -23,6 +23,7 @@ def draw(parts: Mapping[str, Sequence[Line]], path: Path) -> Path:
             color, label = f"C{number}", f"{line.name}: n^{line.exponent:.2f}"
             axes.plot(sizes, medians, marker=".", color=color, label=label)
             axes.vlines(sizes, medians, [p.high * 1e6 for p in line.points], color=color, alpha=0.3)
+        axes.tick_params(axis="x", which="minor", labelbottom=False)
         axes.set(xscale="log", yscale="log", xlabel=title, ylabel="CPU time, µs: median to p99")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="upper left")

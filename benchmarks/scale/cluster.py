@@ -59,6 +59,7 @@ def running(logs: Path | None = None) -> Iterator[Scene]:
             f"--audit-policy-file={policy}",
             f"--audit-log-path={audit}",
             "--audit-log-mode=batch",
+            "--audit-log-maxsize=100000",  # MB; else there is another file after 100
             # New nodes would be tainted until a controller that is not here sees them ready.
             "--disable-admission-plugins=TaintNodesByCondition",
         )
