@@ -74,7 +74,7 @@ def line(setting: Setting, figures: Figures) -> str:
         f"{setting.pods:,} pods in {setting.studies:,} studies, {setting.mode}: "
         f"launches {f.launches:.0f}/s ({f.launches / b.launches:.2f} of a bare client's), "
         f"until all run {f.running:.0f}/s ({f.running / b.running:.2f}), "
-        f"decisions {f.decisions:.0f}/s ({f.decisions / b.ends:.2f}), "
+        f"decisions {f.decisions:.0f}/s, ends {f.ends:.0f}/s ({f.ends / b.ends:.2f}), "
         f"answers at {f.reports:.0f} reports/s p50 {f.answers[0]:.3f} s, p99 {f.answers[1]:.3f} s "
         f"(API server {f.server[0]:.3f}, {f.server[1]:.3f}), "
         f"memory {f.memory / 2**20:.0f} MiB ({f.trial_memory / 1024:.1f} KiB a trial), "

@@ -5,6 +5,7 @@ import os
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +22,8 @@ class Sample:
 
     Attributes:
         moment: seconds since 1970.
-        memory: resident bytes, by program.
-        cpu: seconds since its start, by program.
+        memory: resident bytes, by program; what its processes have in common counts in each.
+        cpu: seconds since its start, by program, of processes that still run.
         metrics: the operator's, by name and labels; empty while it does not answer.
     """
 
@@ -65,8 +66,8 @@ class Sampler:
         there = {name: pid for name, pid in self.processes.items() if _alive(pid)}
         sample = Sample(
             time.time(),
-            {name: memory(pid) for name, pid in there.items()},
-            {name: cpu(pid) for name, pid in there.items()},
+            {name: sum(map(memory, family(pid))) for name, pid in there.items()},
+            {name: sum(map(cpu, family(pid))) for name, pid in there.items()},
             await asyncio.to_thread(scrape, self.address),
         )
         self.samples.append(sample)
@@ -77,15 +78,31 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/statm").exists()
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, and so on."""
+    found = [pid]
+    for each in found:
+        for task in Path(f"/proc/{each}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, task.read_text().split())
+    return found
+
+
 def memory(pid: int) -> int:
-    """Resident bytes of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """Resident bytes of a process; 0 if it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu(pid: int) -> float:
-    """Seconds that a process has worked."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Seconds that a process has worked; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 

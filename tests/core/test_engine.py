@@ -443,6 +443,16 @@ def test_trials_that_are_missing_are_started_before_others() -> None:
     assert rebuilt.all_started_below == 7
 
 
+@pytest.mark.parametrize("mode", ["Promotion", "Synchronous"])
+def test_the_index_of_a_trial_that_was_deleted_is_not_given_again(mode: str) -> None:
+    engine = Engine(study(parallelism=30, mode=mode))
+    start(engine, 5)
+    rebuilt = Engine(engine.study, [engine.trials[index] for index in range(3)])
+    rebuilt.start_missing(5)
+    assert rebuilt.all_started_below == 5
+    assert put(rebuilt, rebuilt.launch(), Action.START).trial.index == 5
+
+
 def test_a_missing_trial_beyond_the_most_holds_up_no_promotion() -> None:
     engine = Engine(study())
     pause_at_first(engine, 0.3, 0.2, 0.1, 0.4)

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from hyperband.api import names
-from hyperband.backends.kubernetes.api_errors import ApiError, Forbidden, Unreachable
+from hyperband.backends.kubernetes.api_errors import (
+    ApiError,
+    Forbidden,
+    NotLeading,
+    Unreachable,
+)
 from hyperband.backends.kubernetes.objects import PODS, TRIALS, Kind
 from tests.kubernetes.fake_cluster import Body, Killed, World, study_body
 
@@ -110,14 +115,38 @@ async def test_what_a_killed_operator_had_on_its_way_is_taken_as_it_is() -> None
     assert world.trials[3]["spec"]["parameters"] == {"x": 0.125}
 
 
-async def test_what_somebody_has_deleted_stays_away() -> None:
-    world = await marked()
+@pytest.mark.parametrize("deleted", [0, 5, 7])
+@pytest.mark.parametrize("mode", ["Promotion", "Synchronous"])
+async def test_what_somebody_has_deleted_stays_away(mode: str, deleted: int) -> None:
+    world = await marked(hyperband={"mode": mode})
     await world.step()
     assert world.study["status"]["allStartedBelow"] == 8
-    world.client.drop(TRIALS, "s-5")
+    world.client.drop(TRIALS, f"s-{deleted}")
     world.start()
     await world.run()
-    assert indices(world) == [0, 1, 2, 3, 4, 6, 7]
+    assert indices(world) == [index for index in range(8) if index != deleted]
+    assert world.study["status"]["allStartedBelow"] == 8
+
+
+async def test_a_burst_in_which_one_has_failed_can_be_cancelled() -> None:
+    """As where the Lease is lost: whoever cancels the task waits for its end."""
+    world = await marked()
+    late = Late(world, "s-3")
+    refused = NotLeading("not sent")
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb, plural, name) == ("before", "create", TRIALS.plural, "s-5"):
+            raise refused
+
+    world.client.fault = fault
+    run = asyncio.create_task(world.task.run())
+    await late.asked.wait()
+    for _ in range(50):  # the one is refused, the other is still under way
+        await asyncio.sleep(0)
+    run.cancel()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert run.cancelled()
 
 
 @pytest.mark.parametrize(

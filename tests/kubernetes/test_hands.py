@@ -104,6 +104,38 @@ async def test_cancelled_hands_cancel_their_work() -> None:
     assert work.ended == [0]
 
 
+async def test_a_cancellation_is_not_hidden_by_an_error() -> None:
+    work = Work()
+
+    async def give() -> None:
+        async with Hands(2) as hands:
+            await hands.begin(work.do(-1))
+            await hands.begin(work.do(0))
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(give())
+    await work.let_go(-1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert work.ended == [-1, 0]
+
+
+async def test_after_an_error_nothing_is_begun_that_waited_for_a_hand() -> None:
+    work = Work()
+
+    async def give() -> None:
+        async with Hands(1) as hands:
+            await hands.begin(work.do(-1))
+            await hands.begin(work.do(0))
+
+    task = asyncio.create_task(give())
+    await work.let_go(-1)
+    with pytest.raises(ValueError, match="-1"):
+        await task
+    assert work.begun == [-1]
+
+
 def test_moments_are_given_out_at_a_rate() -> None:
     pace = Pace(4.0)
     assert [pace.reserve(100.0) for _ in range(3)] == [100.0, 100.25, 100.5]

@@ -719,3 +719,28 @@ async def test_a_wish_counts_from_when_it_is_sent(monkeypatch: pytest.MonkeyPatc
         await asyncio.sleep(0)
     assert seen[0] == "wanter"
     waiting.cancel()
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.5, 1.0, 1.5])
+async def test_a_deleted_lease_is_taken_again_before_others_come(phase: float) -> None:
+    server = Leases()
+    first = Process(server, "first", PLACES[:5])
+    await until(server, lambda: len(first.leads) == 5)
+    second = Process(server, "second", PLACES[:5])
+    await until(server, lambda: (len(first.leads), len(second.leads)) == (3, 2))
+    rest = server.seconds + 20 + phase
+    await until(server, lambda: server.seconds > rest)
+    place, end = first.leads[0], server.seconds + 30
+    del server.objects[str(place)]
+    both: list[float] = []
+
+    def passes() -> bool:
+        if place in first.leads and place in second.leads:
+            both.append(server.seconds)
+        return server.seconds > end
+
+    await until(server, passes)
+    assert not both
+    assert server.holder(place) == "first"
+    await first.end()
+    await second.end()

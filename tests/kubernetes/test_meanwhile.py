@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hyperband.backends.kubernetes.api_errors import Conflict
-from hyperband.backends.kubernetes.objects import PODS, STUDIES, Kind
+from hyperband.backends.kubernetes.api_errors import Conflict, Unreachable
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind
 from tests.kubernetes.fake_cluster import Body, World, study_body
 
 
@@ -28,11 +28,42 @@ async def test_a_report_is_answered_while_the_study_s_status_is_written() -> Non
     step = asyncio.create_task(world.step())
     await asked.wait()
     world.set(world.pod("s-0-0"), reports=[{"epochs": 1, "loss": 0.5}])
-    while not world.trials[0]["status"].get("rungs"):
+    for _ in range(1_000):
+        if world.trials[0]["status"].get("rungs"):
+            break
         await asyncio.sleep(0)
-    assert not step.done()
+    assert world.trials[0]["status"].get("rungs") and not step.done()
     go.set()
     await step
+
+
+async def test_a_write_without_an_answer_is_not_forgotten_for_another_one_s_conflict() -> None:
+    """The value of the one may arrive late: its number must not be given to another."""
+    world = World()
+    await world.step()
+    world.live()
+    await world.step()
+    replace, conflicting = world.client.replace_status, asyncio.Event()
+
+    async def troubled(kind: Kind, namespace: str, name: str, body: Body, type_: Any) -> Any:
+        if (kind, name) == (TRIALS, "s-0"):
+            await asyncio.sleep(0)
+            conflicting.set()
+            raise Conflict(409)
+        if (kind, name) == (TRIALS, "s-1"):
+            await conflicting.wait()
+            raise Unreachable("no answer")
+        return await replace(kind, namespace, name, body, type_)
+
+    world.client.replace_status = troubled  # type: ignore[method-assign]
+    world.set(world.pod("s-0-0"), phase="Failed")
+    world.set(world.pod("s-1-0"), reports=[{"epochs": 1, "loss": 0.4}])
+    await world.task.try_step()
+    world.client.replace_status = replace  # type: ignore[method-assign]
+    world.client.calls.clear()
+    await world.task.try_step()
+    written = world.client.calls.count(("status", TRIALS.plural, "s-1"))
+    assert written == 2, "first so that what was on its way comes to a Conflict, then the value"
 
 
 @pytest.mark.parametrize("mode", ["Promotion", "Stopping", "Synchronous"])

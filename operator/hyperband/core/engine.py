@@ -132,8 +132,11 @@ class Engine:
         """Has trials that are missing from this index on started, before any other.
 
         Several are created at once, so that one may be missing below one that is there. Whoever
-        knows which of them have been there, and were deleted since, says so by `begin`.
+        knows which of them have been there, and were deleted since, says so by `begin`: their
+        indices are not given again.
         """
+        self._next_index = max(self._next_index, begin)
+        self.scheduler.pass_over(begin)
         self._gaps = {i for i in range(begin, self._next_index) if i not in self.trials}
 
     @property
@@ -162,7 +165,7 @@ class Engine:
         """
         if len(self._active) + lingering >= self.study.parallelism:
             return None
-        if self._gaps and (start := self._start()):  # a rung may wait for it
+        if self._gaps and (start := self._start()):  # before its rung passes it by
             return start
         return self._promote() or self._start()
 

@@ -227,7 +227,7 @@ class Election:
 
     def _is_left_to_others(self) -> bool:
         """Whether a Lease that is free is not to be taken yet."""
-        if self._own.holder == self.identity:  # it is our own
+        if self.leading or self._own.holder == self.identity:  # it is our own, if edited
             return False
         if self._is_reserved():
             return self._own.wanter != self.identity

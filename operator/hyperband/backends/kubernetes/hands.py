@@ -60,7 +60,8 @@ class Hands:
             for task in self._tasks:
                 task.cancel()
         await self.finish()
-        if self._error is not None:
+        # A cancellation is told of before any error: who has asked for it waits for it.
+        if self._error is not None and (kind is None or issubclass(kind, Exception)):
             raise self._error
 
     @property
@@ -74,9 +75,12 @@ class Hands:
         return self._error is not None
 
     async def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begins once a hand is free."""
+        """Begins once a hand is free; after an error, not at all."""
         while len(self._tasks) >= self._count:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        if self.failed:
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

@@ -36,7 +36,7 @@ class PodReader:
 
     Attributes:
         lingering: living pods of trials that hold no slot, by trial: how many.
-        in_doubt: whether attempts have ended that say something about the template.
+        suspects_template: whether attempts have ended since it was judged that tell of it.
         failed_once: whether any ever has.
         stray_due: when pods that have lost their labels are to be looked for again.
     """
@@ -47,11 +47,12 @@ class PodReader:
         scribe: Scribe,
         pods: StudyPods,
         meter: Meter,
+        *,
         overtime: Overtime,
         gone: dict[int, list[Pod]],
     ) -> None:
         self.lingering: dict[int, int] = {}
-        self.in_doubt = True
+        self.suspects_template = True
         ends = (attempt for each in scribe.store.resources.values() for attempt in each.attempts)
         self.failed_once = any(map(tells, ends))
         self.stray_due: float | None = None
@@ -161,11 +162,11 @@ class PodReader:
         attempt = account(seen, self._scribe.resource(index), self._scribe.study.gpu_resources, now)
         decision = self._end_of(index, seen) if current else None
         if attempt is not None and tells(attempt):
-            self.in_doubt = self.failed_once = True
+            self.suspects_template = self.failed_once = True
         if decision is not None:
             await self._scribe.commit(decision, seen.reports, attempt)
         elif attempt is not None:
-            await self._scribe.store.record_progress(index, seen.reports, attempt)
+            await self._scribe.progress(index, seen.reports, attempt)
 
     async def _take_report_error(self, index: int, seen: Sighting) -> None:
         """Shows what is wrong with an annotation, or that nothing is any more."""
@@ -175,7 +176,7 @@ class PodReader:
         if reports.error is not None:
             text = f"{seen.pod.metadata.name}: {reports.error}"
             self._scribe.recorder.note("InvalidReport", text, warning=True)
-        await self._scribe.store.record_progress(index, reports)
+        await self._scribe.progress(index, reports)
 
     def _end_of(self, index: int, seen: Sighting) -> Decision | None:
         """What the end of the current attempt leads to."""
@@ -211,7 +212,7 @@ class PodReader:
         if decision is not None:
             await self._scribe.commit(decision, attempt=attempt)
         elif attempt is not None:
-            await self._scribe.store.record_progress(index, attempt=attempt)
+            await self._scribe.progress(index, attempt=attempt)
 
     async def end_stray(self, pod: Pod, index: int) -> None:
         """Ends a living pod that has lost its labels; until it is gone it holds its slot."""

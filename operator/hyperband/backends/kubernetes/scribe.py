@@ -114,6 +114,12 @@ class Scribe:
                     self._unsure = error
                 raise
 
+    async def progress(
+        self, index: int, reports: Reports = NO_REPORTS, attempt: AttemptRecord | None = None
+    ) -> None:
+        """Writes what goes with a trial but decides nothing: its curve, its account."""
+        await self.store.record_progress(index, reports, attempt)
+
     async def show(self, index: int, attempt: AttemptRecord | None = None) -> None:
         """Writes the record of a trial that has to wait; without waiting, running is next.
 
@@ -123,7 +129,7 @@ class Scribe:
         if attempt is None or attempt.start_time is None or is_open(known, attempt.number):
             attempt = None
         if known.transition_time is None or attempt is not None:
-            await self.store.record_progress(index, attempt=attempt)
+            await self.progress(index, attempt=attempt)
 
     def resource(self, index: int) -> TrialResource:
         """The trial as it was last written or read."""

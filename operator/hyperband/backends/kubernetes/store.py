@@ -88,6 +88,7 @@ class TrialStore:
         uids: of the objects of these.
         leftovers: objects, by index, whose very records are archived: still to be deleted.
         totals: over all of them.
+        in_doubt: whether one of them may have been written, or not.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class TrialStore:
         self.uids: dict[str, None] = {}  # a set in order
         self.leftovers: dict[int, TrialResource] = {}
         self.totals = Totals(study)
+        self.in_doubt = False
         self._read_time: datetime | None = None
 
     async def load(self) -> Engine:
@@ -250,6 +252,7 @@ class TrialStore:
             raise Conflict(error.status, error.reason, error.message) from error
         except (ServerError, Unreachable) as error:
             # If it was, its values have sequence numbers that must not be given out again.
+            self.in_doubt = True
             raise UnknownOutcome(f"{resource.name}: {error}") from error
         if attempt is not None and attempt.ended:
             self._attempt_ended(attempt)

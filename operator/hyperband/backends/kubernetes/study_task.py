@@ -195,7 +195,6 @@ class StudyTask:
             return CONFLICT_SECONDS
         except UnknownOutcome as error:
             log.warning("%s: reading again: %s", self, error)
-            self._in_doubt = True
             if isinstance(error.__cause__, ApiError):
                 await self._complain(Blocked("RequestFailed", str(error)))
             self._forget()
@@ -453,6 +452,7 @@ class StudyTask:
 
     def _forget(self) -> None:
         if self._keeper is not None:
+            self._in_doubt = self._in_doubt or self._keeper.in_doubt  # whatever was raised
             self._keeper.close()
             self._keeper = None
 

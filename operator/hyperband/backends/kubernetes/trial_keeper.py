@@ -1,8 +1,7 @@
 """Keeps a study's trials and pods in step: pods' news into decisions, decisions into pods."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -10,9 +9,7 @@ from typing import Any, TypeVar
 
 from hyperband.api.status import Blocked
 from hyperband.api.study import StudyResource
-from hyperband.backends.kubernetes.accounts import (
-    is_closed,
-)
+from hyperband.backends.kubernetes.accounts import is_closed
 from hyperband.backends.kubernetes.api_errors import (
     AlreadyExists,
     ApiError,
@@ -21,15 +18,14 @@ from hyperband.backends.kubernetes.api_errors import (
     TooManyRequests,
 )
 from hyperband.backends.kubernetes.archiver import Archiver
-from hyperband.backends.kubernetes.attempts import (
-    attempt_number,
-)
+from hyperband.backends.kubernetes.attempts import attempt_number
 from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cleaner import unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.demand import Demand
 from hyperband.backends.kubernetes.hands import HANDS, Hands, for_each
 from hyperband.backends.kubernetes.launcher import Launcher
+from hyperband.backends.kubernetes.looks import Looks
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.meter import Meter
 from hyperband.backends.kubernetes.objects import Pod
@@ -40,7 +36,6 @@ from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.scribe import Scribe
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
 from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray
-from hyperband.backends.kubernetes.tasks import either
 from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.telemetry.figures import StudyFigures
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, is_quiet, seconds_until_stuck
@@ -53,14 +48,13 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
-BREATH = 50  # trials looked at before others on the event loop have a turn
 LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
 
 
 class TrialKeeper:
     """The trials of one study, their pods, and what is still to be looked at.
 
-    A trial stays in `_dirty` until all that its pods and its record ask for has been done.
+    A trial stays in `_looks.due` until all that its pods and its record ask for has been done.
 
     Attributes:
         blocked: why something cannot be made at present, if so.
@@ -85,8 +79,9 @@ class TrialKeeper:
         self._scribe = Scribe(cluster, study, store, engine, recorder, figures)
         self._pods = StudyPods(cluster, study)
         self._overtime = Overtime()
-        read_by = (self._pods, self.meter, self._overtime, gone)
-        self._reader = PodReader(cluster, self._scribe, *read_by)
+        self._reader = PodReader(
+            cluster, self._scribe, self._pods, self.meter, overtime=self._overtime, gone=gone
+        )
         self._launcher = Launcher(cluster.workers, study.uid, wake)
         self._archiver = Archiver(cluster, store)
         self._demand = Demand()
@@ -94,11 +89,7 @@ class TrialKeeper:
         self._audit = False  # whether to ask if others have written trials
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
         self._orphaned = orphaned  # uids of trial objects that somebody deleted
-        self._dirty: set[int] = set(store.resources)
-        self._news: set[int] = set()  # trials with news since `settle` began
-        self._heard = asyncio.Event()  # set when there is some
-        self._looking: set[int] = set()  # trials that are worked on just now
-        self._looks = 0
+        self._looks = Looks(self._look_patiently, store.resources)
         self._wrote = False  # whether a launch has been written: more may be under way at once
         self._more = False  # whether the last pass left free slots for the next one
         self._waiting: set[int] = set()  # trials with a pod of which there may be something to say
@@ -151,21 +142,24 @@ class TrialKeeper:
 
     def notice(self, index: int) -> None:
         """Something about this trial's pods has changed."""
-        self._dirty.add(index)
-        self._news.add(index)
-        self._heard.set()
+        self._looks.notice(index)
         self._scribe.news_came(index)
 
     def notice_all(self) -> None:
         """All that may still change is to be looked at again."""
         self._audit = True
-        self._dirty.update(trial.index for trial in self.engine.active)
-        self._dirty.update(self._reader.lingering, self._gone)
+        self._looks.due.update(trial.index for trial in self.engine.active)
+        self._looks.due.update(self._reader.lingering, self._gone)
 
     @property
     def backlog(self) -> int:
         """How many trials are to be looked at."""
-        return len(self._dirty)
+        return len(self._looks.due)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a record may have been written of which nobody knows."""
+        return self._store.in_doubt
 
     @property
     def uids(self) -> Collection[str]:
@@ -195,13 +189,12 @@ class TrialKeeper:
             self._audit = False
             self._check_versions()
         if self._demand.withheld and self._demand.permits(self.study):
-            self._dirty |= self._demand.withheld
+            self._looks.due |= self._demand.withheld
         self._closing = self.engine.closing(self.meter.spent()) is not None
-        self._news.clear()
         now = self._cluster.monotonic()
-        self._dirty |= self._overtime.fire(now)
+        self._looks.due |= self._overtime.fire(now)
         for due in (self._retry_due, self._stuck_due):
-            self._dirty |= {index for index, moment in due.items() if moment <= now}
+            self._looks.due |= {index for index, moment in due.items() if moment <= now}
         if self._reader.stray_due is not None and self._reader.stray_due <= now:
             self._reader.stray_due = None
             self.notice_all()
@@ -217,7 +210,7 @@ class TrialKeeper:
 
     def _judge(self) -> None:
         """Finds out what keeps the study's pods from working, as long as none of them ever has."""
-        self._hold, self._reader.in_doubt = None, False
+        self._hold, self._reader.suspects_template = None, False
         works = self.engine.states[TrialState.RUNNING] > 0 and not self._reader.failed_once
         if not (works or self.study.suspend or self.engine.best is not None):
             resources, now = self._store.resources, self._cluster.now()
@@ -225,34 +218,13 @@ class TrialKeeper:
             self._last_hold = self._hold or self._last_hold
 
     async def _look_at_all(self) -> None:
-        for index in self._dirty:  # all of them, before the first new pod is made
+        for index in self._looks.due:  # all of them, before the first new pod is made
             self._count(index)
-
-        async def look(index: int) -> None:
-            if index not in self._looking:
-                await self._alone(index, partial(self._look_patiently, index))
-
-        await self.attend(for_each(sorted(self._dirty), look, HANDS))
+        await self._looks.at_all()
 
     async def attend(self, work: Coroutine[Any, Any, T]) -> T:
-        """Looks at news for as long as something else takes, and comes to what that comes to.
-
-        Raises:
-            BaseException: what the work or, if that succeeds, a look has come to.
-        """
-        task = asyncio.ensure_future(work)
-        try:
-            async with Hands(HANDS) as hands:
-                while not task.done() and not hands.failed:
-                    self._heard.clear()
-                    await self._hand_out_news(hands)
-                    await either(task, self._heard)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        finally:
-            await asyncio.gather(task, return_exceptions=True)
-        return task.result()
+        """Looks at news for as long as something else takes, and comes to what that comes to."""
+        return await self._looks.attend(work)
 
     async def _look_patiently(self, index: int) -> None:
         """Does all that there is to do about a trial; what is refused is told of, and waits."""
@@ -263,9 +235,6 @@ class TrialKeeper:
         except ApiError as error:
             log.warning("%s/%s-%d: %s", self.study.namespace, self.study.name, index, error)
             self.blocked = self.blocked or Blocked("RequestRefused", str(error))
-        self._looks += 1
-        if self._looks % BREATH == 0:
-            await asyncio.sleep(0)
 
     def _check_versions(self) -> None:
         """Whether the records are as we have last written or read them.
@@ -300,14 +269,14 @@ class TrialKeeper:
         self._more = False
         async with Hands(HANDS) as hands:
             await self._fill_slots(hands, marked)
-            await self.attend(hands.finish())
+            await self._looks.attend(hands.finish())
 
     async def _fill_slots(self, hands: Hands, marked: bool) -> None:
         spent = self.meter.spent()
         held = self._hold is not None and self._hold.probes is not None
         until = self._cluster.monotonic() + LAUNCH_SECONDS
         while not self.study.suspend and not held and self.engine.closing(spent) is None:
-            await self._hand_out_news(hands)
+            await self._looks.at_news(hands)
             if not self.engine.searcher.quick:  # its thread has the engine for itself
                 await hands.finish()
             if hands.failed or not self._asks_for_more():
@@ -315,7 +284,7 @@ class TrialKeeper:
             decision = await self._launcher.decide(self.engine, self._slots_lingering())
             if decision is None:
                 return
-            if decision.trial.index in self._looking:
+            if self._looks.is_busy(decision.trial.index):
                 await hands.finish()
                 continue
             if not await self._carry_out(decision, hands, marked):
@@ -327,20 +296,19 @@ class TrialKeeper:
     async def _carry_out(self, decision: Decision, hands: Hands, marked: bool) -> bool:
         """Begins to write what is launched and to make its pod; False if that cannot be."""
         index = decision.trial.index
-        starts = decision.action is Action.START
-        if self._wrote and (marked or not starts):
+        work = partial(self._look_patiently, index)
+        if self._wrote and (marked or decision.action is not Action.START):
             self.engine.presume(decision.trial)
-            self._demand.expect(index)
-            await self._begin(hands, index, partial(self._write_and_look, decision))
-            return True
-        try:
-            await self._scribe.commit(decision)
-        except ForeignObjectError as error:
-            self.blocked = Blocked("NameTaken", str(error))
-            return False
-        self._wrote = True
+            work = partial(self._write_and_look, decision)
+        else:
+            try:
+                await self._scribe.commit(decision)
+            except ForeignObjectError as error:
+                self.blocked = Blocked("NameTaken", str(error))
+                return False
+            self._wrote = True
         self._demand.expect(index)
-        await self._begin(hands, index, partial(self._look_patiently, index))
+        await self._looks.begin(hands, index, work)
         return True
 
     async def _write_and_look(self, decision: Decision) -> None:
@@ -350,28 +318,6 @@ class TrialKeeper:
                 409, message=f"{self._scribe.trial_name(written.index)} was there already"
             )
         await self._look_patiently(written.index)
-
-    async def _hand_out_news(self, hands: Hands) -> None:
-        """Begins to look at what has happened since the pass began."""
-        ready = self._news - self._looking
-        self._news -= ready
-        for index in sorted(ready):
-            if hands.failed:
-                return
-            await self._begin(hands, index, partial(self._look_patiently, index))
-
-    async def _begin(self, hands: Hands, index: int, work: Callable[[], Awaitable[None]]) -> None:
-        """Begins what is done about one trial, once a hand is free."""
-        self._looking.add(index)
-        await hands.begin(self._alone(index, work))
-
-    async def _alone(self, index: int, work: Callable[[], Awaitable[None]]) -> None:
-        """Does what nothing else may be done beside: two would write the trial's record."""
-        self._looking.add(index)
-        try:
-            await work()
-        finally:
-            self._looking.discard(index)
 
     def _asks_for_more(self) -> bool:
         """Whether there is a free slot, and the cluster is to see another pod."""
@@ -393,7 +339,9 @@ class TrialKeeper:
 
         await for_each(self.engine.wind_down(spent, given_up), end, HANDS)
         return (
-            None if self._dirty or self._slots_lingering() else self._why_over(finish or given_up)
+            None
+            if self._looks.due or self._slots_lingering()
+            else self._why_over(finish or given_up)
         )
 
     def _why_over(self, finish: Finish | None) -> Finish | None:
@@ -425,7 +373,10 @@ class TrialKeeper:
     async def archive(self) -> bool:
         """Archives some of the trials that are done with; True if there may be more to do."""
         return await self._archiver.work(
-            self._dirty | self._gone.keys() | self._reader.lingering.keys() | self._retry_due.keys()
+            self._looks.due
+            | self._gone.keys()
+            | self._reader.lingering.keys()
+            | self._retry_due.keys()
         )
 
     @property
@@ -473,15 +424,15 @@ class TrialKeeper:
 
     async def _look(self, index: int) -> None:
         """Does all that there is to do about a trial; what fails is to be done again."""
-        self._dirty.discard(index)  # before the work, so that news meanwhile is not lost
+        self._looks.due.discard(index)  # before the work, so that news meanwhile is not lost
         try:
             with about(self.study.namespace, self.study.name, self._scribe.trial_name(index)):
                 await self._do_all(index)
         except ForeignObjectError as error:
             self.blocked = Blocked("NameTaken", str(error))
-            self._dirty.add(index)
+            self._looks.due.add(index)
         except BaseException:
-            self._dirty.add(index)
+            self._looks.due.add(index)
             raise
 
     async def _do_all(self, index: int) -> None:
@@ -491,7 +442,7 @@ class TrialKeeper:
         else:  # a trial that somebody deleted, or that is archived
             self._gone.pop(index, None)
         self._count(index)
-        if index not in self._dirty:
+        if index not in self._looks.due:
             self._scribe.news_taken_in(index)
 
     async def _end_orphans(self) -> None:
@@ -533,7 +484,9 @@ class TrialKeeper:
         rest = seconds_until_stuck(pods, self._cluster.now())
         if rest is not None:
             self._stuck_due[index] = self._cluster.monotonic() + rest + 1.0
-        if wanted.create and self._reader.in_doubt:  # others may have ended alike a moment ago
+        if (
+            wanted.create and self._reader.suspects_template
+        ):  # others may have ended alike a moment ago
             self._judge()
         if self._hold is not None and self._hold.keeps_back(index):
             why = f"held, as no pod starts: {self._hold.blocked.reason}"
@@ -564,5 +517,5 @@ class TrialKeeper:
             self._demand.see(trial.index, ())
             refused = f"pod {self._scribe.pod_name(trial)} was refused: {error.message}"
             self.blocked = Blocked("PodRejected", refused)
-        self._dirty.add(trial.index)
+        self._looks.due.add(trial.index)
         await self._scribe.show(trial.index)

@@ -33,7 +33,7 @@ PROCESSES: Final = min(4, max(1, _CPUS - 1))  # that fit, and as many that searc
 THREADS: Final = min(4, _CPUS)
 TRIES: Final = 2  # in a process, before it is done in a thread
 NICE: Final = 5  # pods' news come first
-MOST_KEPT: Final = 256 * 2**20  # bytes that a process keeps of what it has decomposed
+MOST_KEPT: Final = 2**28 // PROCESSES  # bytes that a process keeps of what it has decomposed
 
 
 class Workers(Protocol):
@@ -126,7 +126,7 @@ class _Processes:
             except BrokenProcessPool as error:
                 # One of its processes was killed, for want of memory as a rule, and with it all
                 # that the pool had under way is lost.
-                log.warning("the processes that fit surrogates are started anew: %s", error)
+                log.warning("the processes for surrogates are started anew: %s", error)
                 if self._pool is pool:
                     self._pool = None
         return await here()

@@ -54,6 +54,9 @@ class Scheduler(ABC):
         """Takes a new or changed trial record into account."""
         self.rungs.record(old, new)
 
+    def pass_over(self, begin: int) -> None:  # noqa: B027  # most do not care
+        """Takes note that no trial with a lower index will be new: such as are missing are lost."""
+
     def bracket(self, index: int) -> int:
         """The bracket of a new trial."""
         return draw_bracket(self.study, len(self.ladder), index)

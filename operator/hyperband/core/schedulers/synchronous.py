@@ -68,9 +68,12 @@ class SynchronousHyperband(PausingScheduler):
         for level in range(old.target if old else self.ladder.first(new.bracket), new.target):
             self._passed[number, level] += 1
         heappush(self._changed, number)
-        if new.index >= self._next_index:  # those between are lost, and not waited for any more
+        self.pass_over(new.index + 1)
+
+    def pass_over(self, begin: int) -> None:
+        if begin > self._next_index:
             heappush(self._changed, self._instances.number(self._next_index))
-            self._next_index = new.index + 1
+            self._next_index = begin
 
     def standing(self, trial: Trial, level: int, value: float) -> Standing:
         standing = super().standing(trial, level, value)

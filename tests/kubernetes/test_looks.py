@@ -1,0 +1,104 @@
+"""Looks at trials beside other work, without a cluster."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from hyperband.backends.kubernetes.looks import Looks
+
+
+async def until(done: Callable[[], bool]) -> None:
+    """Lets others run, for a bounded while.
+
+    Raises:
+        AssertionError: it does not come to it.
+    """
+    for _ in range(1_000):
+        if done():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it does not come to it")
+
+
+class Trials:
+    """Looks that take as long as their doors are closed."""
+
+    def __init__(self, *due: int) -> None:
+        self.looks = Looks(self.look, due)
+        self.begun: Counter[int] = Counter()
+        self.ended: Counter[int] = Counter()
+        self.doors: dict[int, asyncio.Event] = {}
+        self.error: dict[int, Exception] = {}
+
+    async def look(self, index: int) -> None:
+        self.looks.due.discard(index)
+        self.begun[index] += 1
+        assert self.begun[index] == self.ended[index] + 1, "two looks at one trial"
+        if index in self.doors:
+            await self.doors[index].wait()
+        self.ended[index] += 1
+        if index in self.error:
+            raise self.error[index]
+
+
+async def test_news_of_a_trial_that_is_looked_at_are_looked_at_next() -> None:
+    trials, rest = Trials(), asyncio.Event()
+    trials.doors[1] = asyncio.Event()
+    attending = asyncio.create_task(trials.looks.attend(rest.wait()))
+    trials.looks.notice(1)
+    await until(lambda: trials.begun[1] == 1)
+    trials.looks.notice(1)
+    await asyncio.sleep(0)
+    trials.doors[1].set()
+    await until(lambda: trials.ended[1] == 2)
+    assert not attending.done()
+    rest.set()
+    await attending
+
+
+async def test_all_that_are_due_are_looked_at_once_and_news_meanwhile() -> None:
+    trials = Trials(*range(100))
+    trials.doors[0] = asyncio.Event()
+    looking = asyncio.create_task(trials.looks.at_all())
+    await until(lambda: trials.begun[0] == 1)
+    trials.looks.notice(200)
+    await until(lambda: trials.ended[200] == 1)
+    trials.doors[0].set()
+    await looking
+    assert all(trials.ended[index] == 1 for index in (*range(100), 200))
+
+
+async def test_an_error_of_a_look_waits_for_the_work() -> None:
+    trials, rest = Trials(), asyncio.Event()
+    trials.error[1] = ValueError("one")
+    attending = asyncio.create_task(trials.looks.attend(rest.wait()))
+    trials.looks.notice(1)
+    await until(lambda: trials.ended[1] == 1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not attending.done(), "it may be a write that is under way"
+    trials.looks.notice(2)
+    rest.set()
+    with pytest.raises(ValueError, match="one"):
+        await attending
+    assert trials.begun[2] == 0, "nothing is begun after an error"
+
+
+async def test_a_cancellation_ends_work_and_looks_also_after_an_error() -> None:
+    trials = Trials()
+    trials.error[1], trials.doors[2] = ValueError("one"), asyncio.Event()
+    work = asyncio.ensure_future(asyncio.Event().wait())
+
+    async def wait() -> None:
+        await work
+
+    attending = asyncio.create_task(trials.looks.attend(wait()))
+    trials.looks.notice(1)
+    trials.looks.notice(2)
+    await until(lambda: trials.ended[1] == 1 and trials.begun[2] == 1)
+    attending.cancel()
+    await until(attending.done)
+    assert attending.cancelled() and work.cancelled()
+    assert trials.ended[2] == 0
