@@ -268,7 +268,6 @@ class World:
     def start(self) -> None:
         """A new operator process: it knows nothing but what the server has."""
         self.pods: Any = Cache(on_change=self._changed, index=owner_key)
-        self.pods.age = 0.0
         self.trial_objects: Any = Cache(index=owner_key)
         self.cluster = Cluster(
             self.client,  # type: ignore[arg-type]  # stands in for it

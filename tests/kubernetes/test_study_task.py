@@ -917,15 +917,6 @@ async def test_a_new_operator_writes_nothing_about_trials_without_news() -> None
     assert writes.names == []
 
 
-async def test_all_are_written_where_news_of_pods_may_be_late() -> None:
-    world = await started()
-    writes = world.client.fault = Writes()
-    world.start()
-    world.pods.age = 60.0
-    await world.step()
-    assert writes.names == ["s-0", "s-1"]
-
-
 async def test_what_an_earlier_operator_had_under_way_is_refused() -> None:
     world = World()
     await world.step()

@@ -84,7 +84,7 @@ async def run_operator(
             client = await connect(fence=election.check)
             transports.append(client)
             await _check_installed(client, scope)
-            reigns.append(Reign(scope, election, client, make_cluster, metrics, warm=scope is None))
+            reigns.append(Reign(scope, election, client, make_cluster, metrics))
         all_reigns = Reigns(reigns)
         watch = StudyWatch(connection, namespaces, all_reigns.manager)
         metrics.read_from(of_process(transports, all_reigns))

@@ -74,8 +74,6 @@ class Reign:
     Args:
         client: whose fence is the election's.
         make_cluster: what studies share, around the caches.
-        warm: whether the caches are kept up also while another process leads, so that this one
-            begins at once; else memory is only used where this one leads.
     """
 
     def __init__(
@@ -85,12 +83,9 @@ class Reign:
         client: Client,
         make_cluster: Callable[[Client, Caches], Cluster],
         metrics: Metrics,
-        *,
-        warm: bool,
     ) -> None:
         self.scope, self.election, self.manager = scope, election, Manager(scope)
         self._client, self._make_cluster, self._metrics = client, make_cluster, metrics
-        self._warm = warm
         self._caches: Caches | None = None
         self._work: asyncio.Task[None] | None = None
         self._listed = False
@@ -116,9 +111,6 @@ class Reign:
     async def run(self) -> None:
         """Until it is cancelled; gives the Lease back then."""
         try:
-            if self._warm:
-                caches = self._fill()
-                await caches.synced()
             while True:
                 await self.election.acquire()
                 await self._lead()
@@ -136,13 +128,14 @@ class Reign:
             await cancel(self._work)
             self._work, self._listed = None, False
             await self.manager.stop()
-            if not self._warm:
-                await self._drop()
+            await self._drop()
         if given_away:
             await self.election.release()
 
     async def _work_on_studies(self) -> None:
-        caches = self._caches or self._fill()
+        # Not before the Lease is held: memory is used where it is, and what is listed now has all
+        # that whoever held it before can have acted on.
+        self._caches = caches = Caches(self._client, self.manager, self._metrics, self.scope)
         await caches.synced()
         self.manager.start(self._make_cluster(self._client, caches))
         await self._list_studies()
@@ -161,10 +154,6 @@ class Reign:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 return
-
-    def _fill(self) -> Caches:
-        self._caches = Caches(self._client, self.manager, self._metrics, self.scope)
-        return self._caches
 
     async def _drop(self) -> None:
         caches, self._caches = self._caches, None

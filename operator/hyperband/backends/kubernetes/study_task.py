@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 RESYNC_SECONDS = 60.0  # everything is looked at again, whether an event came or not
 NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only tried
 CONFLICT_SECONDS = 0.1
-FRESH_SECONDS = 5.0  # since news of pods have come; who led before stopped longer ago
 RETRY_SECONDS = 5.0  # after an error of the API server, or while something blocks the study
 # What people have to mend, and the reason that names it in the status.
 _FOR_PEOPLE: dict[type[Exception], str] = {
@@ -430,7 +429,7 @@ class StudyTask:
         recorder, figures = self._recorder, self._figures
         keeper = TrialKeeper(self._cluster, study, store, engine, recorder, figures, *news)
         if self._in_doubt:
-            await keeper.take_over(all_=self._cluster.pods.age > FRESH_SECONDS)
+            await keeper.take_over()
             self._in_doubt = False
         return keeper
 

@@ -122,20 +122,17 @@ class TrialKeeper:
         else:
             self._waiting.add(index)
 
-    async def take_over(self, *, all_: bool) -> None:
+    async def take_over(self) -> None:
         """Makes sure that no write which was on its way before brings a value later.
 
         It would bring one that a pod has reported, or one of a pod that is no more: of a trial
-        with which there is something to do.
-
-        Args:
-            all_: whether that may be any trial, as news of pods may not have come here yet.
+        with which there is something to do, as pods were listed since whoever decided on it led.
 
         Raises:
             Conflict: something has arrived since the records were read.
             UnknownOutcome: one of them may have been written, or not.
         """
-        doubtful = [t.index for t in self.engine.active if all_ or self._reader.has_news(t)]
+        doubtful = [trial.index for trial in self.engine.active if self._reader.has_news(trial)]
         await self._store.take_over(doubtful)
 
     # -- what has happened ------------------------------------------------------------------
