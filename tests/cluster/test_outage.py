@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hack.cluster.paths import CLUSTER_NAME
 from tests.cluster.harness import (
     bench,
     census,
@@ -21,7 +22,7 @@ from tests.cluster.harness import (
 
 pytestmark = pytest.mark.cluster
 
-CONTROL_PLANE = "hyperband-control-plane"
+CONTROL_PLANE = f"{CLUSTER_NAME}-control-plane"
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 ASIDE = "/etc/kubernetes/kube-apiserver.yaml"
 
