@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmarks.scale import audit, bare
 from benchmarks.scale.cluster import GPU, GPUS_OF_NODE, Scene, node
 from benchmarks.scale.samples import Sample
-from benchmarks.scale.stage import LADDER, LOOK_SECONDS, STUDIES_NAMESPACE, Stage, lag, quiet, say
+from benchmarks.scale.stage import LADDER, SOON_SECONDS, STUDIES_NAMESPACE, Stage, lag, quiet, say
 from benchmarks.scale.training import Training
 from hyperband.api import names
 from hyperband.backends.kubernetes.client import Client
@@ -253,7 +253,7 @@ class _Run(Stage):
                 trial = await self.client.get(TRIALS, STUDIES_NAMESPACE, name, dict)
                 if len(trial["status"].get("rungs", ())) > rungs:
                     del versions[name]
-            await asyncio.sleep(LOOK_SECONDS / 20)
+            await asyncio.sleep(SOON_SECONDS)
         seconds = time.monotonic() - begun
         await self.until(quiet, "the operator has nothing to do")
         writes = audit.between(audit.read(self.scene.audit), stopped, time.time())

@@ -20,6 +20,7 @@ from hyperband.backends.kubernetes.objects import PODS
 STUDIES_NAMESPACE: Final = "studies"
 LADDER: Final = (9, 27, 81, 243)
 LOOK_SECONDS: Final = 2.0  # as a rule: what shows the metrics takes its time, too
+SOON_SECONDS: Final = 0.1  # where the moment itself is measured
 SAY_SECONDS: Final = 20.0
 
 
@@ -84,7 +85,7 @@ class Stage:
         log = self.scene.cluster.logs / f"operator-{len(self.sampler.samples)}"
         process = self._operator.enter_context(programs.process(words, log, {}))
         self.sampler.processes["operator"] = process.pid
-        await self.until(leads, "the operator leads", LOOK_SECONDS / 20)
+        await self.until(leads, "the operator leads", SOON_SECONDS)
 
     def stop_operator(self) -> None:
         """Ends it as a rollout does."""

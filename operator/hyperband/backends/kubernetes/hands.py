@@ -65,11 +65,6 @@ class Hands:
             raise self._error
 
     @property
-    def busy(self) -> int:
-        """How many things are under way."""
-        return len(self._tasks)
-
-    @property
     def failed(self) -> bool:
         """Whether something has gone wrong: nothing more should be begun."""
         return self._error is not None

@@ -71,7 +71,7 @@ class PodReader:
         pod = next((pod for pod in pods if attempt_number(pod) == trial.attempt), None)
         if pod is None or trial.index in self._gone:
             return True
-        seen = self.sight(pod)
+        seen = self._sight(pod)
         if seen.ended or failed_early(pod) or is_ending(pod):
             return True
         return self._engine.observe(trial.index, seen.reports.reports) is not None
@@ -88,16 +88,16 @@ class PodReader:
             self._gone.pop(index, None)
         pods = sorted(self._pods.of(uid), key=_age)
         for pod in pods:
-            await self._take(index, self.sight(pod))
+            await self._take(index, self._sight(pod))
         number = self._attempt_that_ran(index)
         unseen = number is not None and all(attempt_number(pod) != number for pod in pods)
         return number is not None and unseen and await self._search_attempt(index, number)
 
     def reports(self, pod: Pod) -> bool:
         """Whether its training has reported anything."""
-        return bool(self.sight(pod).reports.reports)
+        return bool(self._sight(pod).reports.reports)
 
-    def sight(self, pod: Pod, gone: bool = False) -> Sighting:
+    def _sight(self, pod: Pod, gone: bool = False) -> Sighting:
         """What is to be seen of a pod."""
         return sight(pod, self._scribe.study.study, gone)
 
@@ -197,7 +197,7 @@ class PodReader:
             await self.end_stray(found.stray, index)
             return True
         if found.last is not None:
-            await self._take(index, self.sight(found.last, gone=True))
+            await self._take(index, self._sight(found.last, gone=True))
         return False
 
     async def _lose(self, index: int, number: int) -> None:

@@ -31,6 +31,7 @@ from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher, soonest
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
 from hyperband.backends.kubernetes.render import render_pod
+from hyperband.backends.kubernetes.scribe import Scribe
 from hyperband.backends.kubernetes.store import (
     ForeignObjectError,
     TrialStore,
@@ -425,9 +426,8 @@ class StudyTask:
         store, engine = await self._read_trials(study)
         if (begin := _begin_of_missing(self._body)) is not None:
             engine.start_missing(begin)
-        news = (self._gone, self._orphaned, self._wake.set)
-        recorder, figures = self._recorder, self._figures
-        keeper = TrialKeeper(self._cluster, study, store, engine, recorder, figures, *news)
+        scribe = Scribe(self._cluster, study, store, engine, self._recorder, self._figures)
+        keeper = TrialKeeper(self._cluster, scribe, self._gone, self._orphaned, self._wake.set)
         if self._in_doubt:
             await keeper.take_over()
             self._in_doubt = False

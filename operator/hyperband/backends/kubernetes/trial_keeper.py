@@ -32,12 +32,10 @@ from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.overtime import Overtime
 from hyperband.backends.kubernetes.pod_reader import SUSPENDED, PodReader
 from hyperband.backends.kubernetes.probing import Hold, judge
-from hyperband.backends.kubernetes.recorder import Recorder
 from hyperband.backends.kubernetes.scribe import Scribe
-from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore
+from hyperband.backends.kubernetes.store import ForeignObjectError
 from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray
 from hyperband.backends.kubernetes.telemetry.context import about
-from hyperband.backends.kubernetes.telemetry.figures import StudyFigures
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, is_quiet, seconds_until_stuck
 from hyperband.core.decisions import Action, Decision, Finish
 from hyperband.core.engine import Engine
@@ -64,32 +62,27 @@ class TrialKeeper:
     def __init__(
         self,
         cluster: Cluster,
-        study: StudyResource,
-        store: TrialStore,
-        engine: Engine,
-        recorder: Recorder,
-        figures: StudyFigures,
+        scribe: Scribe,
         gone: dict[int, list[Pod]],
         orphaned: set[str],
         wake: Callable[[], None],
     ) -> None:
         self.blocked: Blocked | None = None
-        self.meter = Meter(cluster, store, engine)
-        self._cluster, self._store = cluster, store
-        self._scribe = Scribe(cluster, study, store, engine, recorder, figures)
-        self._pods = StudyPods(cluster, study)
+        self._cluster, self._scribe, self._store = cluster, scribe, scribe.store
+        self.meter = Meter(cluster, scribe.store, scribe.engine)
+        self._pods = StudyPods(cluster, scribe.study)
         self._overtime = Overtime()
         self._reader = PodReader(
-            cluster, self._scribe, self._pods, self.meter, overtime=self._overtime, gone=gone
+            cluster, scribe, self._pods, self.meter, overtime=self._overtime, gone=gone
         )
-        self._launcher = Launcher(cluster.workers, study.uid, wake)
-        self._archiver = Archiver(cluster, store)
+        self._launcher = Launcher(cluster.workers, scribe.study.uid, wake)
+        self._archiver = Archiver(cluster, scribe.store)
         self._demand = Demand()
         self._closing = False
         self._audit = False  # whether to ask if others have written trials
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
         self._orphaned = orphaned  # uids of trial objects that somebody deleted
-        self._looks = Looks(self._look_patiently, store.resources)
+        self._looks = Looks(self._look_patiently, scribe.store.resources)
         self._wrote = False  # whether a launch has been written: more may be under way at once
         self._more = False  # whether the last pass left free slots for the next one
         self._waiting: set[int] = set()  # trials with a pod of which there may be something to say
@@ -98,7 +91,7 @@ class TrialKeeper:
         self._hold: Hold | None = None  # why no trial has worked yet
         self._last_hold: Hold | None = None  # the same, when that was last asked
         self._heeded: Hold | None = None  # the one with which all trials were last looked at
-        for index in store.resources:
+        for index in scribe.store.resources:
             self._count(index)
 
     @property
