@@ -21,8 +21,9 @@ from hyperband.backends.kubernetes.api_errors import AlreadyExists, Conflict, In
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.cache import Cache, Change
 from hyperband.backends.kubernetes.client import Page, PageMetadata
-from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.cluster import STATUSES_A_SECOND, Cluster
 from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, STUDIES, TRIALS, Kind, Object, Pod
+from hyperband.backends.kubernetes.pace import Pace
 from hyperband.backends.kubernetes.study_pods import owner_key
 from hyperband.backends.kubernetes.study_task import StudyTask
 from hyperband.core.gp.proposing import Proposal, Proposing
@@ -276,6 +277,7 @@ class World:
             self.now,
             lambda: self.seconds,
             self.workers,
+            statuses=Pace(STATUSES_A_SECOND, lambda _: asyncio.sleep(0)),
         )
         self.task = StudyTask(self.cluster, copy.deepcopy(self.study))
         self.pods.begin_list()

@@ -140,3 +140,15 @@ def test_moments_are_given_out_at_a_rate() -> None:
     pace = Pace(4.0)
     assert [pace.reserve(100.0) for _ in range(3)] == [100.0, 100.25, 100.5]
     assert [pace.reserve(200.0) for _ in range(2)] == [200.0, 200.25]
+
+
+async def test_who_is_late_for_a_moment_does_not_go_beside_others() -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    pace = Pace(4.0, sleep)
+    for _ in range(4):
+        await pace.gate()
+    assert waits == pytest.approx([0.25, 0.5, 0.75], abs=0.1)

@@ -23,6 +23,7 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.cache import Change
+from hyperband.backends.kubernetes.cluster import STATUSES_A_SECOND
 from hyperband.backends.kubernetes.manager import Manager
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
 from hyperband.core.engine import Engine
@@ -886,7 +887,7 @@ async def test_a_status_that_got_through_unseen_is_no_other_operator_s() -> None
 
 async def test_the_statuses_of_all_studies_take_turns() -> None:
     world = World()
-    for _ in range(40):  # others have reserved two seconds
+    for _ in range(2 * int(STATUSES_A_SECOND)):  # others have reserved two seconds
         world.cluster.statuses.reserve(0.0)
     status = ("status", STUDIES.plural, "s")
     due = await world.task.try_step()

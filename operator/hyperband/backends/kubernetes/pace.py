@@ -1,20 +1,34 @@
 """How often something may be done, by all together."""
 
+import asyncio
 import math
+from collections.abc import Awaitable, Callable
 
 
 class Pace:
     """Gives out moments, in the order in which they are asked for.
 
+    Who has reserved one and comes late for it may meet others who are late, too: each passes the
+    gate, which is never open for two at once.
+
     Args:
         rate: of them a second.
     """
 
-    def __init__(self, rate: float) -> None:
-        self._interval = 1.0 / rate
-        self._last = -math.inf
+    def __init__(
+        self, rate: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._interval, self._sleep = 1.0 / rate, sleep
+        self._last = self._passed = -math.inf
 
     def reserve(self, now: float) -> float:
         """The next moment that nobody has, in seconds by the clock of `now`; it is the caller's."""
         self._last = max(self._last + self._interval, now)
         return self._last
+
+    async def gate(self) -> None:
+        """Waits until whoever came before is as far ahead as the rate says."""
+        now = asyncio.get_running_loop().time()
+        self._passed = max(self._passed + self._interval, now)
+        if self._passed > now:
+            await self._sleep(self._passed - now)

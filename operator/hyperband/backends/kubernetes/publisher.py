@@ -175,6 +175,7 @@ class Publisher:
                 },
                 "status": status,
             }
+            await self._pace.gate()
             try:
                 # The whole status: in a merge, parameters of an earlier best would stay.
                 written = await self._client.replace_status(
