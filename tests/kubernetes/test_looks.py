@@ -70,6 +70,24 @@ async def test_all_that_are_due_are_looked_at_once_and_news_meanwhile() -> None:
     assert all(trials.ended[index] == 1 for index in (*range(100), 200))
 
 
+async def test_what_there_was_no_time_for_comes_first_the_next_time() -> None:
+    trials, order = Trials(*range(100)), list[int]()
+    await trials.looks.at_all(lambda: sum(trials.ended.values()) >= 60)
+    left = sorted(trials.looks.due)
+    assert trials.looks.left and left and left == list(range(left[0], 100))
+    trials.looks.due.update(range(10))
+    looked = trials.look
+
+    async def look(index: int) -> None:
+        order.append(index)
+        await looked(index)
+
+    trials.looks._look = look
+    await trials.looks.at_all()
+    assert order == [*left, *range(10)]
+    assert not trials.looks.left and not trials.looks.due
+
+
 async def test_an_error_of_a_look_waits_for_the_work() -> None:
     trials, rest = Trials(), asyncio.Event()
     trials.error[1] = ValueError("one")

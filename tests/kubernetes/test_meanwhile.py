@@ -66,6 +66,36 @@ async def test_a_write_without_an_answer_is_not_forgotten_for_another_one_s_conf
     assert written == 2, "first so that what was on its way comes to a Conflict, then the value"
 
 
+async def test_slots_are_filled_before_a_long_burst_of_values_is_written() -> None:
+    world = World(study_body(parallelism=40, maxTrials=200, hyperband={"mode": "Promotion"}))
+    await world.step()
+    while len(pods := world.client.bodies(PODS)) < 40:  # more each time some get a node
+        for pod in pods:
+            world.set(pod, phase="Running")
+        await world.step()
+    replace = world.client.replace_status
+
+    async def slow(kind: Kind, namespace: str, name: str, body: Body, type_: Any) -> Any:
+        if kind == TRIALS:
+            world.seconds += 0.1
+        return await replace(kind, namespace, name, body, type_)
+
+    world.client.replace_status = slow  # type: ignore[method-assign]
+    for pod in pods:
+        world.set(pod, phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+    world.client.calls.clear()
+
+    def recorded() -> int:
+        return sum("rungs" in trial.get("status", {}) for trial in world.trials)
+
+    assert await world.task.try_step() == 0.0
+    assert any((verb, kind) == ("create", PODS.plural) for verb, kind, _ in world.client.calls)
+    assert 0 < recorded() < 40
+    while await world.task.try_step() == 0.0:
+        pass
+    assert recorded() == 40
+
+
 @pytest.mark.parametrize("mode", ["Promotion", "Stopping", "Synchronous"])
 @pytest.mark.parametrize("seed", range(8))
 async def test_no_two_writes_of_a_trial_are_under_way_at_once(seed: int, mode: str) -> None:

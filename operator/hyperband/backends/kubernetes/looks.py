@@ -1,6 +1,7 @@
 """Which trials are to be looked at, and looking at them: many at once, and none twice at a time."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ class Looks:
 
     Attributes:
         due: those that are to be looked at.
+        left: whether the last look at all has left some.
     """
 
     def __init__(self, look: Callable[[int], Awaitable[None]], due: Iterable[int]) -> None:
@@ -32,6 +34,8 @@ class Looks:
         self._heard = asyncio.Event()  # set when one of these may be looked at
         self._busy: set[int] = set()
         self._done = 0
+        self.left = False
+        self._next = 0  # where the next look at all begins
 
     def notice(self, index: int) -> None:
         """Something has happened to this trial."""
@@ -43,15 +47,27 @@ class Looks:
         """Whether something is done about this trial just now."""
         return index in self._busy
 
-    async def at_all(self) -> None:
-        """Looks at all that are due, and at news that come meanwhile."""
+    async def at_all(self, enough: Callable[[], bool] = lambda: False) -> None:
+        """Looks at all that are due, and at news that come meanwhile.
+
+        Args:
+            enough: whether to begin no more of them. Those come first the next time.
+        """
         self._news.clear()
+        self.left = False
 
         async def look(index: int) -> None:
-            if index not in self._busy:  # else its news have come first
-                await self._alone(index, partial(self._look, index))
+            if self.left or index in self._busy:  # its news have come first
+                return
+            if enough():
+                self.left, self._next = True, index
+                return
+            await self._alone(index, partial(self._look, index))
 
-        await self.attend(for_each(sorted(self.due), look, HANDS))
+        order = sorted(self.due)
+        begin = bisect_left(order, self._next)
+        self._next = 0
+        await self.attend(for_each(order[begin:] + order[:begin], look, HANDS))
 
     async def attend(self, work: Coroutine[Any, Any, T]) -> T:
         """Looks at news for as long as something else takes, and comes to what that comes to.

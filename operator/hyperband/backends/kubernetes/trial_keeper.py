@@ -46,6 +46,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
+SETTLE_SECONDS = 1.0  # spent on looking at trials before free slots have a turn
 LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
 
 
@@ -83,6 +84,7 @@ class TrialKeeper:
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
         self._orphaned = orphaned  # uids of trial objects that somebody deleted
         self._looks = Looks(self._look_patiently, scribe.store.resources)
+        self._settled = False  # whether all have been looked at: only then slots can be counted
         self._wrote = False  # whether a launch has been written: more may be under way at once
         self._more = False  # whether the last pass left free slots for the next one
         self._waiting: set[int] = set()  # trials with a pod of which there may be something to say
@@ -166,7 +168,7 @@ class TrialKeeper:
     # -- what is done about it ----------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Looks at every trial that something has happened to.
+        """Looks at the trials that something has happened to: at all of them if that is quick.
 
         A trial's own trouble holds up no other trial: it is kept in `blocked`, and the trial is
         looked at again.
@@ -210,7 +212,9 @@ class TrialKeeper:
     async def _look_at_all(self) -> None:
         for index in self._looks.due:  # all of them, before the first new pod is made
             self._count(index)
-        await self._looks.at_all()
+        until = self._cluster.monotonic() + SETTLE_SECONDS
+        await self._looks.at_all(lambda: self._settled and self._cluster.monotonic() >= until)
+        self._settled = True
 
     async def attend(self, work: Coroutine[Any, Any, T]) -> T:
         """Looks at news for as long as something else takes, and comes to what that comes to."""
@@ -317,8 +321,8 @@ class TrialKeeper:
 
     async def conclude(self) -> Finish | None:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
-        if self.study.suspend and not self.study.study.stop:
-            return None
+        if (self.study.suspend and not self.study.study.stop) or self._looks.left:
+            return None  # what has been reported comes before any end
         spent = self.meter.spent()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
         given_up = self._hold.finish if finish is None and self._hold is not None else None
@@ -380,7 +384,7 @@ class TrialKeeper:
 
     def due(self) -> float | None:
         """Seconds until something is to be looked at without an event, if anything is."""
-        if self._more:
+        if self._more or self._looks.left:
             return 0.0
         known = (
             *(self._overtime.next, self._reader.stray_due),
