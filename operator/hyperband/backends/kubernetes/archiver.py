@@ -26,6 +26,7 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.archives import owns_archive
 from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.hands import for_each
 from hyperband.backends.kubernetes.objects import ARCHIVES, TRIALS, CustomObject
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore, without_history
 from hyperband.backends.kubernetes.study_pods import TrialPods
@@ -34,7 +35,8 @@ from hyperband.core.records import TrialState
 log = logging.getLogger(__name__)
 
 CHUNK = 250  # trials in an archive, or fewer where they are too large
-BATCH = 25  # requests before others on the event loop, and other work of the study, have a turn
+BATCH = 25  # requests before other work of the study has a turn
+FEW = 4  # requests at once: nobody waits for these, and somebody for others that wait behind them
 QUIET_SECONDS = 10.0  # until it is looked again whether there is enough to be archived
 _FINAL = {TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED}
 
@@ -125,23 +127,24 @@ class Archiver:
 
     async def _read(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """The objects as the server has them, if that is what is known of them."""
-        bodies: list[dict[str, Any]] = []
-        for first in range(0, len(indices), BATCH):
-            part = [self._store.resources[index] for index in indices[first : first + BATCH]]
-            namespace = self._store.study.namespace
-            gets = (self._client.get(TRIALS, namespace, each.name, dict) for each in part)
-            try:
-                bodies += await asyncio.gather(*gets)
-            except NotFound as error:
-                raise Conflict(error.status, error.reason, error.message) from error
-        for index, body in zip(indices, bodies, strict=True):
+        bodies: dict[int, dict[str, Any]] = {}
+
+        async def read(index: int) -> None:
+            name = self._store.resources[index].name
+            bodies[index] = await self._client.get(TRIALS, self._store.study.namespace, name, dict)
+
+        try:
+            await for_each(indices, read, FEW)
+        except NotFound as error:
+            raise Conflict(error.status, error.reason, error.message) from error
+        for index, body in bodies.items():
             known, metadata = self._store.resources[index], body["metadata"]
             if (metadata["uid"], metadata["resourceVersion"]) != (
                 known.uid,
                 known.resource_version,
             ):
                 raise Conflict(409, message=f"{known.name} was changed by somebody else")
-        return bodies
+        return [bodies[index] for index in indices]
 
     async def _create(self, manifest: dict[str, Any]) -> CustomObject:
         study, name = self._store.study, manifest["metadata"]["name"]
@@ -160,7 +163,7 @@ class Archiver:
     async def _delete(self) -> None:
         """Deletes objects of archived trials, as many as there is time for."""
         part = list(islice(self._store.leftovers, BATCH))
-        await asyncio.gather(*map(self._delete_one, part))
+        await for_each(part, self._delete_one, FEW)
 
     async def _delete_one(self, index: int) -> None:
         left = self._store.leftovers[index]
