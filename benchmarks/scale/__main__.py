@@ -75,11 +75,16 @@ def line(setting: Setting, figures: Figures) -> str:
         f"launches {f.launches:.0f}/s ({f.launches / b.launches:.2f} of a bare client's), "
         f"until all run {f.running:.0f}/s ({f.running / b.running:.2f}), "
         f"decisions {f.decisions:.0f}/s, ends {f.ends:.0f}/s ({f.ends / b.ends:.2f}), "
+        f"promotions {_of(f.promotions, b.promotions)}, "
         f"answers at {f.reports:.0f} reports/s p50 {f.answers[0]:.3f} s, p99 {f.answers[1]:.3f} s "
         f"(API server {f.server[0]:.3f}, {f.server[1]:.3f}), "
         f"memory {f.memory / 2**20:.0f} MiB ({f.trial_memory / 1024:.1f} KiB a trial), "
         f"restart {f.restarted:.1f} s, {f.touched} pods touched, {f.beyond} writes too many"
     )
+
+
+def _of(rate: float, bare: float) -> str:
+    return f"{rate:.0f}/s ({rate / bare:.2f})" if bare else "none"
 
 
 if __name__ == "__main__":

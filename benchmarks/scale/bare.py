@@ -3,12 +3,15 @@
 import asyncio
 import json
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from benchmarks.kubelet import end_of
 from benchmarks.recovery import record
+from benchmarks.scale.stage import LADDER
+from benchmarks.scale.training import loss
 from hyperband.api import names
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.trial import TrialResource, trial_manifest, trial_status
@@ -18,6 +21,7 @@ from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, CustomO
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.transport import Call
+from hyperband.core.decisions import Action
 from hyperband.core.engine import Engine
 from hyperband.core.records import Report, Trial
 
@@ -35,14 +39,16 @@ class Rates:
         launches: a trial and its pod created.
         running: the same, until all of the pods run.
         reports: patches of a pod's annotation.
-        ends: a trial's value recorded, its pod patched so that it ends, which a kubelet reports
-            here as for the operator, and its account written.
+        ends: of trials that reach a rung and end there, while what goes on is written, too, and
+            each free slot is taken: by another trial, or by a promotion.
+        promotions: of these.
     """
 
     launches: float
     running: float
     reports: float
     ends: float
+    promotions: float
 
 
 async def measure(client: Client, namespace: str, study_body: Body, count: int) -> Rates:
@@ -52,84 +58,108 @@ async def measure(client: Client, namespace: str, study_body: Body, count: int) 
     they have, reports and ends are written, `COUNT` at most.
     """
     study = parse_study(await client.create(STUDIES, namespace, study_body, dict))
-    engine = Engine(study.study)
-    decided = [_start(engine) for _ in range(count)]
-    made: dict[int, tuple[CustomObject, Pod]] = {}
-
-    async def launch(trial: Trial) -> None:
-        item = await client.create(TRIALS, namespace, trial_manifest(study, trial), CustomObject)
-        pod = render_pod(study, trial, item.metadata.uid, engine.ladder, SIDECAR_IMAGE)
-        made[trial.index] = (item, await client.create(PODS, namespace, pod, Pod))
-
-    async def report(trial: Trial) -> None:
-        note = {names.METRICS_ANNOTATION: json.dumps([{"epochs": 1, "loss": 0.5}])}
-        await client.patch(
-            PODS, namespace, _pod(made, trial), {"metadata": {"annotations": note}}, Object
-        )
-
-    async def end(trial: Trial) -> None:
-        item, pod = made[trial.index]
-        resource = _ended(study, engine, trial, item)
-        judged = replace(resource, attempts=(), gpu_seconds=0.0)
-        written = await _write(client, study, trial, judged)
-        note = {names.ENDED_ANNOTATION: "2026-01-01T00:00:00Z not good enough"}
-        body = {"metadata": {"annotations": note}, "spec": {"activeDeadlineSeconds": 1}}
-        await client.patch(PODS, namespace, pod.metadata.name, body, Pod)
-        await client.send(end_of(pod, 143, reason="DeadlineExceeded"))
-        version = written.metadata.resource_version
-        await _write(client, study, trial, replace(resource, resource_version=version))
-
+    writer = _Writer(client, study)
     pods = Informer(client, PODS, Pod, namespace=namespace, label_selector=names.STUDY_LABEL)
     watch = asyncio.create_task(pods.run())
     try:
         await pods.synced.wait()
         begun = time.monotonic()
-        launches = count / await _timed(launch(trial) for trial in decided)
+        seconds = await _timed(writer.take_slot() for _ in range(count))
         while sum(pod.status.phase == "Running" for pod in pods) < count:
             await asyncio.sleep(LOOK_SECONDS)
         running = count / (time.monotonic() - begun)
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
-    some = decided[:COUNT]
+    some = range(min(count, COUNT))
+    reporting = await _timed(writer.report(index) for index in some)
+    turning = await _timed(writer.reach_rung(index) for index in some)
     rates = Rates(
-        launches=launches,
+        launches=count / seconds,
         running=running,
-        reports=len(some) / await _timed(report(trial) for trial in some),
-        ends=len(some) / await _timed(end(trial) for trial in some),
+        reports=len(some) / reporting,
+        ends=writer.ends / turning,
+        promotions=writer.promotions / turning,
     )
     await _remove(client, namespace, study.name)
     return rates
 
 
-def _start(engine: Engine) -> Trial:
-    decision = engine.launch()
-    assert decision is not None, "the study's parallelism is less than the count"
-    engine.put(decision.trial)
-    return decision.trial
+class _Writer:
+    """Writes what becomes of a study's trials, and waits for nobody else.
 
+    Attributes:
+        ends: of trials so far.
+        promotions: likewise.
+    """
 
-def _pod(made: dict[int, tuple[CustomObject, Pod]], trial: Trial) -> str:
-    return made[trial.index][1].metadata.name
+    def __init__(self, client: Client, study: StudyResource) -> None:
+        self.ends = self.promotions = 0
+        self._client, self._study, self._engine = client, study, Engine(study.study)
+        self._items: dict[int, CustomObject] = {}
+        self._pods: dict[int, Pod] = {}
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    async def take_slot(self) -> None:
+        """Starts or promotes a trial, as the engine decides, and makes its pod."""
+        decision = self._engine.launch()
+        assert decision is not None, "the study's parallelism is less than the count"
+        trial = decision.trial
+        self._engine.put(trial)
+        async with self._locks[trial.index]:
+            if decision.action is Action.START:
+                body = trial_manifest(self._study, trial)
+                item = await self._client.create(TRIALS, self._study.namespace, body, CustomObject)
+                self._items[trial.index] = item
+            else:
+                self.promotions += 1
+                await self._write(self._record(trial))
+            uid = self._items[trial.index].metadata.uid
+            pod = render_pod(self._study, trial, uid, self._engine.ladder, SIDECAR_IMAGE)
+            made = await self._client.create(PODS, self._study.namespace, pod, Pod)
+            self._pods[trial.index] = made
 
-def _ended(study: StudyResource, engine: Engine, trial: Trial, item: CustomObject) -> TrialResource:
-    """The trial's record once it has reached its first rung and its pod has ended."""
-    decision = engine.observe(trial.index, [Report(engine.ladder[0], 1.0 / (2 + trial.index))])
-    assert decision is not None
-    engine.put(decision.trial)
-    return record(study, decision.trial, item, engine)
+    async def report(self, index: int) -> None:
+        """Patches the annotation of a trial's pod."""
+        note = {names.METRICS_ANNOTATION: json.dumps([{"epochs": 1, "loss": 0.5}])}
+        name = self._pods[index].metadata.name
+        body = {"metadata": {"annotations": note}}
+        await self._client.patch(PODS, self._study.namespace, name, body, Object)
 
+    async def reach_rung(self, index: int) -> None:
+        """Records a trial's value; if it does not go on, ends its pod and takes its slot."""
+        value = Report(LADDER[0], loss(str(index), LADDER[0]))
+        decision = self._engine.observe(index, [value])
+        assert decision is not None
+        self._engine.put(decision.trial)
+        async with self._locks[index]:
+            judged = self._record(decision.trial)
+            await self._write(replace(judged, attempts=(), gpu_seconds=0.0))
+            if decision.trial.state.active:
+                return
+            await self._end_pod(self._pods[index])
+            await self._write(self._record(decision.trial))
+            self.ends += 1
+        await self.take_slot()
 
-async def _write(
-    client: Client, study: StudyResource, trial: Trial, resource: TrialResource
-) -> CustomObject:
-    body = {
-        **trial_manifest(study, trial),
-        "metadata": {"name": resource.name, "resourceVersion": resource.resource_version},
-        "status": trial_status(resource),
-    }
-    return await client.replace_status(TRIALS, study.namespace, resource.name, body, CustomObject)
+    async def _end_pod(self, pod: Pod) -> None:
+        note = {names.ENDED_ANNOTATION: "2026-01-01T00:00:00Z not good enough"}
+        body = {"metadata": {"annotations": note}, "spec": {"activeDeadlineSeconds": 1}}
+        await self._client.patch(PODS, self._study.namespace, pod.metadata.name, body, Pod)
+        await self._client.send(end_of(pod, 143, reason="DeadlineExceeded"))
+
+    def _record(self, trial: Trial) -> TrialResource:
+        return record(self._study, trial, self._items[trial.index], self._engine)
+
+    async def _write(self, resource: TrialResource) -> None:
+        body = {
+            **trial_manifest(self._study, resource.trial),
+            "metadata": {"name": resource.name, "resourceVersion": resource.resource_version},
+            "status": trial_status(resource),
+        }
+        self._items[resource.trial.index] = await self._client.replace_status(
+            TRIALS, self._study.namespace, resource.name, body, CustomObject
+        )
 
 
 async def _timed(work: Iterable[Awaitable[None]]) -> float:

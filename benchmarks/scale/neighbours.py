@@ -5,6 +5,7 @@ Both times a new operator process is looked at, from when it has nothing to do b
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,9 +14,10 @@ from benchmarks.scale import audit
 from benchmarks.scale.cluster import Scene
 from benchmarks.scale.point import Setting, prepare, study_body
 from benchmarks.scale.samples import Sample
-from benchmarks.scale.stage import LADDER, STUDIES_NAMESPACE, Stage, lag, quiet, say
+from benchmarks.scale.stage import LADDER, STUDIES_NAMESPACE, Stage, lag, lag_quantile, quiet, say
 from benchmarks.scale.training import Trainings
 from hyperband.api.study import parse_study
+from hyperband.backends.kubernetes.archiver import QUIET_SECONDS
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import connect
 from hyperband.backends.kubernetes.objects import STUDIES
@@ -23,6 +25,7 @@ from hyperband.backends.kubernetes.objects import STUDIES
 QUIET_STUDY: Final = "study-0"  # as `study_body` names the first and the second one
 QUIET_PODS: Final = 100
 QUIET_REPORTS: Final = 20.0  # a second
+ARCHIVED_SECONDS: Final = QUIET_SECONDS + 2.0  # without a trial archived, all are that may be
 
 Body = dict[str, Any]
 
@@ -33,13 +36,13 @@ class Figures:
 
     Attributes:
         answers: p50, p99 and how many.
-        lag: mean of the event loop's.
+        lag: mean of the event loop's, and its p99.
         fits: made meanwhile.
         trials: started meanwhile, by both studies.
     """
 
     answers: tuple[float, float, int]
-    lag: float
+    lag: tuple[float, float]
     fits: int
     trials: int
 
@@ -74,6 +77,7 @@ async def _both(stage: Stage, setting: Setting) -> tuple[Figures, Figures]:
     try:
         half = setting.pods // 2
         await stage.until(lambda _: len(stage.trainings.running) >= half, "half of the noise runs")
+        await stage.until(_archived(), "what the noisy study has left is archived")
         second = await _observed(stage, setting.steady)
     finally:
         noise.cancel()
@@ -105,12 +109,32 @@ async def _observed(stage: Stage, seconds: float) -> Figures:
     delays = [b - a for a, b in audit.answers(writes, begun, ended)]
     figures = Figures(
         (audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
-        lag(before, after),
+        (lag(before, after), lag_quantile(before, after, 0.99)),
         _fits(after) - _fits(before),
         started,
     )
     say(str(figures))
     return figures
+
+
+def _archived() -> Callable[[Sample], bool]:
+    """Whether no trial has been archived for a while, by the samples that it is shown."""
+    last, since = -1.0, 0.0
+
+    def done(sample: Sample) -> bool:
+        nonlocal last, since
+        deletions = sum(
+            count
+            for name, count in sample.metrics.items()
+            if name.startswith("hyperband_api_requests_total")
+            and "resource=hyperbandtrials," in name
+            and "verb=delete" in name
+        )
+        if deletions != last:
+            last, since = deletions, sample.moment
+        return sample.moment - since > ARCHIVED_SECONDS
+
+    return done
 
 
 def _fits(sample: Sample) -> int:
@@ -119,12 +143,15 @@ def _fits(sample: Sample) -> int:
 
 def line(setting: Setting, alone: Figures, beside: Figures) -> str:
     """The figures in one line."""
+    (mean, most), (mean_beside, most_beside) = alone.lag, beside.lag
     return (
         f"a quiet study of {QUIET_PODS} pods, alone and beside {setting.pods:,} "
         f"of {setting.searcher}, {setting.recorded:,} trials recorded: "
         f"answers p50 {alone.answers[0]:.3f} and {beside.answers[0]:.3f} s, "
         f"p99 {alone.answers[1]:.3f} and {beside.answers[1]:.3f} s "
-        f"({beside.answers[1] / alone.answers[1]:.1f} times), mean lag {alone.lag * 1e3:.1f} and "
-        f"{beside.lag * 1e3:.1f} ms ({beside.lag / alone.lag:.1f} times), {beside.fits} fits, "
+        f"({beside.answers[1] / alone.answers[1]:.1f} times), mean lag {mean * 1e3:.1f} and "
+        f"{mean_beside * 1e3:.1f} ms ({mean_beside / mean:.1f} times), "
+        f"its p99 {most * 1e3:.1f} and {most_beside * 1e3:.1f} ms "
+        f"({most_beside / most:.1f} times), {beside.fits} fits, "
         f"{beside.trials} trials started"
     )

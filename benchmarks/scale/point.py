@@ -71,8 +71,8 @@ class Figures:
     answers: tuple[float, float, int]  # p50, p99, how many
     server: tuple[float, float]  # p50 and p99 of the API server's own time for a report
     decisions: float  # once all reports of the burst were in
-    ends: float
-    starts: float
+    ends: float  # in the burst, until all slots are taken again
+    promotions: float
     memory_idle: int
     memory: int
     trial_memory: float
@@ -97,7 +97,8 @@ async def measure(scene: Scene, setting: Setting) -> tuple[Figures, list[Sample]
             say(f"{setting.pods // GPUS_OF_NODE + 1} nodes, {setting.foreign:,} foreign pods")
             patient = 300.0  # all that it has made is deleted by one request
             async with Client(connection, request_seconds=patient) as other:
-                body = study_body(replace(setting, studies=1), 0)
+                slots = setting.pods + bare.COUNT
+                body = study_body(replace(setting, studies=1, pods=slots), 0)
                 rates = await bare.measure(other, BARE_NAMESPACE, body, setting.pods)
             say(f"bare client: {rates}")
             run = _Run(client, scene, setting, rates)
@@ -207,8 +208,8 @@ class _Run(Stage):
             answers=(audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
             server=(audit.quantile(own, 0.5), audit.quantile(own, 0.99)),
             decisions=_rate_after(all_in, [recorded for _, recorded in decided]),
-            ends=audit.rate(bursting, ("patch", "pods")),
-            starts=audit.rate(bursting, ("create", "pods")),
+            ends=_ends(bursting),
+            promotions=_promotions(bursting),
             memory_idle=idle.memory["operator"],
             memory=max(s.memory.get("operator", 0) for s in self.sampler.samples),
             trial_memory=(full.memory["operator"] - idle.memory["operator"]) / setting.pods,
@@ -272,6 +273,26 @@ def _rate_after(begin: float, moments: Sequence[float]) -> float:
     """Of those after it, a second."""
     after = [moment for moment in moments if moment > begin]
     return len(after) / (max(after) - begin) if after else float("inf")
+
+
+def _ends(writes: Sequence[audit.Write]) -> float:
+    """Trials' ends a second, from the first of them to the last pod that takes a slot."""
+    own = [write for write in writes if write.user == audit.OPERATOR]
+    ends = [write.ended for write in own if write.what == ("patch", "pods")]
+    return len(ends) / _span(ends, own)
+
+
+def _promotions(writes: Sequence[audit.Write]) -> float:
+    """Pods of later attempts a second, in the same time."""
+    own = [write for write in writes if write.user == audit.OPERATOR]
+    ends = [write.ended for write in own if write.what == ("patch", "pods")]
+    made = [write for write in own if write.what == ("create", "pods")]
+    return sum(not write.name.endswith("-0") for write in made) / _span(ends, own)
+
+
+def _span(ends: Sequence[float], own: Sequence[audit.Write]) -> float:
+    made = (write.ended for write in own if write.what == ("create", "pods"))
+    return max((*ends, *made), default=0.0) - min(ends, default=float("-inf"))
 
 
 def _index(training: Training) -> int:

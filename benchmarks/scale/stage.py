@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from itertools import pairwise
 from typing import Final
 
 from benchmarks import programs, server
@@ -132,6 +133,24 @@ def lag(before: Sample, after: Sample) -> float:
         for part in ("sum", "count")
     )
     return total / count if count else float("nan")
+
+
+def lag_quantile(before: Sample, after: Sample, q: float) -> float:
+    """The lateness that so many of the looks between the two were below, in seconds.
+
+    Evenly spread within a bucket, as Prometheus' histogram_quantile takes it.
+    """
+    name = "hyperband_event_loop_lag_seconds_bucket,le="
+    buckets = sorted(
+        (float(key.removeprefix(name)), count - before.metrics.get(key, 0.0))
+        for key, count in after.metrics.items()
+        if key.startswith(name)
+    )
+    rank = q * buckets[-1][1]
+    for (low, fewer), (high, count) in pairwise([(0.0, 0.0), *buckets]):
+        if count >= rank > fewer:
+            return low + (high - low) * (rank - fewer) / (count - fewer)
+    return float("nan")
 
 
 def say(text: str) -> None:
