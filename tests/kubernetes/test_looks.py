@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hyperband.backends.kubernetes.hands import HANDS
 from hyperband.backends.kubernetes.looks import Looks
 
 
@@ -68,6 +69,48 @@ async def test_all_that_are_due_are_looked_at_once_and_news_meanwhile() -> None:
     trials.doors[0].set()
     await looking
     assert all(trials.ended[index] == 1 for index in (*range(100), 200))
+
+
+async def test_news_that_wait_for_a_hand_are_not_looked_at_beside_the_look_at_all() -> None:
+    trials = Trials(*range(100))
+    trials.doors = {index: asyncio.Event() for index in range(100)}
+    looking = asyncio.create_task(trials.looks.at_all())
+    await until(lambda: trials.begun.total() == HANDS)
+    for index in range(HANDS, 100):
+        trials.looks.notice(index)
+    await until(lambda: trials.begun.total() == 2 * HANDS)
+    for index in range(HANDS):  # the look at all comes to trials whose news wait for a hand
+        trials.doors[index].set()
+    await until(lambda: trials.begun[2 * HANDS + 1] == 1)
+    for index in range(HANDS, 2 * HANDS):  # now there are hands for the news
+        trials.doors[index].set()
+    await until(lambda: trials.begun[2 * HANDS] == 1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    for door in trials.doors.values():
+        door.set()
+    await looking
+    assert trials.ended == dict.fromkeys(range(100), 1)
+
+
+async def test_work_that_is_done_does_not_wait_for_news_that_nobody_has_begun_with() -> None:
+    trials, rest = Trials(), asyncio.Event()
+    trials.doors = {index: asyncio.Event() for index in range(HANDS)}
+    attending = asyncio.create_task(trials.looks.attend(rest.wait()))
+    for index in range(1000):
+        trials.looks.notice(index)
+    await until(lambda: trials.begun.total() == HANDS)
+    rest.set()
+    await asyncio.sleep(0)
+    for door in trials.doors.values():
+        door.set()
+    await attending
+    assert trials.ended.total() < 2 * HANDS
+    assert all(trials.looks.waits(index) for index in range(2 * HANDS, 1000))
+    assert trials.looks.left
+    await trials.looks.at_all()
+    assert trials.ended == dict.fromkeys(range(1000), 1)
+    assert not trials.looks.left
 
 
 async def test_what_there_was_no_time_for_comes_first_the_next_time() -> None:

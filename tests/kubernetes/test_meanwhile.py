@@ -66,13 +66,17 @@ async def test_a_write_without_an_answer_is_not_forgotten_for_another_one_s_conf
     assert written == 2, "first so that what was on its way comes to a Conflict, then the value"
 
 
-async def test_slots_are_filled_before_a_long_burst_of_values_is_written() -> None:
-    world = World(study_body(parallelism=40, maxTrials=200, hyperband={"mode": "Promotion"}))
+async def running(count: int) -> tuple[World, list[Body]]:
+    """That many trials, whose records take 0.1 s each to be written from now on, and their pods."""
+    world = World(study_body(parallelism=count, maxTrials=400, hyperband={"mode": "Promotion"}))
     await world.step()
-    while len(pods := world.client.bodies(PODS)) < 40:  # more each time some get a node
+    while len(pods := world.client.bodies(PODS)) < count:  # more each time some get a node
         for pod in pods:
             world.set(pod, phase="Running")
         await world.step()
+    for pod in pods:
+        world.set(pod, phase="Running")
+    await world.step()
     replace = world.client.replace_status
 
     async def slow(kind: Kind, namespace: str, name: str, body: Body, type_: Any) -> Any:
@@ -81,19 +85,68 @@ async def test_slots_are_filled_before_a_long_burst_of_values_is_written() -> No
         return await replace(kind, namespace, name, body, type_)
 
     world.client.replace_status = slow  # type: ignore[method-assign]
+    return world, pods
+
+
+def recorded(world: World) -> int:
+    """How many trials have a value."""
+    return sum(bool(trial.get("status", {}).get("rungs")) for trial in world.trials)
+
+
+def finish(world: World, pod: Body) -> None:
+    world.set(pod, phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+
+
+async def test_slots_are_filled_before_a_long_burst_of_values_is_written() -> None:
+    world, pods = await running(40)
     for pod in pods:
-        world.set(pod, phase="Succeeded", reports=[{"epochs": 1, "loss": 0.5}])
+        finish(world, pod)
     world.client.calls.clear()
-
-    def recorded() -> int:
-        return sum("rungs" in trial.get("status", {}) for trial in world.trials)
-
     assert await world.task.try_step() == 0.0
     assert any((verb, kind) == ("create", PODS.plural) for verb, kind, _ in world.client.calls)
-    assert 0 < recorded() < 40
+    assert 0 < recorded(world) < 40
     while await world.task.try_step() == 0.0:
         pass
-    assert recorded() == 40
+    assert recorded(world) == 40
+
+
+async def test_slots_are_filled_also_while_a_burst_of_values_is_still_coming() -> None:
+    world, pods = await running(100)
+    replace, create, before = world.client.replace_status, world.client.create, list[int]()
+
+    async def bring_all(kind: Kind, namespace: str, name: str, body: Body, type_: Any) -> Any:
+        if kind == TRIALS:
+            world.client.replace_status = replace  # type: ignore[method-assign]
+            for pod in pods[1:]:
+                finish(world, pod)
+        return await replace(kind, namespace, name, body, type_)
+
+    async def count(kind: Kind, namespace: str, body: Any, type_: Any) -> Any:
+        if kind == PODS:
+            before.append(recorded(world))
+        return await create(kind, namespace, body, type_)
+
+    world.client.replace_status = bring_all  # type: ignore[method-assign]
+    world.client.create = count  # type: ignore[method-assign]
+    finish(world, pods[0])
+    while await world.task.try_step() == 0.0:
+        pass
+    assert recorded(world) == 100
+    assert sum(values < 100 for values in before) >= 5, before
+
+
+async def test_a_study_that_stops_ends_whom_it_has_looked_at_and_hears_out_the_others() -> None:
+    world, pods = await running(40)
+    world.change(stop=True)
+    for pod in pods[20:]:
+        finish(world, pod)
+    assert await world.task.try_step() == 0.0
+    states = [trial["status"]["state"] for trial in world.trials]
+    assert states[:20] == ["Stopped"] * 20
+    assert 0 < recorded(world) < 20
+    while await world.task.try_step() == 0.0:
+        pass
+    assert recorded(world) == 20
 
 
 @pytest.mark.parametrize("mode", ["Promotion", "Stopping", "Synchronous"])

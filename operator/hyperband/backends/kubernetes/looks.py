@@ -1,9 +1,8 @@
 """Which trials are to be looked at, and looking at them: many at once, and none twice at a time."""
 
 import asyncio
-from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from hyperband.backends.kubernetes.hands import HANDS, Hands, for_each
@@ -24,7 +23,6 @@ class Looks:
 
     Attributes:
         due: those that are to be looked at.
-        left: whether the last look at all has left some.
     """
 
     def __init__(self, look: Callable[[int], Awaitable[None]], due: Iterable[int]) -> None:
@@ -33,9 +31,8 @@ class Looks:
         self._news: set[int] = set()  # those of `due` that something was heard of just now
         self._heard = asyncio.Event()  # set when one of these may be looked at
         self._busy: set[int] = set()
+        self._left: dict[int, None] = {}  # a set in order: the last look at all had no time for it
         self._done = 0
-        self.left = False
-        self._next = 0  # where the next look at all begins
 
     def notice(self, index: int) -> None:
         """Something has happened to this trial."""
@@ -47,32 +44,45 @@ class Looks:
         """Whether something is done about this trial just now."""
         return index in self._busy
 
+    def waits(self, index: int) -> bool:
+        """Whether there was no time yet for a look at this trial."""
+        return index in self._news or index in self._left
+
+    @property
+    def left(self) -> bool:
+        """Whether there was no time yet for some."""
+        return bool(self._news or self._left)
+
     async def at_all(self, enough: Callable[[], bool] = lambda: False) -> None:
         """Looks at all that are due, and at news that come meanwhile.
 
         Args:
             enough: whether to begin no more of them. Those come first the next time.
         """
+        order = [index for index in self._left if index in self.due]
+        order += sorted(self.due - self._left.keys())
+        self._left.clear()
         self._news.clear()
-        self.left = False
+        over = False
 
         async def look(index: int) -> None:
-            if self.left or index in self._busy:  # its news have come first
+            nonlocal over
+            if over or index in self._busy or index not in self.due:  # its news have come first
                 return
             if enough():
-                self.left, self._next = True, index
+                over = True
+                rest = (i for i in order[order.index(index) :] if i in self.due)
+                self._left = dict.fromkeys(i for i in rest if i not in self._busy)
                 return
-            await self._alone(index, partial(self._look, index))
+            await self._alone(index)
 
-        order = sorted(self.due)
-        begin = bisect_left(order, self._next)
-        self._next = 0
-        await self.attend(for_each(order[begin:] + order[:begin], look, HANDS))
+        await self.attend(for_each(order, look, HANDS))
 
     async def attend(self, work: Coroutine[Any, Any, T]) -> T:
         """Looks at news for as long as something else takes, and comes to what that comes to.
 
-        What was begun is brought to its end whatever happens, unless this is cancelled.
+        What was begun is brought to its end whatever happens, unless this is cancelled. What was
+        not, once the work is done, waits for the next look at all: there may be much of it.
 
         Raises:
             BaseException: the first error of a look, else that of the work.
@@ -82,7 +92,7 @@ class Looks:
             async with Hands(HANDS) as hands:
                 while not task.done() and not hands.failed:
                     self._heard.clear()
-                    await self.at_news(hands)
+                    await self.at_news(hands, enough=task.done)
                     await either(task, self._heard)
         except asyncio.CancelledError:
             task.cancel()
@@ -91,25 +101,41 @@ class Looks:
             await asyncio.gather(task, return_exceptions=True)
         return task.result()
 
-    async def at_news(self, hands: Hands) -> None:
-        """Begins to look at what something was heard of and nothing is done about."""
-        ready = self._news - self._busy
-        self._news -= ready
-        for index in sorted(ready):
-            if hands.failed:
+    async def at_news(
+        self, hands: Hands, most: int | None = None, enough: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Begins to look at what something was heard of and nothing is done about.
+
+        Args:
+            most: how many of them to begin with; None for all. The others stay news.
+            enough: whether to begin no more of them.
+        """
+        for index in islice(sorted(self._news - self._busy), most):
+            if hands.failed or enough():
                 return
-            await self.begin(hands, index, partial(self._look, index))
+            if index in self._news and index not in self._busy:  # still, after the wait for a hand
+                await self.begin(hands, index)
 
-    async def begin(self, hands: Hands, index: int, work: Callable[[], Awaitable[None]]) -> None:
-        """Begins what is done about one trial, once a hand is free."""
-        self._busy.add(index)
-        await hands.begin(self._alone(index, work))
+    async def begin(
+        self, hands: Hands, index: int, first: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Begins to look at a trial once a hand is free.
 
-    async def _alone(self, index: int, work: Callable[[], Awaitable[None]]) -> None:
-        """Does what nothing else may be done beside: two would write the trial's record."""
+        Args:
+            first: what is to be done about it before the look.
+        """
         self._busy.add(index)
+        await hands.begin(self._alone(index, first))
+
+    async def _alone(self, index: int, first: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Looks while nothing else is done about the trial: two would write its record."""
+        self._busy.add(index)
+        self._news.discard(index)
+        self._left.pop(index, None)
         try:
-            await work()
+            if first is not None:
+                await first()
+            await self._look(index)
         except BaseException:
             self._heard.set()  # whoever attends is to know that a hand has failed
             raise

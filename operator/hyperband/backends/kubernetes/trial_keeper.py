@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
 SETTLE_SECONDS = 1.0  # spent on looking at trials before free slots have a turn
 LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
+NEWS = 8  # trials looked at before each launch, if something was heard of so many
 
 
 class TrialKeeper:
@@ -270,7 +271,7 @@ class TrialKeeper:
         held = self._hold is not None and self._hold.probes is not None
         until = self._cluster.monotonic() + LAUNCH_SECONDS
         while not self.study.suspend and not held and self.engine.closing(spent) is None:
-            await self._looks.at_news(hands)
+            await self._looks.at_news(hands, NEWS)
             if not self.engine.searcher.quick:  # its thread has the engine for itself
                 await hands.finish()
             if hands.failed or not self._asks_for_more():
@@ -290,10 +291,10 @@ class TrialKeeper:
     async def _carry_out(self, decision: Decision, hands: Hands, marked: bool) -> bool:
         """Begins to write what is launched and to make its pod; False if that cannot be."""
         index = decision.trial.index
-        work = partial(self._look_patiently, index)
+        write = None
         if self._wrote and (marked or decision.action is not Action.START):
             self.engine.presume(decision.trial)
-            work = partial(self._write_and_look, decision)
+            write = partial(self._write, decision)
         else:
             try:
                 await self._scribe.commit(decision)
@@ -302,16 +303,15 @@ class TrialKeeper:
                 return False
             self._wrote = True
         self._demand.expect(index)
-        await self._looks.begin(hands, index, work)
+        await self._looks.begin(hands, index, write)
         return True
 
-    async def _write_and_look(self, decision: Decision) -> None:
+    async def _write(self, decision: Decision) -> None:
         written = await self._scribe.commit(decision)
         if written != decision.trial:  # an earlier operator's, and others were decided after it
             raise Conflict(
                 409, message=f"{self._scribe.trial_name(written.index)} was there already"
             )
-        await self._look_patiently(written.index)
 
     def _asks_for_more(self) -> bool:
         """Whether there is a free slot, and the cluster is to see another pod."""
@@ -321,8 +321,8 @@ class TrialKeeper:
 
     async def conclude(self) -> Finish | None:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
-        if (self.study.suspend and not self.study.study.stop) or self._looks.left:
-            return None  # what has been reported comes before any end
+        if self.study.suspend and not self.study.study.stop:
+            return None
         spent = self.meter.spent()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
         given_up = self._hold.finish if finish is None and self._hold is not None else None
@@ -331,7 +331,10 @@ class TrialKeeper:
             await self._scribe.commit(decision)
             await self._look(decision.trial.index)
 
-        await for_each(self.engine.wind_down(spent, given_up), end, HANDS)
+        ending = self.engine.wind_down(spent, given_up)
+        # What has been reported comes before any end.
+        looked_at = (each for each in ending if not self._looks.waits(each.trial.index))
+        await for_each(looked_at, end, HANDS)
         return (
             None
             if self._looks.due or self._slots_lingering()
