@@ -135,6 +135,23 @@ async def test_slots_are_filled_also_while_a_burst_of_values_is_still_coming() -
     assert sum(values < 100 for values in before) >= 5, before
 
 
+async def test_slots_that_were_left_free_do_not_hurry_a_study_that_may_not_launch() -> None:
+    world = World(study_body(parallelism=10))
+    create = world.client.create
+
+    async def slow(*arguments: Any, **more: Any) -> Any:
+        world.seconds += 0.6
+        return await create(*arguments, **more)
+
+    world.client.create = slow  # type: ignore[method-assign]
+    assert await world.task.try_step() == 0.0
+    assert len(world.trials) < 10
+    world.change(hyperband={"brackets": 9})
+    await world.task.try_step()
+    assert world.condition("Ready", "reason") == "InvalidSpec"
+    assert await world.task.try_step() != 0.0
+
+
 async def test_a_study_that_stops_ends_whom_it_has_looked_at_and_hears_out_the_others() -> None:
     world, pods = await running(40)
     world.change(stop=True)

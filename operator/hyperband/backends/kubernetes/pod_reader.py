@@ -12,6 +12,7 @@ from hyperband.backends.kubernetes.attempts import (
     waiting_reason,
 )
 from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.lingering import Lingering
 from hyperband.backends.kubernetes.meter import Meter
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.overtime import Overtime
@@ -23,8 +24,6 @@ from hyperband.core.decisions import Decision, Outcome
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
 
-STRAY_SECONDS = 2.0  # until a pod that lost its labels is looked for again
-
 SUSPENDED = "the study is suspended"  # why a pod is ended
 
 
@@ -35,10 +34,8 @@ class PodReader:
         gone: by trial: deleted pods whose last words are still to be read.
 
     Attributes:
-        lingering: living pods of trials that hold no slot, by trial: how many.
         suspects_template: whether attempts have ended since it was judged that tell of it.
         failed_once: whether any ever has.
-        stray_due: when pods that have lost their labels are to be looked for again.
     """
 
     def __init__(
@@ -50,14 +47,14 @@ class PodReader:
         *,
         overtime: Overtime,
         gone: dict[int, list[Pod]],
+        lingering: Lingering,
     ) -> None:
-        self.lingering: dict[int, int] = {}
         self.suspects_template = True
         ends = (attempt for each in scribe.store.resources.values() for attempt in each.attempts)
         self.failed_once = any(map(tells, ends))
-        self.stray_due: float | None = None
         self._cluster, self._scribe, self._pods = cluster, scribe, pods
         self._meter, self._overtime, self._gone = meter, overtime, gone
+        self._lingering = lingering
         self._heard: set[str] = set()  # names of metrics that were reported
         self._missed: set[str] = set()  # those of targets that were not, and of which was warned
 
@@ -194,7 +191,7 @@ class PodReader:
 
     async def _take_found(self, found: Found, index: int) -> bool:
         if found.stray is not None:
-            await self.end_stray(found.stray, index)
+            await self._lingering.end_stray(found.stray, index)
             return True
         if found.last is not None:
             await self._take(index, self._sight(found.last, gone=True))
@@ -213,15 +210,6 @@ class PodReader:
             await self._scribe.commit(decision, attempt=attempt)
         elif attempt is not None:
             await self._scribe.progress(index, attempt=attempt)
-
-    async def end_stray(self, pod: Pod, index: int) -> None:
-        """Ends a living pod that has lost its labels; until it is gone it holds its slot."""
-        name = pod.metadata.name
-        self._scribe.recorder.note("LabelsRemoved", f"pod {name} has lost its labels", warning=True)
-        await self._pods.delete(pod, "it has lost its labels")
-        self.stray_due = self._cluster.monotonic() + STRAY_SECONDS
-        if not self._engine.trials[index].state.active:
-            self.lingering[index] = 1
 
 
 def _age(pod: Pod) -> int:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from hyperband.api.status import Blocked
@@ -23,8 +22,8 @@ from hyperband.backends.kubernetes.backoff import seconds_to_wait
 from hyperband.backends.kubernetes.cleaner import unneeded
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.demand import Demand
-from hyperband.backends.kubernetes.hands import HANDS, Hands, for_each
-from hyperband.backends.kubernetes.launcher import Launcher
+from hyperband.backends.kubernetes.hands import HANDS, for_each
+from hyperband.backends.kubernetes.lingering import Lingering
 from hyperband.backends.kubernetes.looks import Looks
 from hyperband.backends.kubernetes.matching import alive, match
 from hyperband.backends.kubernetes.meter import Meter
@@ -33,11 +32,12 @@ from hyperband.backends.kubernetes.overtime import Overtime
 from hyperband.backends.kubernetes.pod_reader import SUSPENDED, PodReader
 from hyperband.backends.kubernetes.probing import Hold, judge
 from hyperband.backends.kubernetes.scribe import Scribe
+from hyperband.backends.kubernetes.slots import Slots
 from hyperband.backends.kubernetes.store import ForeignObjectError
 from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray
 from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, is_quiet, seconds_until_stuck
-from hyperband.core.decisions import Action, Decision, Finish
+from hyperband.core.decisions import Decision, Finish
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
 
@@ -47,8 +47,6 @@ log = logging.getLogger(__name__)
 
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
 SETTLE_SECONDS = 1.0  # spent on looking at trials before free slots have a turn
-LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
-NEWS = 8  # trials looked at before each launch, if something was heard of so many
 
 
 class TrialKeeper:
@@ -74,20 +72,22 @@ class TrialKeeper:
         self.meter = Meter(cluster, scribe.store, scribe.engine)
         self._pods = StudyPods(cluster, scribe.study)
         self._overtime = Overtime()
+        self._lingering = Lingering(cluster, scribe, self._pods, orphaned)
         self._reader = PodReader(
-            cluster, scribe, self._pods, self.meter, overtime=self._overtime, gone=gone
+            *(cluster, scribe, self._pods, self.meter),
+            overtime=self._overtime,
+            gone=gone,
+            lingering=self._lingering,
         )
-        self._launcher = Launcher(cluster.workers, scribe.study.uid, wake)
         self._archiver = Archiver(cluster, scribe.store)
         self._demand = Demand()
         self._closing = False
         self._audit = False  # whether to ask if others have written trials
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
-        self._orphaned = orphaned  # uids of trial objects that somebody deleted
         self._looks = Looks(self._look_patiently, scribe.store.resources)
+        self._slots = Slots(cluster, scribe, self._looks, self._demand, self._lingering, wake)
+        self._more = False  # whether this pass has left free slots for the next one
         self._settled = False  # whether all have been looked at: only then slots can be counted
-        self._wrote = False  # whether a launch has been written: more may be under way at once
-        self._more = False  # whether the last pass left free slots for the next one
         self._waiting: set[int] = set()  # trials with a pod of which there may be something to say
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
         self._stuck_due: dict[int, float] = {}  # by trial: when a pod of it should be gone
@@ -142,7 +142,7 @@ class TrialKeeper:
         """All that may still change is to be looked at again."""
         self._audit = True
         self._looks.due.update(trial.index for trial in self.engine.active)
-        self._looks.due.update(self._reader.lingering, self._gone)
+        self._looks.due.update(self._lingering.trials, self._gone)
 
     @property
     def backlog(self) -> int:
@@ -177,7 +177,7 @@ class TrialKeeper:
         Raises:
             KubernetesError: trouble that all trials would have.
         """
-        self.blocked = None
+        self.blocked, self._more = None, False
         if self._audit:
             self._audit = False
             self._check_versions()
@@ -188,10 +188,9 @@ class TrialKeeper:
         self._looks.due |= self._overtime.fire(now)
         for due in (self._retry_due, self._stuck_due):
             self._looks.due |= {index for index, moment in due.items() if moment <= now}
-        if self._reader.stray_due is not None and self._reader.stray_due <= now:
-            self._reader.stray_due = None
+        if self._lingering.look_for_strays(now):
             self.notice_all()
-        await self._end_orphans()
+        await self._lingering.end_orphans()
         await self._look_at_all()
         self._judge()
         if self._hold != self._heeded:
@@ -247,77 +246,18 @@ class TrialKeeper:
                 raise Conflict(409, message=f"HyperbandTrial {resource.name} was written by others")
 
     async def launch(self, *, marked: bool) -> None:
-        """Fills the free slots, unless the study closes or is suspended.
-
-        While too many pods wait for a node, slots stay free: what is to be tried next is decided
-        when it can be. News of other trials are looked at meanwhile, before each decision that
-        takes a while: what is to be stopped holds a slot.
+        """Fills the free slots, unless the study closes, is suspended, or waits for probes.
 
         Args:
             marked: whether the study's status says up to which index all trials have been started.
-                Only then several may be started at once: one that is lost is told by it from one
-                that was deleted.
 
         Raises:
             KubernetesError, ForeignObjectError: trouble that holds all up.
         """
-        self._more = False
-        async with Hands(HANDS) as hands:
-            await self._fill_slots(hands, marked)
-            await self._looks.attend(hands.finish())
-
-    async def _fill_slots(self, hands: Hands, marked: bool) -> None:
-        spent = self.meter.spent()
         held = self._hold is not None and self._hold.probes is not None
-        until = self._cluster.monotonic() + LAUNCH_SECONDS
-        while not self.study.suspend and not held and self.engine.closing(spent) is None:
-            await self._looks.at_news(hands, NEWS)
-            if not self.engine.searcher.quick:  # its thread has the engine for itself
-                await hands.finish()
-            if hands.failed or not self._asks_for_more():
-                return
-            decision = await self._launcher.decide(self.engine, self._slots_lingering())
-            if decision is None:
-                return
-            if self._looks.is_busy(decision.trial.index):
-                await hands.finish()
-                continue
-            if not await self._carry_out(decision, hands, marked):
-                return
-            if self._cluster.monotonic() >= until:
-                self._more = True
-                return
-
-    async def _carry_out(self, decision: Decision, hands: Hands, marked: bool) -> bool:
-        """Begins to write what is launched and to make its pod; False if that cannot be."""
-        index = decision.trial.index
-        write = None
-        if self._wrote and (marked or decision.action is not Action.START):
-            self.engine.presume(decision.trial)
-            write = partial(self._write, decision)
-        else:
-            try:
-                await self._scribe.commit(decision)
-            except ForeignObjectError as error:
-                self.blocked = Blocked("NameTaken", str(error))
-                return False
-            self._wrote = True
-        self._demand.expect(index)
-        await self._looks.begin(hands, index, write)
-        return True
-
-    async def _write(self, decision: Decision) -> None:
-        written = await self._scribe.commit(decision)
-        if written != decision.trial:  # an earlier operator's, and others were decided after it
-            raise Conflict(
-                409, message=f"{self._scribe.trial_name(written.index)} was there already"
-            )
-
-    def _asks_for_more(self) -> bool:
-        """Whether there is a free slot, and the cluster is to see another pod."""
-        taken = len(self.engine.indices_of_active) + self._slots_lingering()
-        free = taken < self.study.study.parallelism
-        return free and not self._demand.withheld and self._demand.permits(self.study)
+        if not (held or self.study.suspend):
+            self._more, blocked = await self._slots.fill(self.meter.spent(), marked=marked)
+            self.blocked = blocked or self.blocked
 
     async def conclude(self) -> Finish | None:
         """Ends what is not to go on, and the study once it is over and no pod of it runs."""
@@ -335,11 +275,8 @@ class TrialKeeper:
         # What has been reported comes before any end.
         looked_at = (each for each in ending if not self._looks.waits(each.trial.index))
         await for_each(looked_at, end, HANDS)
-        return (
-            None
-            if self._looks.due or self._slots_lingering()
-            else self._why_over(finish or given_up)
-        )
+        waits = self._looks.due or self._lingering.slots()
+        return None if waits else self._why_over(finish or given_up)
 
     def _why_over(self, finish: Finish | None) -> Finish | None:
         """The end, and if nothing had ever worked until then, what kept it from working."""
@@ -365,15 +302,12 @@ class TrialKeeper:
         """The trials whose checkpoints nobody can want any more, by index."""
         trials = ((t.index, t.state, t.reason) for t in self.engine.trials.values())
         best = self.engine.best[2] if self.engine.best else None
-        return unneeded(trials, best, finished=finished) - self._reader.lingering.keys()
+        return unneeded(trials, best, finished=finished).difference(self._lingering.trials)
 
     async def archive(self) -> bool:
         """Archives some of the trials that are done with; True if there may be more to do."""
         return await self._archiver.work(
-            self._looks.due
-            | self._gone.keys()
-            | self._reader.lingering.keys()
-            | self._retry_due.keys()
+            self._looks.due.union(self._gone, self._lingering.trials, self._retry_due)
         )
 
     @property
@@ -383,14 +317,14 @@ class TrialKeeper:
 
     def close(self) -> None:
         """Nothing more will be launched."""
-        self._launcher.close()
+        self._slots.close()
 
     def due(self) -> float | None:
         """Seconds until something is to be looked at without an event, if anything is."""
         if self._more or self._looks.left:
             return 0.0
         known = (
-            *(self._overtime.next, self._reader.stray_due),
+            *(self._overtime.next, self._lingering.stray_due),
             *self._retry_due.values(),
             *self._stuck_due.values(),
         )
@@ -413,7 +347,7 @@ class TrialKeeper:
                 counter.add("BackOff", f"{name}: attempts keep ending early, the last one: {last}")
             if index in self._demand.withheld:
                 counter.add("Withheld", f"{self._scribe.pod_name(trial)}: until others have a node")
-            if trial.state.active or index in self._reader.lingering:
+            if trial.state.active or index in self._lingering.trials:
                 counter.look_at(self._pods.of(resource.uid), now)
         return counter.found
 
@@ -442,20 +376,6 @@ class TrialKeeper:
         if index not in self._looks.due:
             self._scribe.news_taken_in(index)
 
-    async def _end_orphans(self) -> None:
-        """Ends the pods of trial objects that are gone, before the garbage collector does."""
-        for uid in list(self._orphaned):
-            living = alive(self._pods.of(uid))
-            if not living:
-                self._orphaned.discard(uid)
-            for pod in living:
-                await self._pods.delete(pod, "its trial was deleted")
-
-    def _slots_lingering(self) -> int:
-        """Slots held by living pods of trials that are decided, or gone."""
-        orphans = sum(len(alive(self._pods.of(uid))) for uid in self._orphaned)
-        return sum(self._reader.lingering.values()) + orphans
-
     async def _match(self, index: int) -> None:
         """Makes the trial's pods match its record."""
         trial, uid = self.engine.trials[index], self._scribe.resource(index).uid
@@ -466,10 +386,7 @@ class TrialKeeper:
         closed = (each.number for each in self._scribe.resource(index).attempts if each.ended)
         ended = max(closed, default=-1)
         wanted = match(trial, pods, suspended=self.study.suspend, overdue=overdue, ended=ended)
-        if living and not trial.state.active:
-            self._reader.lingering[index] = len(living)
-        else:
-            self._reader.lingering.pop(index, None)
+        self._lingering.see(index, living)
         for pod in wanted.overtime:
             self._overtime.grant(pod.metadata.uid, index, self._cluster.monotonic())
         why = SUSPENDED if self.study.suspend else trial.message
@@ -506,7 +423,7 @@ class TrialKeeper:
         try:
             pod = await self._pods.create(trial, uid, self.engine.ladder)
             if is_stray(pod):
-                await self._reader.end_stray(pod, trial.index)
+                await self._lingering.end_stray(pod, trial.index)
             return
         except (AlreadyExists, Conflict, TooManyRequests):
             raise
