@@ -57,7 +57,6 @@ class Engine:
         self._failed: set[int] = set()  # trials that have
         self._broken = 0  # of them, for another reason than a diverged training
         self._on_target: set[int] = set()  # trials that have met a target
-        self._next_index = 0
         self._gaps: set[int] = set()  # indices below the next one that are still to be started
         self._presumed: set[int] = set()  # trials whose last decision may not be written
         self._next_sequence = 0
@@ -106,7 +105,6 @@ class Engine:
             self._active.discard(trial.index)
         if trial.reason == Reason.TARGET_REACHED or self._recorded_target(trial):
             self._on_target.add(trial.index)
-        self._next_index = max(self._next_index, trial.index + 1)
         for value in trial.rungs[len(old.rungs) if old else 0 :]:
             self._next_sequence = max(self._next_sequence, value.sequence + 1)
             rank = (self.study.objective.loss(value.value), -value.resource, trial.index)
@@ -135,14 +133,14 @@ class Engine:
         knows which of them have been there, and were deleted since, says so by `begin`: their
         indices are not given again.
         """
-        self._next_index = max(self._next_index, begin)
         self.scheduler.pass_over(begin)
-        self._gaps = {i for i in range(begin, self._next_index) if i not in self.trials}
+        indices = range(begin, self.scheduler.next_index)
+        self._gaps = {index for index in indices if index not in self.trials}
 
     @property
     def all_started_below(self) -> int:
         """Each trial with a lower index has been written, and if it is missing, deleted since."""
-        return min(self._gaps | self._presumed, default=self._next_index)
+        return min(self._gaps | self._presumed, default=self.scheduler.next_index)
 
     @property
     def active(self) -> Iterator[Trial]:
@@ -358,7 +356,7 @@ class Engine:
 
     @property
     def _index_to_start(self) -> int:
-        return min(self._gaps, default=self._next_index)
+        return min(self._gaps, default=self.scheduler.next_index)
 
     def _start(self) -> Decision | None:
         index, bracket = self._index_to_start, self._next_bracket()

@@ -34,6 +34,7 @@ class Scheduler(ABC):
     `record`, in any order.
 
     Attributes:
+        next_index: of the next new trial; lower ones that are missing are lost, or started before.
         pauses: whether trials end at each rung, until they are promoted to the next.
         lone_waits: whether the only value at a rung has to wait for another to be compared with.
     """
@@ -45,6 +46,7 @@ class Scheduler(ABC):
         self.study = study
         self.ladder = ladder
         self.rungs = RungTable(study.objective, ladder, self.group)
+        self.next_index = 0
 
     def group(self, trial: Trial) -> int:
         """The number of the group of trials that it is ranked in."""
@@ -53,9 +55,11 @@ class Scheduler(ABC):
     def record(self, old: Trial | None, new: Trial) -> None:
         """Takes a new or changed trial record into account."""
         self.rungs.record(old, new)
+        self.pass_over(new.index + 1)
 
-    def pass_over(self, begin: int) -> None:  # noqa: B027  # most do not care
-        """Takes note that no trial with a lower index will be new: such as are missing are lost."""
+    def pass_over(self, begin: int) -> None:
+        """Takes note that no trial with a lower index comes next."""
+        self.next_index = max(self.next_index, begin)
 
     def bracket(self, index: int) -> int:
         """The bracket of a new trial."""

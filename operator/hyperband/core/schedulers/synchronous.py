@@ -42,7 +42,6 @@ class SynchronousHyperband(PausingScheduler):
     def __init__(self, study: Study, ladder: Ladder) -> None:
         super().__init__(study, ladder)
         self._instances = Instances(study, len(ladder))
-        self._next_index = 0
         self._active: Counter[tuple[int, int]] = Counter()  # trials on their way to a level
         self._passed: Counter[tuple[int, int]] = Counter()  # trials that a level has passed on
         self._changed: list[int] = []
@@ -68,12 +67,11 @@ class SynchronousHyperband(PausingScheduler):
         for level in range(old.target if old else self.ladder.first(new.bracket), new.target):
             self._passed[number, level] += 1
         heappush(self._changed, number)
-        self.pass_over(new.index + 1)
 
     def pass_over(self, begin: int) -> None:
-        if begin > self._next_index:
-            heappush(self._changed, self._instances.number(self._next_index))
-            self._next_index = begin
+        if begin > self.next_index:
+            heappush(self._changed, self._instances.number(self.next_index))
+        super().pass_over(begin)
 
     def standing(self, trial: Trial, level: int, value: float) -> Standing:
         standing = super().standing(trial, level, value)
@@ -105,7 +103,7 @@ class SynchronousHyperband(PausingScheduler):
         """The rungs of an instance below r_max, lowest first."""
         trials, bracket = self._trials(number), self._instances.bracket(number)
         sizes = rung_sizes(len(trials), bracket + 1, self.study.eta)
-        coming = len(range(max(trials.start, self._next_index), trials.stop))
+        coming = len(range(max(trials.start, self.next_index), trials.stop))
         for level, places in enumerate(sizes[1:], self.ladder.first(bracket)):
             awaited = coming + self._active[number, level]
             waiting = self.rungs.rung(number, level).paused + awaited
@@ -115,5 +113,5 @@ class SynchronousHyperband(PausingScheduler):
     def _trials(self, number: int) -> range:
         """The indices of an instance's trials, as far as they exist or may start."""
         trials = self._instances.trials(number)
-        end = max(self.study.max_trials, self._next_index)
+        end = max(self.study.max_trials, self.next_index)
         return range(trials.start, max(trials.start, min(trials.stop, end)))
