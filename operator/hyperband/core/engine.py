@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from hyperband.core.budgets import exceeded
+from hyperband.core import targets
 from hyperband.core.decisions import Action, Closing, Decision, Finish, Outcome, Reason
+from hyperband.core.ends import Ends
 from hyperband.core.gp.proposing import Proposal, Proposing
 from hyperband.core.origins import describe
 from hyperband.core.records import (
     Fit,
-    OnBudget,
     Report,
     RungValue,
     Spent,
@@ -54,9 +54,7 @@ class Engine:
         self.spared = 0.0  # the resource that early stopping has spared, against r_max for all
         self.best: tuple[float, float, int] | None = None  # (loss, -resource, index)
         self._active: set[int] = set()
-        self._failed: set[int] = set()  # trials that have
-        self._broken = 0  # of them, for another reason than a diverged training
-        self._on_target: set[int] = set()  # trials that have met a target
+        self._ends = Ends(study)
         self._gaps: set[int] = set()  # indices below the next one that are still to be started
         self._presumed: set[int] = set()  # trials whose last decision may not be written
         self._next_sequence = 0
@@ -89,26 +87,19 @@ class Engine:
         if old:
             self.states[old.state] -= 1
             self.spared -= self._spared(old)
-            self._broken -= _broken(old)
         self.states[trial.state] += 1
         self.spared += self._spared(trial)
         before = old.target if old else self.scheduler.first_target(trial.bracket)
         self.promotions += trial.target - before
-        self._broken += _broken(trial)
-        if trial.state is TrialState.FAILED:
-            self._failed.add(trial.index)
-        else:
-            self._failed.discard(trial.index)
         if trial.state.active:
             self._active.add(trial.index)
         else:
             self._active.discard(trial.index)
-        if trial.reason == Reason.TARGET_REACHED or self._recorded_target(trial):
-            self._on_target.add(trial.index)
         for value in trial.rungs[len(old.rungs) if old else 0 :]:
             self._next_sequence = max(self._next_sequence, value.sequence + 1)
             rank = (self.study.objective.loss(value.value), -value.resource, trial.index)
             self.best = rank if self.best is None else min(self.best, rank)
+        self._ends.record(trial)
         self.scheduler.record(old, trial)
         self.searcher.record(old, trial)
 
@@ -222,7 +213,7 @@ class Engine:
             return None
         healthy = _until_diverged(reports)
         decision = self._climb(trial, healthy)
-        if met := self._meets_target(healthy):
+        if met := targets.first_met(self.study, healthy):
             return self._reach_target(decision.trial if decision else trial, *met)
         if len(healthy) == len(reports) or (decision and not decision.trial.state.active):
             return decision
@@ -231,7 +222,7 @@ class Engine:
             Action.FAIL,
             Reason.DIVERGED,
             f"{self.study.objective.metric} was {diverged.value} at "
-            f"{self.study.resource.name} {_number(diverged.resource)}; not repeated",
+            f"{self.study.resource.amount(diverged.resource)}; not repeated",
             replace(decision.trial if decision else trial, state=TrialState.FAILED),
         )
 
@@ -265,24 +256,7 @@ class Engine:
 
     def closing(self, spent: Spent = _NOTHING) -> Closing | None:
         """Why nothing may be launched any more, whatever there is to do."""
-        if self._on_target:
-            trial = self.trials[min(self._on_target)]
-            said = self._recorded_target(trial)
-            if trial.reason == Reason.TARGET_REACHED:
-                said = trial.message
-            message = f"{self.study.name}-{trial.index}: {said}"
-            return Closing(Finish(True, "TargetReached", message))
-        allowed = self.study.failure_policy.max_failed_trials
-        if self._broken > allowed:
-            message = f"{self._broken} trials failed; failurePolicy.maxFailedTrials is {allowed}"
-            message += self._last_failure()
-            return Closing(Finish(False, "TooManyFailedTrials", message))
-        if self.study.stop:
-            return Closing(self._cut_short("Stopped", "spec.stop is true"))
-        if message := exceeded(self.study, spent):
-            patient = self.study.budget.on_budget is OnBudget.FINISH
-            return Closing(self._cut_short("BudgetReached", message), patient)
-        return None
+        return self._ends.closing(spent, self._no_result)
 
     def finish(self, spent: Spent = _NOTHING) -> Finish | None:
         """Whether the study is over, and why; what still holds a slot then, `wind_down` ends."""
@@ -292,21 +266,15 @@ class Engine:
             return None if waits else closing.finish
         if self._active or self._promote() or self._next_bracket() is not None:
             return None
-        if self.best is None:
-            message = f"none of {len(self.trials)} trials has a result{self._last_failure()}"
-            return Finish(False, "NoResult", message)
+        if no_result := self._no_result():
+            return Finish(False, "NoResult", no_result)
         return Finish(True, "Exhausted", f"all {len(self.trials)} trials are decided")
 
-    def _cut_short(self, reason: str, message: str) -> Finish:
-        if self.best is None:
-            message += f"; none of {len(self.trials)} trials has a result{self._last_failure()}"
-        return Finish(self.best is not None, reason, message)
-
-    def _last_failure(self) -> str:
-        if not self._failed:
+    def _no_result(self) -> str:
+        """That no trial has one, in words; empty if one has."""
+        if self.best is not None:
             return ""
-        last = self.trials[max(self._failed)]
-        return f"; {self.study.name}-{last.index}: {last.message}"
+        return f"none of {len(self.trials)} trials has a result{self._ends.last_failure()}"
 
     def wind_down(
         self, spent: Spent = _NOTHING, given_up: Finish | None = None
@@ -424,34 +392,9 @@ class Engine:
             _evidence(level, report.value, standing),
         )
 
-    def _meets_target(self, reports: Sequence[Report]) -> tuple[Report, Target, float] | None:
-        """The first report that meets a target, and how."""
-        for report in reports:
-            metrics = {**report.metrics, self.study.objective.metric: report.value}
-            for target in self.study.targets:
-                value = metrics.get(target.metric, math.nan)
-                if math.isfinite(value) and target.met(value):
-                    return report, target, value
-        return None
-
-    def _recorded_target(self, trial: Trial) -> str:
-        """How a recorded value meets a target that was set or lowered after it; empty if none."""
-        for target in self.study.targets:
-            if target.metric == self.study.objective.metric:
-                for value in trial.rungs:
-                    if target.met(value.value):
-                        return self._reaches(target, value.value, value.resource)
-        return ""
-
-    def _reaches(self, target: Target, value: float, resource: float) -> str:
-        return (
-            f"{target.metric} {value:.6g} at {self.study.resource.name} {_number(resource)} "
-            f"reaches the target {target.value:g} (spec.earlyStopping)"
-        )
-
     def _reach_target(self, trial: Trial, report: Report, target: Target, value: float) -> Decision:
         """The trial has done what the study is for."""
-        message = self._reaches(target, value, report.resource)
+        message = targets.in_words(self.study, target, value, report.resource)
         completed = trial.level == self.ladder.top
         action = Action.COMPLETE if completed else Action.STOP
         done = replace(trial, state=_STATE_AFTER[action])
@@ -474,7 +417,7 @@ class Engine:
         return describe(suggestion, self.searcher.best, self._resource)
 
     def _resource(self, level: int) -> str:
-        return f"{self.study.resource.name} {_number(self.ladder[level])}"
+        return self.study.resource.amount(self.ladder[level])
 
     def _standing(self, level: int, value: float, standing: Standing) -> str:
         return (
@@ -510,11 +453,3 @@ def _until_diverged(reports: Sequence[Report]) -> Sequence[Report]:
     """The reports before the first one that is NaN or infinite."""
     bad = next((i for i, r in enumerate(reports) if not math.isfinite(r.value)), len(reports))
     return reports[:bad]
-
-
-def _broken(trial: Trial) -> bool:
-    return trial.state is TrialState.FAILED and trial.reason != Reason.DIVERGED
-
-
-def _number(resource: float) -> str:
-    return f"{resource:g}" if resource < 1e6 else f"{resource:.0f}"

@@ -63,6 +63,10 @@ class Resource:
     max: float
     integer: bool = True
 
+    def amount(self, of_it: float) -> str:
+        """So much of it, in words."""
+        return f"{self.name} {of_it:g}" if of_it < 1e6 else f"{self.name} {of_it:.0f}"
+
 
 @dataclass(frozen=True, slots=True)
 class FailurePolicy:
