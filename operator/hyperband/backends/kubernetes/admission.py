@@ -10,17 +10,39 @@ from hyperband.api.status import Blocked
 from hyperband.api.study import StudyResource
 from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError, Forbidden
 from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import PODS, Kind
+from hyperband.backends.kubernetes.render import render_pod
+from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
+from hyperband.core.records import Suggestion
 
 # Of one namespace, as an operator for some namespaces has no rights beyond them.
 ACCESS_REVIEWS = Kind("authorization.k8s.io", "v1", "localsubjectaccessreviews")
+
+NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only tried
 
 # What the API server answers to an object that is wrong in itself, whoever sends it.
 _WRONG_IN_ITSELF = (400, 422)
 
 
-async def check_reporter(client: Client, study: StudyResource) -> Blocked | None:
+async def check(cluster: Cluster, study: StudyResource, engine: Engine) -> Blocked | None:
+    """Whether the pod of a trial could ever work.
+
+    Raises:
+        InvalidStudyError: the template is wrong in itself and never will be taken.
+    """
+    blocked = await _check_reporter(cluster.client, study)
+    if blocked is not None:
+        return blocked
+    # Any configuration will do; the one that comes first may take a model some time.
+    example = Suggestion(engine.searcher.draw(0), "Random")
+    trial = engine.new_trial(0, engine.ladder.top, example)
+    pod = render_pod(study, trial, NOBODY, engine.ladder, cluster.sidecar_image)
+    return await _check_template(cluster.client, pod)
+
+
+async def _check_reporter(client: Client, study: StudyResource) -> Blocked | None:
     """Whether the pods' service account may patch pods, which reporting needs."""
     if not study.reporting.needs_rights:
         return None
@@ -59,12 +81,8 @@ async def check_reporter(client: Client, study: StudyResource) -> Blocked | None
     )
 
 
-async def check_template(client: Client, pod: dict[str, Any]) -> Blocked | None:
-    """Whether the API server would take a trial's pod, by a dry run.
-
-    Raises:
-        InvalidStudyError: the template is wrong in itself and never will be taken.
-    """
+async def _check_template(client: Client, pod: dict[str, Any]) -> Blocked | None:
+    """Whether the API server would take a trial's pod, by a dry run."""
     namespace = pod["metadata"]["namespace"]
     try:
         await client.create(PODS, namespace, pod, dict, dry_run=True, field_validation="Strict")

@@ -30,7 +30,6 @@ from hyperband.backends.kubernetes.earlier import EarlierStudies
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.publisher import ForeignStatusError, Publisher, soonest
 from hyperband.backends.kubernetes.recorder import Recorder, Subject
-from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.scribe import Scribe
 from hyperband.backends.kubernetes.store import (
     ForeignObjectError,
@@ -42,12 +41,10 @@ from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
-from hyperband.core.records import Suggestion
 
 log = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 60.0  # everything is looked at again, whether an event came or not
-NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of a pod that is only tried
 CONFLICT_SECONDS = 0.1
 RETRY_SECONDS = 5.0  # after an error of the API server, or while something blocks the study
 # What people have to mend, and the reason that names it in the status.
@@ -233,7 +230,7 @@ class StudyTask:
                 return 0.0
             blocked = None
             if not self._admitted and not keeper.engine.trials:
-                blocked = await self._blocked(study, keeper.engine)
+                blocked = await admission.check(self._cluster, study, keeper.engine)
                 self._admitted = blocked is None
         except InvalidStudyError as error:
             if self._has_begun:
@@ -391,20 +388,9 @@ class StudyTask:
         if study.study.stop:
             due = await self._publish(None, None, engine.finish())
             return None if self._finished else due
-        blocked = await self._blocked(study, engine)
+        blocked = await admission.check(self._cluster, study, engine)
         due = await self._publish(None, blocked or waiting)
         return soonest(due, RETRY_SECONDS if blocked else None)
-
-    async def _blocked(self, study: StudyResource, engine: Engine) -> Blocked | None:
-        """Asks, before the first trial, whether its pod could ever work."""
-        blocked = await admission.check_reporter(self._cluster.client, study)
-        if blocked is not None:
-            return blocked
-        # Any configuration will do; the one that comes first may take a model some time.
-        example = Suggestion(engine.searcher.draw(0), "Random")
-        trial = engine.new_trial(0, engine.ladder.top, example)
-        pod = render_pod(study, trial, NOBODY, engine.ladder, self._cluster.sidecar_image)
-        return await admission.check_template(self._cluster.client, pod)
 
     def _start_is_shown(self) -> bool:
         """Whether the status lists the earlier studies, as it must before the first trial."""
