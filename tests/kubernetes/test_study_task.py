@@ -899,6 +899,26 @@ async def test_the_statuses_of_all_studies_take_turns() -> None:
     assert world.client.calls.count(status) == 1
 
 
+async def test_a_status_that_had_to_wait_is_followed_by_a_whole_quiet_second() -> None:
+    world = World()
+    status = ("status", STUDIES.plural, "s")
+
+    async def gate() -> None:
+        world.seconds += 0.8
+
+    world.cluster.statuses.gate = gate  # type: ignore[method-assign]
+    await world.task.try_step()
+    assert world.client.calls.count(status) == 1
+    world.live()
+    world.seconds += 0.9
+    due = await world.task.try_step()
+    assert world.client.calls.count(status) == 1
+    assert due == pytest.approx(0.1)
+    world.seconds += due
+    await world.task.try_step()
+    assert world.client.calls.count(status) == 2
+
+
 class Writes:
     """The trials whose records are written, in that order."""
 

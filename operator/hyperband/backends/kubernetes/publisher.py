@@ -129,6 +129,7 @@ class Publisher:
             quiet = max(QUIET_SECONDS, QUIET_TIMES * (self._monotonic() - now))
             self._due, self._timed_due = now + quiet, now + TIMED_SECONDS
             body, written = await self._write(body, status)
+            self._due = self._monotonic() + quiet  # it may have waited at the gate
             if not written:
                 return body, 0.0
             self._announce(old, status)
