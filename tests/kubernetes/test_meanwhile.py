@@ -66,6 +66,29 @@ async def test_a_write_without_an_answer_is_not_forgotten_for_another_one_s_conf
     assert written == 2, "first so that what was on its way comes to a Conflict, then the value"
 
 
+async def test_a_write_without_an_answer_is_not_forgotten_for_a_trial_that_is_deleted() -> None:
+    world = World()
+    await world.step()
+    world.live()
+    await world.step()
+    replace = world.client.replace_status
+
+    async def troubled(kind: Kind, namespace: str, name: str, body: Body, type_: Any) -> Any:
+        if (kind, name) == (TRIALS, "s-1"):
+            world.client.drop(TRIALS, "s-0")  # from now on, all is to be read again
+            raise Unreachable("no answer")
+        return await replace(kind, namespace, name, body, type_)
+
+    world.client.replace_status = troubled  # type: ignore[method-assign]
+    world.set(world.pod("s-1-0"), reports=[{"epochs": 1, "loss": 0.4}])
+    await world.task.try_step()
+    world.client.replace_status = replace  # type: ignore[method-assign]
+    world.client.calls.clear()
+    await world.task.try_step()
+    written = world.client.calls.count(("status", TRIALS.plural, "s-1"))
+    assert written == 2, "first so that what was on its way comes to a Conflict, then the value"
+
+
 async def running(count: int) -> tuple[World, list[Body]]:
     """That many trials, whose records take 0.1 s each to be written from now on, and their pods."""
     world = World(study_body(parallelism=count, maxTrials=400, hyperband={"mode": "Promotion"}))

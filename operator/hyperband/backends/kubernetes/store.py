@@ -80,6 +80,7 @@ class TrialStore:
 
     Args:
         attempt_ended: told of each account of an attempt that is closed, once it is written.
+        doubt: told where a record may have been written, or not.
 
     Attributes:
         study: what they belong to.
@@ -88,7 +89,6 @@ class TrialStore:
         uids: of the objects of these.
         leftovers: objects, by index, whose very records are archived: still to be deleted.
         totals: over all of them.
-        in_doubt: whether one of them may have been written, or not.
     """
 
     def __init__(
@@ -98,15 +98,15 @@ class TrialStore:
         archives: ArchiveReader[TrialResource],
         now: Callable[[], datetime],
         attempt_ended: Callable[[AttemptRecord], None] = lambda attempt: None,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self._client, self.study, self._now = client, study, now
-        self._attempt_ended = attempt_ended
+        self._attempt_ended, self._doubt = attempt_ended, doubt
         self.archives = archives
         self.resources: dict[int, TrialResource] = {}
         self.uids: dict[str, None] = {}  # a set in order
         self.leftovers: dict[int, TrialResource] = {}
         self.totals = Totals(study)
-        self.in_doubt = False
         self._read_time: datetime | None = None
 
     async def load(self) -> Engine:
@@ -252,7 +252,7 @@ class TrialStore:
             raise Conflict(error.status, error.reason, error.message) from error
         except (ServerError, Unreachable) as error:
             # If it was, its values have sequence numbers that must not be given out again.
-            self.in_doubt = True
+            self._doubt()
             raise UnknownOutcome(f"{resource.name}: {error}") from error
         if attempt is not None and attempt.ended:
             self._attempt_ended(attempt)

@@ -421,12 +421,15 @@ class StudyTask:
 
     async def _read_trials(self, study: StudyResource) -> tuple[TrialStore, Engine]:
         self._vanished.clear()
-        ended = self._figures.attempt_ended
-        store = TrialStore(self._cluster.client, study, self._archives, self._cluster.now, ended)
+        told = (self._figures.attempt_ended, self._doubt)
+        store = TrialStore(self._cluster.client, study, self._archives, self._cluster.now, *told)
         engine = await store.load()
         if store.has_any(self._vanished):
             raise Conflict(409, message="trials were deleted while they were read")
         return store, engine
+
+    def _doubt(self) -> None:
+        self._in_doubt = True  # also if another error hides this one, or the keeper is forgotten
 
     async def _trial_uids(self) -> list[str]:
         place = (self._cluster.client, self.namespace, self.name, self.uid)
@@ -437,7 +440,6 @@ class StudyTask:
 
     def _forget(self) -> None:
         if self._keeper is not None:
-            self._in_doubt = self._in_doubt or self._keeper.in_doubt  # whatever was raised
             self._keeper.close()
             self._keeper = None
 

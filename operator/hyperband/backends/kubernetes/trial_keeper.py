@@ -150,11 +150,6 @@ class TrialKeeper:
         return len(self._looks.due)
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether a record may have been written of which nobody knows."""
-        return self._store.in_doubt
-
-    @property
     def uids(self) -> Collection[str]:
         """Of the study's trial objects, but for those that are archived."""
         return self._store.uids
