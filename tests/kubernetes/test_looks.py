@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hyperband.backends.kubernetes.hands import HANDS
+from hyperband.backends.kubernetes.hands import HANDS, Hands
 from hyperband.backends.kubernetes.looks import Looks
 
 
@@ -145,6 +145,35 @@ async def test_an_error_of_a_look_waits_for_the_work() -> None:
     with pytest.raises(ValueError, match="one"):
         await attending
     assert trials.begun[2] == 0, "nothing is begun after an error"
+
+
+async def test_a_look_that_waited_for_a_hand_when_another_failed_is_looked_at_later() -> None:
+    trials, rest = Trials(), asyncio.Event()
+    trials.doors = {index: asyncio.Event() for index in range(HANDS)}
+    trials.error[0] = ValueError("one")
+    attending = asyncio.create_task(trials.looks.attend(rest.wait()))
+    for index in range(HANDS + 1):
+        trials.looks.notice(index)
+    await until(lambda: trials.begun.total() == HANDS)
+    rest.set()
+    for door in trials.doors.values():
+        door.set()
+    with pytest.raises(ValueError, match="one"):
+        await attending
+    assert trials.begun[HANDS] == 0
+    await trials.looks.at_all()
+    assert trials.ended[HANDS] == 1
+
+
+async def test_what_was_to_be_begun_when_another_failed_is_due() -> None:
+    trials = Trials()
+    trials.error[0] = ValueError("one")
+    with pytest.raises(ValueError, match="one"):
+        async with Hands(1) as hands:
+            await trials.looks.begin(hands, 0)
+            await trials.looks.begin(hands, 1)
+    await trials.looks.at_all()
+    assert trials.ended[1] == 1
 
 
 async def test_a_cancellation_ends_work_and_looks_also_after_an_error() -> None:

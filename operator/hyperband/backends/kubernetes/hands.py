@@ -69,16 +69,17 @@ class Hands:
         """Whether something has gone wrong: nothing more should be begun."""
         return self._error is not None
 
-    async def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begins once a hand is free; after an error, not at all."""
+    async def begin(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Begins once a hand is free; after an error, not at all. Gives whether it has."""
         while len(self._tasks) >= self._count:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         if self.failed:
             work.close()
-            return
+            return False
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return True
 
     async def finish(self) -> None:
         """Waits for what is under way; if that is cancelled, so is the work."""

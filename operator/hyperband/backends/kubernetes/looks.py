@@ -119,13 +119,15 @@ class Looks:
     async def begin(
         self, hands: Hands, index: int, first: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        """Begins to look at a trial once a hand is free.
+        """Begins to look at a trial once a hand is free; where none ever is, it stays due.
 
         Args:
             first: what is to be done about it before the look.
         """
+        self.due.add(index)
         self._busy.add(index)
-        await hands.begin(self._alone(index, first))
+        if not await hands.begin(self._alone(index, first)):
+            self._busy.discard(index)
 
     async def _alone(self, index: int, first: Callable[[], Awaitable[None]] | None = None) -> None:
         """Looks while nothing else is done about the trial: two would write its record."""
