@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hyperband.api.files import MAX_BYTES, load_manifest, parse_manifest
+from hyperband.api.files import MAX_BYTES, load_manifest, parse_manifest, read_documents
 from hyperband.core.errors import MAX_PROBLEM, InvalidStudyError
 
 
@@ -90,3 +90,40 @@ def test_what_cannot_be_read_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_an_alias_may_be_used_often() -> None:
     content = "a: &a {x: 1}\nb: [" + ", ".join(["*a"] * 1000) + "]"
     assert len(parse_manifest(content.encode(), "study.yaml")["b"]) == 1000
+
+
+FIELDS = b"""# a comment
+a: {b: [1,
+  {c: 2}]}
+---
+"d.e/f":
+  x.y: 1
+x: &x {y: 1}
+z:
+  <<: *x
+"""
+
+
+@pytest.mark.parametrize(
+    ("document", "field", "line"),
+    [
+        (0, "", 2),
+        (0, "a", 2),
+        (0, "a.b[0]", 2),
+        (0, "a.b[1]", 3),
+        (0, "a.b[1].c", 3),
+        (0, "a.b[1].missing", 3),
+        (0, "a.b[7]", 2),
+        (1, "d.e/f.x.y", 6),
+        (1, "d.e/f.z", 5),
+        (1, "z.y", 7),
+    ],
+)
+def test_each_field_has_its_line(document: int, field: str, line: int) -> None:
+    assert read_documents(FIELDS, "study.yaml")[document].line(field) == line
+
+
+def test_repeated_keys_are_told_of_and_merged_ones_are_none() -> None:
+    content = b"a: 1\nb: &b {c: 1}\nd: [{<<: *b, c: 2}, {e: 1,\n  e: 2}]\na: 3"
+    (document,) = read_documents(content, "study.yaml")
+    assert document.twice == (("e", 4), ("a", 5))

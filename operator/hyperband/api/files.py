@@ -1,6 +1,8 @@
 """Objects in YAML files, read as kubectl reads them."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +57,96 @@ def _size(node: yaml.Node | None, known: dict[yaml.Node, int]) -> int:
     return known[node]
 
 
+class NoYamlError(InvalidStudyError):
+    """A file that is no YAML; `line`, from 1, is where that shows."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        mark = getattr(error, "problem_mark", None)
+        self.line = 1 if mark is None else mark.line + 1
+        self.brief = getattr(error, "problem", None) or str(error) or type(error).__name__
+        super().__init__(name, f"is not YAML: {str(error) or type(error).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file, and where its fields stand."""
+
+    content: Any
+    node: yaml.Node
+    twice: tuple[tuple[str, int], ...] = ()  # keys that repeat one of their object, with lines
+
+    def line(self, field: str) -> int:
+        """The line, from 1, of a field such as ``spec.parameters[2].min``.
+
+        That of its key; of what is not there, that of the object which it is missing from.
+        """
+        node, line, rest = self.node, self.node.start_mark.line, field
+        while rest and (step := _step(node, rest)) is not None:
+            node, line, rest = step
+        return int(line) + 1
+
+
+def _step(node: yaml.Node, field: str) -> tuple[yaml.Node, int, str] | None:
+    """The node below one on the way to a field, its line, and what is left of the way."""
+    if isinstance(node, yaml.SequenceNode):
+        found = re.match(r"\[(\d+)\]\.?", field)
+        if not found or int(found[1]) >= len(node.value):
+            return None
+        item = node.value[int(found[1])]
+        return item, item.start_mark.line, field[found.end() :]
+    if isinstance(node, yaml.MappingNode):
+        # Keys may have dots: the longest one is meant.
+        for key, item in sorted(node.value, key=lambda pair: -len(str(pair[0].value))):
+            name, rest = str(key.value), field[len(str(key.value)) :]
+            if field.startswith(name) and (not rest or rest[0] in ".["):
+                return item, key.start_mark.line, rest.removeprefix(".")
+    return None
+
+
+def read_documents(content: bytes, name: str) -> list[Document]:
+    """The documents in the content of a file, but for empty ones.
+
+    Args:
+        name: of the file, for the error.
+
+    Raises:
+        InvalidStudyError: it is too large.
+        NoYamlError: it is not YAML.
+    """
+    return list(_documents(content, name))
+
+
+def _documents(content: bytes, name: str) -> Iterator[Document]:
+    if len(content) > MAX_BYTES:
+        raise InvalidStudyError(name, f"has {len(content)} bytes: give at most {MAX_BYTES}")
+    try:
+        loader = _Loader(content)
+        while loader.check_node() and (node := loader.get_node()) is not None:
+            twice = tuple(_twice(node, set()))  # before merged keys are mixed in
+            made = loader.construct_document(node)
+            if made is not None:
+                yield Document(made, node, twice)
+    except Exception as error:  # PyYAML passes on what its constructors raise: !!int x, !!bool x
+        raise NoYamlError(name, error) from error
+
+
+def _twice(node: yaml.Node, seen: set[int]) -> Iterator[tuple[str, int]]:
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _twice(item, seen)
+        return
+    keys: set[str] = set()
+    for key, item in node.value:
+        name = key.value if isinstance(key, yaml.ScalarNode) else ""
+        if name and name in keys:
+            yield name, key.start_mark.line + 1
+        keys.add(name)
+        yield from _twice(item, seen)
+
+
 def load_manifest(path: Path) -> dict[str, Any]:
     """The only object in a file.
 
@@ -74,13 +166,7 @@ def parse_manifest(content: bytes, name: str) -> dict[str, Any]:
     Raises:
         InvalidStudyError: it is not YAML, or holds anything but one object.
     """
-    if len(content) > MAX_BYTES:
-        raise InvalidStudyError(name, f"has {len(content)} bytes: give at most {MAX_BYTES}")
-    try:
-        documents = [each for each in yaml.load_all(content, _Loader) if each is not None]
-    except Exception as error:  # PyYAML passes on what its constructors raise: !!int x, !!bool x
-        problem = str(error) or type(error).__name__
-        raise InvalidStudyError(name, f"is not YAML: {problem}") from error
+    documents = [each.content for each in read_documents(content, name)]
     if len(documents) != 1 or not isinstance(documents[0], dict):
         found = f"{len(documents)} documents" if len(documents) != 1 else "no object"
         raise InvalidStudyError(name, f"holds {found}: give a file with one object")

@@ -1,9 +1,9 @@
 """`spec.parameters` as a `Space` of the core."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hyperband.core.errors import InvalidStudyError
+from hyperband.core.errors import InvalidStudyError, raise_first
 from hyperband.core.parameters import show
 from hyperband.core.space import (
     Categorical,
@@ -16,6 +16,7 @@ from hyperband.core.space import (
     Scale,
     Space,
     Value,
+    space_problems,
 )
 
 _NUMERIC = frozenset({"min", "max", "scale", "distribution", "mean", "deviation", "step"})
@@ -54,6 +55,52 @@ def parse_points(
     )
 
 
+def parameter_problems(
+    parameters: Sequence[Mapping[str, Any]], sound: Callable[[str], bool]
+) -> Iterator[InvalidStudyError]:
+    """All that is wrong with these parameters; conditions are looked at only if nothing else is.
+
+    Args:
+        sound: whether the schema has let a field through.
+    """
+    read: list[Parameter] = []
+    whole = True
+    for i, each in enumerate(parameters):
+        path = f"spec.parameters[{i}]"
+        wrong = list(_alone(each, path)) if sound(path) else []
+        yield from wrong
+        readable = sound(path) and not wrong
+        whole = whole and readable
+        # One that cannot be read keeps its place and its name, which no other may have.
+        name = each.get("name") if isinstance(each, Mapping) else None
+        stand_in = Constant(name if isinstance(name, str) and name else f"parameters[{i}]", 0)
+        read.append(_parameter(each, path) if readable else stand_in)
+    yield from space_problems(read, whole)
+
+
+def _alone(given: Mapping[str, Any], path: str) -> Iterator[InvalidStudyError]:
+    """What keeps one parameter from being read."""
+    stray = list(_stray(given, path))
+    yield from stray
+    if not stray:
+        try:
+            _parameter(given, path)
+        except InvalidStudyError as error:
+            yield error
+
+
+def point_problems(
+    points: Sequence[Mapping[str, Any]], space: Space
+) -> Iterator[InvalidStudyError]:
+    """All that is wrong with `spec.initialParameters`, value by value."""
+    for i, point in enumerate(points):
+        for name, value in point.items():
+            try:
+                _point({name: value}, space, f"spec.initialParameters[{i}]")
+            except InvalidStudyError as error:
+                yield error
+
+
 def _point(given: Mapping[str, Any], space: Space, path: str) -> Mapping[str, Value]:
     values = {name: _plain(value, f"{path}.{name}") for name, value in given.items()}
     return space.canonical(values, path)
@@ -61,7 +108,7 @@ def _point(given: Mapping[str, Any], space: Space, path: str) -> Mapping[str, Va
 
 def _parameter(given: Mapping[str, Any], path: str) -> Parameter:
     kind = str(given["type"])
-    _refuse_stray(given, kind, path)
+    raise_first(_stray(given, path))
     name = str(given["name"])
     when = {
         parent: tuple(_plain(v, f"{path}.when.{parent}") for v in values)
@@ -104,12 +151,13 @@ def _whole(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def _refuse_stray(given: Mapping[str, Any], kind: str, path: str) -> None:
+def _stray(given: Mapping[str, Any], path: str) -> Iterator[InvalidStudyError]:
+    kind = str(given["type"])
     for key in given:
         if key in _COMMON or key in _FIELDS[kind]:
             continue
         owners = " or ".join(k for k, fields in _FIELDS.items() if key in fields)
-        raise InvalidStudyError(
+        yield InvalidStudyError(
             f"{path}.{key}", f"means nothing to type {kind}: leave it out, or use type {owners}"
         )
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from hyperband.api import names
-from hyperband.core.errors import InvalidStudyError
+from hyperband.core.errors import InvalidStudyError, raise_first
 
 NO_TOKEN = (
     f"{names.TOKEN_VOLUME} has the reporter's token, which the operator mounts where it is needed: "
@@ -16,6 +16,9 @@ NO_TOKEN = (
 )
 _RESERVED = f"{names.GROUP}/"
 _SPEC = "spec.trialTemplate.spec"
+
+
+Problems = Iterator[InvalidStudyError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +71,37 @@ def parse_template(given: Mapping[str, Any]) -> TrialTemplate:
     Raises:
         InvalidStudyError: it sets what the operator sets, or contradicts itself.
     """
+    template = _template(given)
+    raise_first(template_problems(given))
+    return template
+
+
+def _template(given: Mapping[str, Any]) -> TrialTemplate:
     metadata: Mapping[str, Any] = given.get("metadata", {})
-    template = TrialTemplate(
-        given["spec"], metadata.get("labels", {}), metadata.get("annotations", {})
-    )
+    return TrialTemplate(given["spec"], metadata.get("labels", {}), metadata.get("annotations", {}))
+
+
+def template_problems(given: Mapping[str, Any]) -> Problems:
+    """All that is wrong with a template that the schema has let through."""
+    template = _template(given)
     for kind, keys in (("labels", template.labels), ("annotations", template.annotations)):
         for key in keys:
             if key.startswith(_RESERVED):
-                raise InvalidStudyError(
+                yield InvalidStudyError(
                     f"spec.trialTemplate.metadata.{kind}",
                     f"{key:.90} begins with {_RESERVED}, which the operator sets itself: remove it",
                 )
     policy = template.spec.get("restartPolicy", "Never")
     if policy != "Never":
-        raise InvalidStudyError(
+        yield InvalidStudyError(
             f"{_SPEC}.restartPolicy",
             f"{policy:.100} would restart containers behind the operator's back: remove "
             "restartPolicy, the operator repeats failed attempts itself (failurePolicy.retries)",
         )
-    _check_lists(template.spec)
-    _check_names(template.spec)
-    _check_container_annotation(template)
-    _check_environment(template.spec)
-    return template
+    yield from _check_lists(template.spec)
+    yield from _check_names(template.spec)
+    yield from _check_container_annotation(template)
+    yield from _check_environment(template.spec)
 
 
 def parse_checkpoint(given: Mapping[str, Any] | None, template: TrialTemplate) -> Checkpoint | None:
@@ -101,35 +112,43 @@ def parse_checkpoint(given: Mapping[str, Any] | None, template: TrialTemplate) -
     """
     if given is None:
         return None
+    raise_first(checkpoint_problems(given, template.spec))
+    return Checkpoint(
+        given["volume"],
+        posixpath.normpath(given["mountPath"]),
+        given["cleanUp"] == "Remove",
+        given.get("cleanUpImage", ""),
+    )
+
+
+def checkpoint_problems(given: Mapping[str, Any], pod: Mapping[str, Any]) -> Problems:
+    """All that is wrong with a checkpoint that the schema has let through, beside this PodSpec."""
     volume: Mapping[str, Any] = given["volume"]
     path = "spec.checkpoint.volume"
     if len(volume) != 1:
-        raise InvalidStudyError(
+        yield InvalidStudyError(
             path,
             f"has the fields {sorted(volume)!s:.200}: give exactly one source of a volume, such as "
             "persistentVolumeClaim, and no name",
         )
     if "emptyDir" in volume:
-        raise InvalidStudyError(
+        yield InvalidStudyError(
             f"{path}.emptyDir",
             "is gone with each pod, so that no attempt would find a checkpoint: use a "
             "persistentVolumeClaim, nfs or hostPath",
         )
     mount_path = posixpath.normpath(given["mountPath"])
-    for where, container in _containers(template.spec):
+    for where, container in _containers(pod):
         for mount in _dicts(container.get("volumeMounts")):
             if posixpath.normpath(str(mount.get("mountPath", ""))) == mount_path:
-                raise InvalidStudyError(
+                yield InvalidStudyError(
                     "spec.checkpoint.mountPath",
                     f"container {container.get('name')!s:.100} ({where}) mounts something at "
                     f"{mount_path:.100} already: remove that mount, or choose another mountPath",
                 )
-    return Checkpoint(
-        volume, mount_path, given["cleanUp"] == "Remove", given.get("cleanUpImage", "")
-    )
 
 
-def _check_lists(spec: Mapping[str, Any]) -> None:
+def _check_lists(spec: Mapping[str, Any]) -> Problems:
     """What the operator adds to must be lists of objects; the rest is the API server's to judge."""
     lists = [(f"{_SPEC}.{key}", spec.get(key)) for key in ("volumes", "tolerations")]
     for where, container in _containers(spec):
@@ -137,15 +156,15 @@ def _check_lists(spec: Mapping[str, Any]) -> None:
     for path, value in lists:
         objects = isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
         if value is not None and not objects:
-            raise InvalidStudyError(path, f"{value!r:.100} is no list of objects: write one")
+            yield InvalidStudyError(path, f"{value!r:.100} is no list of objects: write one")
     account = spec.get("serviceAccountName")
     if account is not None and not isinstance(account, str):
-        raise InvalidStudyError(
+        yield InvalidStudyError(
             f"{_SPEC}.serviceAccountName", f"{account!r:.100} is no name: write text"
         )
 
 
-def _check_names(spec: Mapping[str, Any]) -> None:
+def _check_names(spec: Mapping[str, Any]) -> Problems:
     """The operator's volumes and container have names that a template leaves alone."""
     named = [
         (f"{_SPEC}.volumes[{i}]", volume) for i, volume in enumerate(_dicts(spec.get("volumes")))
@@ -153,7 +172,7 @@ def _check_names(spec: Mapping[str, Any]) -> None:
     for path, each in (*named, *_containers(spec)):
         name = str(each.get("name", ""))
         if name.startswith(names.RESERVED_PREFIX):
-            raise InvalidStudyError(
+            yield InvalidStudyError(
                 f"{path}.name",
                 f"{name:.100} begins with {names.RESERVED_PREFIX}, as the names of what the "
                 "operator adds do: give it another name",
@@ -161,26 +180,26 @@ def _check_names(spec: Mapping[str, Any]) -> None:
     for where, container in _containers(spec):
         for i, mount in enumerate(_dicts(container.get("volumeMounts"))):
             if mount.get("name") == names.TOKEN_VOLUME:
-                raise InvalidStudyError(f"{where}.volumeMounts[{i}].name", NO_TOKEN)
+                yield InvalidStudyError(f"{where}.volumeMounts[{i}].name", NO_TOKEN)
 
 
-def _check_container_annotation(template: TrialTemplate) -> None:
+def _check_container_annotation(template: TrialTemplate) -> Problems:
     wanted = template.annotations.get(names.CONTAINER_ANNOTATION)
     known = [container["name"] for container in template.spec["containers"]]
     if wanted is not None and wanted not in known:
-        raise InvalidStudyError(
+        yield InvalidStudyError(
             "spec.trialTemplate.metadata.annotations",
             f"{names.CONTAINER_ANNOTATION} names container {wanted:.100}, which the template does "
             f"not have: name one of {', '.join(known):.300}, or remove the annotation",
         )
 
 
-def _check_environment(spec: Mapping[str, Any]) -> None:
+def _check_environment(spec: Mapping[str, Any]) -> Problems:
     for where, container in _containers(spec):
         for i, variable in enumerate(_dicts(container.get("env"))):
             name = str(variable.get("name", ""))
             if name.startswith("HYPERBAND_"):
-                raise InvalidStudyError(
+                yield InvalidStudyError(
                     f"{where}.env[{i}].name",
                     f"{name:.100} is one of the variables HYPERBAND_…, which the operator sets: "
                     "remove it",

@@ -1,6 +1,7 @@
 """Errors that a user can mend: each names the field, the value and the mend."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 MAX_FIELD: Final = 500  # characters
@@ -27,6 +28,12 @@ class InvalidStudyError(ValueError):
         self.field = encodable(field, MAX_FIELD)
         self.problem = encodable(problem, MAX_PROBLEM)
         super().__init__(f"{self.field}: {self.problem}")
+
+
+def raise_first(found: Iterable[InvalidStudyError]) -> None:
+    """Raises the first of what is wrong; none after it is looked for."""
+    for error in found:
+        raise error
 
 
 def encodable(text: str, most: int) -> str:

@@ -1,6 +1,7 @@
-"""What can be wrong with a space: each check yields (field, problem), the first one is reported.
+"""What can be wrong with a space: each check yields (field, problem), all that it finds.
 
-A later check may rely on what the earlier ones have let through.
+A later check may rely on what the earlier ones have let through: it is not asked where one of
+those has found something.
 """
 
 import sys
@@ -39,7 +40,10 @@ def parameter_problems(parameter: Parameter) -> Problems:
     """What is wrong with one parameter by itself; fields are relative to it."""
     if isinstance(parameter, Float | Integer):
         for check in (_plain_numbers, _law, _bounds, _scale, _step, _reach, _mass):
-            yield from check(parameter)
+            found = list(check(parameter))
+            yield from found
+            if found:
+                return
     elif isinstance(parameter, Constant):
         yield from _value("value", parameter.value)
     else:
@@ -181,6 +185,7 @@ def _mass(p: Number) -> Problems:
                 "deviation",
                 f"{text} leaves a single value: give a larger deviation or use a Constant",
             )
+            return
         yield (
             name,
             f"{show(bound)} leaves practically nothing of {text}, which reaches from {low:g} to"
@@ -235,6 +240,7 @@ def name_problems(parameters: Sequence[Parameter]) -> Problems:
             yield f"[{i}].name", '"" is empty: give the parameter a name'
         if (first := names.setdefault(name, i)) != i:
             yield f"[{i}].name", f"{show(name)} is also parameters[{first}]: rename one of them"
+            continue
         suffix = environment_suffix(name)
         if (first := variables.setdefault(suffix, i)) != i:
             yield (
@@ -252,13 +258,15 @@ def condition_problems(parameters: Sequence[Parameter], axes: Mapping[str, Axis]
             path = f"[{i}].when.{parent}"
             if parent not in kinds:
                 yield path, f"no parameter is named {show(parent)}: use one of {', '.join(kinds)}"
-            elif kinds[parent] is Float:
+                continue
+            if kinds[parent] is Float:
                 yield (
                     path,
                     f"{show(parent)} is a Float, whose values cannot be listed:"
                     " use an Integer, Categorical, Ordinal or Constant",
                 )
-            elif not values:
+                continue
+            if not values:
                 yield path, "[] can never hold: list the values that make the parameter active"
             for value in values:
                 try:

@@ -9,16 +9,22 @@ The unit cube [0, 1]^d has a block of axes for each parameter, in the order of d
 on a numeric axis, and all 0 where the parameter is one-hot.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from hyperband.core.axes import Axis, ContinuousAxis, GridAxis, OrdinalAxis, axis
-from hyperband.core.errors import InvalidStudyError
-from hyperband.core.parameter_checks import condition_problems, name_problems, parameter_problems
+from hyperband.core.errors import InvalidStudyError, raise_first
+from hyperband.core.parameter_checks import (
+    Problems,
+    condition_problems,
+    name_problems,
+    parameter_problems,
+)
 from hyperband.core.parameters import (
     Categorical,
     Choice,
@@ -71,10 +77,8 @@ class Space:
 
     def __post_init__(self) -> None:
         parameters = tuple(self.parameters)
-        _refuse(parameters)
+        raise_first(space_problems(parameters))
         axes = {p.name: axis(p) for p in parameters}
-        for path, problem in condition_problems(parameters, axes):
-            raise InvalidStudyError(f"spec.parameters{path}", problem)
         blocks, start = {}, 0
         for name, own in axes.items():
             blocks[name] = slice(start, start + own.width)
@@ -247,9 +251,25 @@ def _holds(parameter: Parameter, active: Mapping[str, Value]) -> bool:
     )
 
 
-def _refuse(parameters: Sequence[Parameter]) -> None:
-    for path, problem in name_problems(parameters):
-        raise InvalidStudyError(f"spec.parameters{path}", problem)
+def space_problems(
+    parameters: Sequence[Parameter], conditions: bool = True
+) -> Iterator[InvalidStudyError]:
+    """All that is wrong with parameters; with their conditions only if nothing else is.
+
+    Args:
+        conditions: whether these are looked at at all.
+    """
+    found = not conditions
+    for path, problem in chain(name_problems(parameters), _single_problems(parameters)):
+        found = True
+        yield InvalidStudyError(f"spec.parameters{path}", problem)
+    if not found:
+        axes = {p.name: axis(p) for p in parameters}
+        for path, problem in condition_problems(parameters, axes):
+            yield InvalidStudyError(f"spec.parameters{path}", problem)
+
+
+def _single_problems(parameters: Sequence[Parameter]) -> Problems:
     for i, parameter in enumerate(parameters):
         for name, problem in parameter_problems(parameter):
-            raise InvalidStudyError(f"spec.parameters[{i}].{name}", problem)
+            yield f"[{i}].{name}", problem
