@@ -6,13 +6,13 @@ import typer
 
 from hyperband.cli.operator import operator
 from hyperband.cli.simulate import simulate
+from hyperband.cli.validate import validate
 from hyperband.cli.watch import watch
 from hyperband.version import VERSION
 
 app = typer.Typer(
     help="Asynchronous Hyperband on Kubernetes.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -35,5 +35,6 @@ def main(
 
 
 app.command()(operator)
+app.command()(validate)
 app.command()(simulate)
 app.command()(watch)
