@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from hyperband.cli.describe import describe
+from hyperband.cli.list_studies import list_studies
 from hyperband.cli.operator import operator
 from hyperband.cli.simulate import simulate
 from hyperband.cli.validate import validate
@@ -38,3 +40,5 @@ app.command()(operator)
 app.command()(validate)
 app.command()(simulate)
 app.command()(watch)
+app.command("list")(list_studies)
+app.command()(describe)

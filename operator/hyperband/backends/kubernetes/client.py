@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from hyperband.backends.kubernetes.objects import Kind, Object
+from hyperband.backends.kubernetes.objects import PODS, Kind, Object
 from hyperband.backends.kubernetes.transport import Call, Transport
 
 T = TypeVar("T")
@@ -19,6 +19,8 @@ FieldValidation = Literal["Strict", "Warn", "Ignore"]
 MERGE_PATCH = "application/merge-patch+json"
 FIELD_MANAGER = "hyperband-operator"
 PAGE_SIZE = 500
+APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
+SILENT_SECONDS = 4 * 3600.0  # of a training's log: so long a kubelet keeps its stream open
 
 
 class PageMetadata(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,6 +65,7 @@ class Client(Transport):
         namespace: str | None = None,
         *,
         label_selector: str | None = None,
+        field_selector: str | None = None,
         limit: int = PAGE_SIZE,
     ) -> AsyncIterator[Page[T]]:
         """List objects page by page; without a namespace, those of all.
@@ -73,6 +76,8 @@ class Client(Transport):
             Gone: the pages took so long that their common state is forgotten; begin again.
         """
         query = {"limit": str(limit), **_selector(label_selector)}
+        if field_selector:
+            query["fieldSelector"] = field_selector
         while True:
             call = Call("list", kind, namespace, query=query, metadata_only=type_ is Object)
             body = await self.send(call)
@@ -153,6 +158,7 @@ class Client(Transport):
         type_: type[T],
         *,
         resource_version: str | None = None,
+        field_manager: str = FIELD_MANAGER,
     ) -> T:
         """Merge patch: maps are merged, lists are replaced, None removes a key.
 
@@ -162,9 +168,43 @@ class Client(Transport):
         if resource_version is not None:
             metadata = {**body.get("metadata", {}), "resourceVersion": resource_version}
             body = {**body, "metadata": metadata}
-        query = {"fieldManager": FIELD_MANAGER}
+        query = {"fieldManager": field_manager}
         call = Call("patch", kind, namespace, name, None, query, body, MERGE_PATCH)
         return _decode(await self.send(call), type_)
+
+    async def apply(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        body: Mapping[str, Any],
+        type_: type[T],
+        *,
+        field_manager: str,
+    ) -> T:
+        """Server-side apply of all fields that `field_manager` wants, also those of others.
+
+        Fields that it wanted the last time and does not any more are removed, unless others want
+        them too. Unknown and doubled fields are refused.
+        """
+        query = {"fieldManager": field_manager, "force": "true", "fieldValidation": "Strict"}
+        call = Call("patch", kind, namespace, name, None, query, body, APPLY_PATCH)
+        return _decode(await self.send(call), type_)
+
+    def log(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str | None = None,
+        follow: bool = False,
+    ) -> AsyncGenerator[bytes, None]:
+        """What a container has written, in pieces of any length; to its end if it is followed."""
+        query = {"follow": "true"} if follow else {}
+        if container:
+            query["container"] = container
+        call = Call("get", PODS, namespace, pod, "log", query=query)
+        return self.chunks(call, SILENT_SECONDS)
 
     async def replace_status(
         self, kind: Kind, namespace: str | None, name: str, body: Mapping[str, Any], type_: type[T]

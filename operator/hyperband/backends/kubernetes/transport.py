@@ -13,7 +13,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -177,25 +177,34 @@ class Transport:
             await self._sleep(delay)
         raise ValueError("Retry.attempts must be at least 1")
 
-    async def lines(self, call: Call, silence_seconds: float) -> AsyncGenerator[bytes, None]:
-        """The lines of a long answer as they come, of any length; no attempt is repeated.
+    async def chunks(self, call: Call, silence_seconds: float) -> AsyncGenerator[bytes, None]:
+        """A long answer as it comes, in pieces of any length; no attempt is repeated.
 
-        What follows the last newline is the beginning of a line that was cut off, and is dropped.
         Close the generator (contextlib.aclosing) to close the connection.
 
         Args:
             silence_seconds: without a byte for so long the connection is taken for dead.
 
         Raises:
-            ApiError: refused; errors inside the stream are lines.
+            ApiError: refused.
             Unreachable: the connection broke or fell silent.
         """
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds
         )
-        begun: list[bytes] = []  # of a line that goes on in the next chunk
         async with self._open(call, timeout) as response:
             async for chunk in response.content.iter_any():
+                yield chunk
+
+    async def lines(self, call: Call, silence_seconds: float) -> AsyncGenerator[bytes, None]:
+        """The lines of such an answer as they come, of any length.
+
+        What follows the last newline is the beginning of a line that was cut off, and is dropped.
+        Errors inside the stream are lines.
+        """
+        begun: list[bytes] = []  # of a line that goes on in the next chunk
+        async with aclosing(self.chunks(call, silence_seconds)) as chunks:
+            async for chunk in chunks:
                 *whole, rest = chunk.split(b"\n")
                 for line in whole:
                     if begun:

@@ -1,0 +1,168 @@
+"""What verbs that talk to a cluster share: kubectl's flags, the connection, and errors in words."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, NoReturn
+
+import msgspec
+import typer
+
+from hyperband.api.archive import UnreadableArchiveError
+from hyperband.backends.kubernetes.api_errors import (
+    ApiError,
+    Forbidden,
+    KubernetesError,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+)
+from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.connection import NoConnectionError, connect
+from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, Kind
+from hyperband.backends.kubernetes.transport import Retry
+from hyperband.core.errors import InvalidStudyError, all_printable, printable
+
+DONE, FAILED, USAGE = 0, 1, 2  # exit codes
+FIELD_MANAGER: Final = "hyperband-cli"  # what people change is told apart from the operator's own
+IMPATIENT: Final = Retry(attempts=3, total=10.0)  # a person waits
+
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Default: that of the context.")
+]
+KubeconfigOption = Annotated[
+    str | None, typer.Option(help="File to use instead of KUBECONFIG or ~/.kube/config.")
+]
+ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
+StudyArgument = Annotated[str, typer.Argument(help="The study's name.", show_default=False)]
+TrialArgument = Annotated[
+    str, typer.Argument(help="The trial's name, such as digits-7.", show_default=False)
+]
+
+
+class ToldError(Exception):
+    """What a verb cannot do; the message names what, why and the mend."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which cluster and namespace a person means, as the flags say."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open connection, and the namespace that is meant."""
+
+    client: Client
+    namespace: str
+
+    async def study(self, name: str) -> dict[str, Any]:
+        """A study as it stands on the server.
+
+        Raises:
+            ToldError: it is not there.
+        """
+        mend = "name its namespace with -n; hyperband list -A lists all"
+        return await self._get(STUDIES, "study", name, mend)
+
+    async def _get(self, kind: Kind, what: str, name: str, mend: str) -> dict[str, Any]:
+        try:
+            body: dict[str, Any] = await self.client.get(kind, self.namespace, name, dict)
+            return body
+        except NotFound as error:
+            if not is_missing_object(error):
+                raise
+            said = f"there is no {what} '{printable(name)}' in namespace {self.namespace}"
+            raise ToldError(f"{said}: {mend}") from error
+        except ValueError as error:  # a name that would be no part of a path
+            said = f"{what} '{printable(name)}' cannot be: give a name as kubectl get shows it"
+            raise ToldError(said, USAGE) from error
+
+    async def shown_study(self, name: str) -> dict[str, Any]:
+        """A study whose texts are shown: what others wrote in it moves no cursor."""
+        shown: dict[str, Any] = all_printable(await self.study(name))
+        return shown
+
+    async def trial_object(self, name: str) -> dict[str, Any] | None:
+        """The object of a trial; None if it has none, or has none any more."""
+        try:
+            body: dict[str, Any] = await self.client.get(TRIALS, self.namespace, name, dict)
+            return body
+        except NotFound as error:
+            if not is_missing_object(error):
+                raise
+            return None
+        except ValueError as error:
+            said = f"trial '{printable(name)}' cannot be: give its name, such as digits-7"
+            raise ToldError(said, USAGE) from error
+
+
+Work = Callable[[Session], Awaitable[int]]
+
+
+def run(verb: str, access: Access, work: Work, retry: Retry = IMPATIENT) -> NoReturn:
+    """Does a verb's work on the cluster that is meant, and ends with its exit code.
+
+    Raises:
+        typer.Exit: always; with 1 after an error, which is told on stderr, with 2 after bad usage.
+    """
+    try:
+        code = _do(access, work, retry)
+    except (
+        ToldError,
+        NoConnectionError,
+        KubernetesError,
+        UnreadableArchiveError,
+        InvalidStudyError,
+        msgspec.MsgspecError,
+    ) as error:
+        typer.echo(f"hyperband {verb}: {told(error)}", err=True)
+        code = error.code if isinstance(error, ToldError) else FAILED
+    raise typer.Exit(code)
+
+
+def _do(access: Access, work: Work, retry: Retry) -> int:
+    connection = connect(access.kubeconfig, access.context)
+    namespace = access.namespace or connection.namespace
+
+    async def within() -> int:
+        async with Client(connection, retry=retry) as client:
+            return await work(Session(client, namespace))
+
+    return asyncio.run(within())
+
+
+def is_missing_object(error: NotFound) -> bool:
+    """Whether the server knows the kind, and lacks the object."""
+    return bool(error.details.get("name"))
+
+
+def told(error: Exception) -> str:
+    """An error in words, with the mend."""
+    return printable(_told(error))
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, Unreachable):
+        mend = "is it up, and are --kubeconfig and --context the right ones?"
+        return f"the cluster cannot be reached ({error}): {mend}"
+    if isinstance(error, Unauthorized):
+        return f"the cluster does not know you ({error.message}): log in anew"
+    if isinstance(error, Forbidden):
+        mend = "ask for the role edit (to look: view) in that namespace, or use another --context"
+        return f"{error.message}: {mend}"
+    if isinstance(error, NotFound) and not is_missing_object(error):
+        return "the cluster has no HyperbandStudy: install crds/ and the operator, or use --context"
+    if isinstance(error, ApiError):
+        return f"the cluster refuses it: {error.message or error}"
+    if isinstance(error, msgspec.MsgspecError):
+        return f"the cluster's answer makes no sense ({error}): is it a Kubernetes API server?"
+    return str(error)
