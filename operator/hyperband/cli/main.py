@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from hyperband.cli.describe import describe
+from hyperband.cli.lifecycle import resume, stop, suspend
 from hyperband.cli.list_studies import list_studies
 from hyperband.cli.operator import operator
 from hyperband.cli.simulate import simulate
+from hyperband.cli.submit import submit
 from hyperband.cli.validate import validate
 from hyperband.cli.watch import watch
 from hyperband.version import VERSION
@@ -39,6 +41,10 @@ def main(
 app.command()(operator)
 app.command()(validate)
 app.command()(simulate)
+app.command()(submit)
 app.command()(watch)
 app.command("list")(list_studies)
 app.command()(describe)
+app.command()(suspend)
+app.command()(resume)
+app.command()(stop)

@@ -64,15 +64,15 @@ def validate(
     code = 0
     for file in files:
         try:
-            found = list(judge(_content(file), _shown(file)))
+            found = list(judge(content_of(file), shown(file)))
         except OSError as error:
-            told = f"{_shown(file)}: {error.strerror}: name a file, or - for standard input"
+            told = f"{shown(file)}: {error.strerror}: name a file, or - for standard input"
             typer.echo(f"hyperband validate: {told}", err=True)
             code = USAGE
             continue
         verdicts += found
     if not verdicts and not code:
-        where = ", ".join(_shown(file) for file in files)
+        where = ", ".join(shown(file) for file in files)
         told = f"{where}: no {names.STUDY_KIND} there: name a file that has one"
         typer.echo(f"hyperband validate: {told}", err=True)
         code = USAGE
@@ -82,11 +82,17 @@ def validate(
     raise typer.Exit(code)
 
 
-def _content(file: str) -> bytes:
+def content_of(file: str) -> bytes:
+    """What is in a file, or comes on standard input.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     return sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
 
 
-def _shown(file: str) -> str:
+def shown(file: str) -> str:
+    """A file's name, in messages."""
     return "<stdin>" if file == STDIN else printable(file)
 
 
@@ -102,18 +108,18 @@ def judge(content: bytes, file: str) -> Iterator[Verdict]:
         yield Verdict(file, 1, None, [Problem(1, "", error.problem)])
         return
     for document in documents:
-        for path, body in _objects(document.content, ""):
+        for path, body in objects(document.content, ""):
             verdict = _judge(document, path, body, file)
             if verdict is not None:
                 yield verdict
 
 
-def _objects(content: Any, path: str) -> Iterator[tuple[str, Any]]:
+def objects(content: Any, path: str) -> Iterator[tuple[str, Any]]:
     """An object, or the items of a List, as kubectl takes them."""
     items = content.get("items") if isinstance(content, Mapping) else None
     if isinstance(items, list) and content.get("kind") == "List":
         for i, item in enumerate(items):
-            yield from _objects(item, f"{path}items[{i}].")
+            yield from objects(item, f"{path}items[{i}].")
     else:
         yield path, content
 
