@@ -97,8 +97,7 @@ async def measure(scene: Scene, setting: Setting) -> tuple[Figures, list[Sample]
             say(f"{setting.pods // GPUS_OF_NODE + 1} nodes, {setting.foreign:,} foreign pods")
             patient = 300.0  # all that it has made is deleted by one request
             async with Client(connection, request_seconds=patient) as other:
-                slots = setting.pods + bare.COUNT
-                body = study_body(replace(setting, studies=1, pods=slots), 0)
+                body = study_body(replace(setting, studies=1), 0)
                 rates = await bare.measure(other, BARE_NAMESPACE, body, setting.pods)
             say(f"bare client: {rates}")
             run = _Run(client, scene, setting, rates)
