@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from hyperband.backends.kubernetes import workers
-from hyperband.backends.kubernetes.workers import MOST_KEPT, NICE, Pools
+from hyperband.backends.kubernetes.workers import MOST_KEPT, NICE, Pools, usable_cpus
 from hyperband.core.gp.proposing import Proposing
 from tests.kubernetes.fit_functions import PRECISE, die_once, die_outside, fail, where
 
@@ -171,3 +171,16 @@ def test_processes_end_with_a_killed_operator(tmp_path: Path) -> None:
     )
     assert done.returncode == -signal.SIGKILL
     assert done.stdout == b"fitted\n"
+
+
+@pytest.mark.parametrize(
+    ("limit", "cpus"),
+    [("150000 100000\n", 1), ("50000 100000\n", 1), ("300000 100000\n", 3), ("max 100000\n", 8)],
+)
+def test_a_container_s_limit_bounds_the_processes(
+    limit: str, cpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    (tmp_path / "cpu.max").write_text(limit)
+    assert usable_cpus(tmp_path / "cpu.max") == cpus
+    assert usable_cpus(tmp_path / "no such file") == 8

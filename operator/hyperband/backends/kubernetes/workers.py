@@ -18,7 +18,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from hyperband.core.gp.proposing import Grown, Proposal, Proposing
@@ -28,7 +30,21 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_CPUS: Final = os.cpu_count() or 1
+
+def usable_cpus(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """The CPUs of this machine, or as many as a container's limit comes to; 1 at least.
+
+    Args:
+        limit: the file of control groups, version 2: microseconds, or max, and those of a period.
+    """
+    cpus = os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = map(int, limit.read_text().split())  # "max" is no number
+        cpus = min(cpus, quota // period)
+    return max(1, cpus)
+
+
+_CPUS: Final = usable_cpus()
 PROCESSES: Final = min(4, max(1, _CPUS - 1))  # that fit, and as many that search
 THREADS: Final = min(4, _CPUS)
 TRIES: Final = 2  # in a process, before it is done in a thread
