@@ -29,7 +29,15 @@ def main() -> int:
     parser.add_argument("--mode", choices=MODES, default=defaults.mode)
     parser.add_argument("--searcher", choices=SEARCHERS, default=defaults.searcher)
     parser.add_argument("--foreign", type=int, default=defaults.foreign)
-    parser.add_argument("--share", type=float, default=defaults.share)
+    parser.add_argument(
+        "--most-trials", type=int, default=defaults.most_trials, help="of each study"
+    )
+    parser.add_argument(
+        "--share", type=float, default=defaults.share, help="of a bare client's reports"
+    )
+    parser.add_argument(
+        "--reports", type=float, default=defaults.reports, help="a second, instead of a share"
+    )
     parser.add_argument("--steady", type=float, default=defaults.steady)
     parser.add_argument("--burst", type=int, default=defaults.burst)
     parser.add_argument("--recorded", type=int, default=0, help="trials of a noisy study before")

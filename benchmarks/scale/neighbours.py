@@ -50,7 +50,7 @@ class Figures:
 async def measure(scene: Scene, setting: Setting) -> tuple[Figures, Figures]:
     """The quiet study alone, and beside a noisy one of as many pods as the setting says.
 
-    Both report all the while, the noisy one at the setting's share of 100 reports a second.
+    Both report all the while, the noisy one by the setting, a share being one of 100.
     """
     async with Client(connect(str(scene.cluster.kubeconfig)), concurrency=64) as client:
         async with asyncio.timeout(setting.limit):
@@ -73,7 +73,8 @@ async def _both(stage: Stage, setting: Setting) -> tuple[Figures, Figures]:
     stage.stop_operator()
     await _record(stage.client, setting)
     await stage.start_operator()
-    noise = asyncio.create_task(stage.trainings.report_steadily(100 * setting.share, setting.limit))
+    rate = setting.reports or 100 * setting.share
+    noise = asyncio.create_task(stage.trainings.report_steadily(rate, setting.limit))
     try:
         half = setting.pods // 2
         await stage.until(lambda _: len(stage.trainings.running) >= half, "half of the noise runs")

@@ -73,15 +73,15 @@ def _spaced(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def over_time(point: Point, path: Path) -> Path:
-    """Memory, CPU time and requests of one point, from its beginning on.
+    """Memory, CPU time, requests and slow answers of one point, from its beginning on.
 
     Raises:
         MissingDataError: matplotlib is not installed.
     """
     samples = _spaced(point["samples"])
     start = samples[0]["moment"]
-    drawn = figure(10, 7)
-    memory, cores, requests = drawn.subplots(3, 1, sharex=True)
+    drawn = figure(10, 9)
+    memory, cores, requests, answers = drawn.subplots(4, 1, sharex=True)
     for name in sorted({name for sample in samples for name in sample["memory"]}):
         part = [sample for sample in samples if name in sample["memory"]]
         moments = [sample["moment"] - start for sample in part]
@@ -99,6 +99,8 @@ def over_time(point: Point, path: Path) -> Path:
     requests.plot([s["moment"] - start for s in told[1:]], asked)
     memory.set(ylabel="memory, MiB")
     cores.set(ylabel="cores")
-    requests.set(ylabel="operator's requests a second", xlabel="seconds")
+    requests.set(ylabel="operator's requests a second")
+    answers.plot(*zip(*((t - start, late) for t, late in point["slowest"]), strict=True), ".")
+    answers.set(ylabel="slowest answer of a second, s", xlabel="seconds")
     memory.legend(fontsize=7)
     return save(drawn, path)

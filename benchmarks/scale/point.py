@@ -31,7 +31,9 @@ class Setting:
     """What is run.
 
     Attributes:
+        most_trials: of each study.
         share: of the reports that a bare client can write, so many are made.
+        reports: a second instead, if not 0.
         steady: seconds of them.
         burst: pods that reach a rung at once.
         recorded: trials of a noisy study that are there before.
@@ -43,7 +45,9 @@ class Setting:
     mode: str = "Stopping"
     searcher: str = "Random"
     foreign: int = 0
+    most_trials: int = 100_000
     share: float = 0.3
+    reports: float = 0.0
     steady: float = 60.0
     burst: int = 1_000
     recorded: int = 0
@@ -69,6 +73,7 @@ class Figures:
     running: float
     reports: float
     answers: tuple[float, float, int]  # p50, p99, how many
+    slowest: list[tuple[float, float]]  # of each second: when, and how late
     server: tuple[float, float]  # p50 and p99 of the API server's own time for a report
     decisions: float  # once all reports of the burst were in
     ends: float  # in the burst, until all slots are taken again
@@ -141,7 +146,7 @@ def study_body(setting: Setting, number: int) -> Body:
                 {"name": "dropout", "type": "Float", "min": 0, "max": 0.6},
             ],
             "parallelism": slots,
-            "maxTrials": 100_000,
+            "maxTrials": setting.most_trials,
             "reporting": {"mode": "Manual"},
             "trialTemplate": {"spec": {"containers": [container]}},
         },
@@ -178,7 +183,7 @@ class _Run(Stage):
         await self.until(quiet, "the operator has nothing to do")
         launched = time.time()
         full = await self.sampler.take()
-        rate = setting.share * self._rates.reports
+        rate = setting.reports or setting.share * self._rates.reports
         await trainings.report_steadily(rate, setting.steady)
         reported = time.time()
         after = await self.sampler.take()
@@ -196,7 +201,8 @@ class _Run(Stage):
         during = audit.between(writes, launched, reported)
         bursting = audit.between(writes, burst, settled)
         trials = audit.counts(writes)["create", "hyperbandtrials"]
-        delays = [b - a for a, b in audit.answers(writes, launched, reported)]
+        answers = audit.answers(writes, launched, reported)
+        delays = [b - a for a, b in answers]
         decided = audit.answers(writes, burst, settled)
         own = audit.latencies((w for w in during if w.what == ("patch", "pods")), "bench")
         return Figures(
@@ -205,6 +211,7 @@ class _Run(Stage):
             running=setting.pods / (all_run - created),
             reports=rate,
             answers=(audit.quantile(delays, 0.5), audit.quantile(delays, 0.99), len(delays)),
+            slowest=_slowest(answers),
             server=(audit.quantile(own, 0.5), audit.quantile(own, 0.99)),
             decisions=_rate_after(all_in, [recorded for _, recorded in decided]),
             ends=_ends(bursting),
@@ -266,6 +273,14 @@ class _Run(Stage):
 
     def _all_run(self, _: Sample) -> bool:
         return len(self.trainings.running) >= self._setting.pods
+
+
+def _slowest(answers: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    worst: dict[int, float] = {}
+    for reported, recorded in answers:
+        second = int(reported)
+        worst[second] = max(worst.get(second, 0.0), recorded - reported)
+    return sorted(worst.items())
 
 
 def _rate_after(begin: float, moments: Sequence[float]) -> float:
