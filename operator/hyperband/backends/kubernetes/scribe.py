@@ -11,6 +11,7 @@ from hyperband.backends.kubernetes.accounts import is_open
 from hyperband.backends.kubernetes.api_errors import Conflict, KubernetesError, UnknownOutcome
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.recorder import Recorder
+from hyperband.backends.kubernetes.request_slots import urgently
 from hyperband.backends.kubernetes.store import TrialStore
 from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.telemetry.figures import StudyFigures
@@ -107,7 +108,8 @@ class Scribe:
             if decision is None:
                 return
             try:
-                await self.commit(decision, reports, attempt)
+                with urgently():
+                    await self.commit(decision, reports, attempt)
             except BaseException as error:
                 refused = isinstance(error, KubernetesError)
                 if not refused or isinstance(error, Conflict | UnknownOutcome):

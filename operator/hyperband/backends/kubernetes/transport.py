@@ -35,6 +35,7 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.objects import Kind
+from hyperband.backends.kubernetes.request_slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class Transport:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self._retry = retry or Retry()
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=CONNECT_SECONDS)
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Slots(concurrency)
         self._fence, self._answered = fence, answered
         self._sleep, self._jitter, self._clock = sleep, jitter, clock
         self._session: aiohttp.ClientSession | None = None
@@ -161,7 +162,7 @@ class Transport:
         unknown: KubernetesError | None = None  # how such an attempt ended
         for attempt in range(1, self._retry.attempts + 1):
             try:
-                async with self._slots, self._open(call, self._timeout) as response:
+                async with self._slots.one(), self._open(call, self._timeout) as response:
                     return await response.read()
             except KubernetesError as error:
                 delay = self._retry.delay(attempt, self._jitter())
