@@ -5,6 +5,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,9 +16,18 @@ from benchmarks.scale.training import loss
 from hyperband.api import names
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.trial import TrialResource, trial_manifest, trial_status
+from hyperband.backends.kubernetes.api_errors import ServerError, Unreachable
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.informer import Informer
-from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, CustomObject, Object, Pod
+from hyperband.backends.kubernetes.objects import (
+    PODS,
+    STUDIES,
+    TRIALS,
+    CustomObject,
+    Kind,
+    Object,
+    Pod,
+)
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.transport import Call
@@ -171,6 +181,13 @@ async def _timed(work: Iterable[Awaitable[None]]) -> float:
 async def _remove(client: Client, namespace: str, study: str) -> None:
     await client.delete(STUDIES, namespace, study)
     for kind in (PODS, TRIALS):
-        await client.send(Call("delete", kind, namespace))
-    while [p async for page in client.pages(PODS, Object, namespace, limit=1) for p in page.items]:
-        await asyncio.sleep(0.5)
+        while await _any(client, kind, namespace):
+            with suppress(ServerError, Unreachable):  # there are too many for one request
+                await client.send(Call("delete", kind, namespace))
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _any(client: Client, kind: Kind, namespace: str) -> bool:
+    async for page in client.pages(kind, Object, namespace, limit=1):
+        return bool(page.items)
+    return False
