@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hyperband.backends.kubernetes.api_errors import Conflict, Unreachable
+from hyperband.backends.kubernetes.hands import FEW
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind
 from tests.kubernetes.fake_cluster import Body, World, study_body
 
@@ -187,6 +188,24 @@ async def test_a_study_that_stops_ends_whom_it_has_looked_at_and_hears_out_the_o
     while await world.task.try_step() == 0.0:
         pass
     assert recorded(world) == 20
+
+
+async def test_the_pods_of_a_deleted_study_leave_room_for_requests_of_others() -> None:
+    world, _ = await running(40)
+    delete, under_way, most = world.client.delete, 0, 0
+
+    async def slow(*arguments: Any, **more: Any) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        await delete(*arguments, **more)
+        under_way -= 1
+
+    world.client.delete = slow  # type: ignore[method-assign]
+    await world.task.end_pods()
+    assert all("deletionTimestamp" in pod["metadata"] for pod in world.client.bodies(PODS))
+    assert 1 < most <= FEW
 
 
 @pytest.mark.parametrize("mode", ["Promotion", "Stopping", "Synchronous"])

@@ -26,7 +26,7 @@ from hyperband.backends.kubernetes.api_errors import (
 )
 from hyperband.backends.kubernetes.archives import owns_archive
 from hyperband.backends.kubernetes.cluster import Cluster
-from hyperband.backends.kubernetes.hands import for_each
+from hyperband.backends.kubernetes.hands import FEW, for_each
 from hyperband.backends.kubernetes.objects import ARCHIVES, TRIALS, CustomObject
 from hyperband.backends.kubernetes.store import ForeignObjectError, TrialStore, without_history
 from hyperband.backends.kubernetes.study_pods import TrialPods
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 CHUNK = 250  # trials in an archive, or fewer where they are too large
 BATCH = 25  # requests before other work of the study has a turn
-FEW = 4  # requests at once: nobody waits for these, and somebody for others that wait behind them
 QUIET_SECONDS = 10.0  # until it is looked again whether there is enough to be archived
 _FINAL = {TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED}
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 HANDS = 32  # trials of a study that are worked on at once, each with one request at a time
+FEW = 4  # the same, where nobody waits for it: somebody waits for others that come behind it
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], hands: int) -> None:

@@ -1,6 +1,5 @@
 """A study's pods on the server: made, found and ended, and never anybody else's."""
 
-import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from hyperband.backends.kubernetes.attempts import (
     usage,
 )
 from hyperband.backends.kubernetes.cluster import Cluster
+from hyperband.backends.kubernetes.hands import FEW, for_each
 from hyperband.backends.kubernetes.objects import PODS, Object, Pod
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.store import ForeignObjectError
@@ -33,7 +33,7 @@ from hyperband.core.rungs import Ladder
 
 log = logging.getLogger(__name__)
 
-DISCARDED = 25  # pods deleted at once, before other work of their study has a turn
+DISCARDED = 25  # pods deleted before other work of their study has a turn
 MAX_WHY = 1000  # characters of an annotation that says why a pod was ended
 
 
@@ -91,14 +91,18 @@ class TrialPods:
         self._discarded &= old.keys()
         left = [pod for uid, pod in old.items() if uid not in self._discarded]
         part, why = left[:DISCARDED], "it has been kept for long enough"
-        told = await asyncio.gather(*(self._remove(pod, why) for pod in part))
-        self._discarded |= {pod.metadata.uid for pod, done in zip(part, told, strict=True) if done}
+
+        async def remove(pod: Pod) -> None:
+            if await self._remove(pod, why):
+                self._discarded.add(pod.metadata.uid)
+
+        await for_each(part, remove, FEW)
         return len(left) > len(part)
 
     async def delete_all(self, trial_uids: Iterable[str], why: str) -> None:
         """Ends all pods of these trials."""
         pods = [pod for uid in trial_uids for pod in self.of(uid)]
-        await asyncio.gather(*(self.delete(pod, why) for pod in pods))
+        await for_each(pods, lambda pod: self.delete(pod, why), FEW)
 
 
 class StudyPods(TrialPods):
