@@ -77,6 +77,13 @@ def test_each_of_many_is_told_of() -> None:
     )
 
 
+def test_labels_and_annotations_may_be_as_kubernetes_has_them() -> None:
+    labels = {"app.kubernetes.io/name": "a_b.C-1", "empty": "", "x": "9"}
+    marks = {"example.com/note": "any text: at all"}
+    given = {"metadata.labels": labels, "metadata.annotations": marks}
+    assert study_problems(changed(good_study(), given)) == []
+
+
 def test_initial_points_are_judged_value_by_value() -> None:
     points = [{"rate": 1, "layers": 2.5}, {"depth": 1, "batch": [32]}]
     found = study_problems(changed(good_study(), {"spec.initialParameters": points}))
@@ -110,6 +117,10 @@ def test_conditions_on_several_parents_are_each_judged() -> None:
         ({"metadata.namespace": "hyperband-system"}, "metadata.namespace"),
         ({"apiVersion": REMOVED}, "apiVersion"),
         ({"apiVersion": "hyperband.dev/v1"}, "apiVersion"),
+        ({"metadata.namespace": "My Team"}, "metadata.namespace"),
+        ({"metadata.labels": {"team": "a team"}}, "metadata.labels.team"),
+        ({"metadata.labels": {"a team": "b"}}, "metadata.labels.a team"),
+        ({"metadata.annotations": {"A.example/b": "c d"}}, "metadata.annotations.A.example/b"),
         ({"spec.parameters": None}, "spec.parameters"),
         ({"spec.parameters": ["rate"]}, "spec.parameters[0]"),
         ({"spec.trialTemplate": 3}, "spec.trialTemplate"),

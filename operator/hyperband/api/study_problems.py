@@ -1,5 +1,6 @@
 """All that is wrong with a study's object; the operator stops at the first."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -50,6 +51,10 @@ _OBJECT: Final = record(
     },
 )
 
+# What Kubernetes takes as the name in a key, and, or nothing, as the value of a label.
+_WORD: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_KEY: Final = rf"({names.NAME_PATTERN.strip('^$')}/)?{_WORD}"
+
 
 def study_problems(body: Mapping[str, Any]) -> list[InvalidStudyError]:
     """All that a server or the operator would refuse, each with field, value and mend.
@@ -68,7 +73,8 @@ def study_problems(body: Mapping[str, Any]) -> list[InvalidStudyError]:
     found += wrong
     if isinstance(metadata, Mapping):
         name = metadata.get("name", "")
-        found += _metadata(metadata) if isinstance(name, str) else ()
+        found += name_problems(name) if wrong and isinstance(name, str) else ()
+        found += () if wrong else _metadata(metadata)
         found += _spec(_given(body, "spec"), name)
     if not found:
         try:
@@ -84,12 +90,27 @@ def _given(body: Mapping[str, Any], field: str) -> Any:
 
 def _metadata(metadata: Mapping[str, Any]) -> Iterator[InvalidStudyError]:
     yield from name_problems(metadata.get("name", ""))
-    if metadata.get("namespace") == OPERATOR_NAMESPACE:
+    namespace = metadata.get("namespace") or "default"
+    if namespace == OPERATOR_NAMESPACE:
         yield InvalidStudyError(
             "metadata.namespace",
             f"{OPERATOR_NAMESPACE} is the operator's own: create the study in a namespace of your "
             "team",
         )
+    elif not re.fullmatch("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace):
+        yield InvalidStudyError(
+            "metadata.namespace",
+            f"{show(namespace)} cannot be the name of a namespace: write lower-case letters, "
+            "digits and dashes, 63 at most",
+        )
+    for field in ("labels", "annotations"):
+        for key, value in (metadata.get(field) or {}).items():
+            if not re.fullmatch(_KEY, key):
+                what = f"{show(key)} cannot be a key: write letters, digits, -, _ and ., 63 at most"
+                yield InvalidStudyError(f"metadata.{field}.{key}", what)
+            if field == "labels" and value and not re.fullmatch(_WORD, value):
+                what = f"{show(value)} cannot be a label: write letters, digits, -, _ and ."
+                yield InvalidStudyError(f"metadata.labels.{key}", f"{what}, 63 at most")
 
 
 def _spec(given: Any, name: Any) -> list[InvalidStudyError]:
