@@ -8,6 +8,7 @@ from hyperband.cli.describe import describe
 from hyperband.cli.lifecycle import resume, stop, suspend
 from hyperband.cli.list_studies import list_studies
 from hyperband.cli.operator import operator
+from hyperband.cli.preview import preview
 from hyperband.cli.simulate import simulate
 from hyperband.cli.submit import submit
 from hyperband.cli.validate import validate
@@ -40,6 +41,7 @@ def main(
 
 app.command()(operator)
 app.command()(validate)
+app.command()(preview)
 app.command()(simulate)
 app.command()(submit)
 app.command()(watch)

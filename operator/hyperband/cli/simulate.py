@@ -82,7 +82,7 @@ def simulate(
         until = _until(seconds)
         todo = [
             Job(replace(given, seed=seed), benchmark, until, resource.gpus)
-            for seed in _seeds(seeds, given.seed)
+            for seed in parse_seeds(seeds, given.seed)
         ]
         _writable(out)
         if benchmark:
@@ -130,7 +130,7 @@ def _until(seconds: float | None) -> float:
     return seconds
 
 
-def _seeds(text: str | None, default: int) -> Sequence[int]:
+def parse_seeds(text: str | None, default: int) -> Sequence[int]:
     """`3`, or `0-9` with both ends."""
     if text is None:
         return [default]

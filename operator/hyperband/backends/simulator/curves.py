@@ -163,16 +163,18 @@ class AnalyticCurves:
         seconds: float = 1.0,
         noise: float = 0.02,
         steps: int = 100,
+        at: Sequence[float] = (),
         landscape: int = 0,
     ) -> None:
         """Args:
         seconds: mean training time of one unit of resource.
         noise: standard deviation of a report.
         steps: at most so many reports up to r_max.
+        at: where to report instead; ascending, r_max last.
         landscape: the seed of the hidden optimum.
         """
         self._space, self._objective = space, objective
-        self._resources = report_resources(resource, steps)
+        self._resources = np.array(at, float) if at else report_resources(resource, steps)
         self._relative = self._resources / resource.min
         self._seconds, self._noise = seconds, noise
         self._landscape = landscape
