@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
+from hyperband.cli.best import best
 from hyperband.cli.describe import describe
 from hyperband.cli.lifecycle import resume, stop, suspend
 from hyperband.cli.list_studies import list_studies
+from hyperband.cli.logs import logs
 from hyperband.cli.operator import operator
 from hyperband.cli.preview import preview
 from hyperband.cli.simulate import simulate
@@ -50,3 +52,5 @@ app.command()(describe)
 app.command()(suspend)
 app.command()(resume)
 app.command()(stop)
+app.command()(best)
+app.command()(logs)

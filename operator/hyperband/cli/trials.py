@@ -7,7 +7,8 @@ from hyperband.api import names
 from hyperband.backends.kubernetes.archives import ArchiveReader
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import TRIALS
-from hyperband.core.errors import all_printable
+from hyperband.cli.cluster import USAGE, Session, ToldError
+from hyperband.core.errors import all_printable, printable
 
 Trial = dict[str, Any]
 Archives = ArchiveReader[Trial]
@@ -67,3 +68,27 @@ def study_of(trial: str) -> tuple[str, int]:
     if not (study and dash and index.isdecimal() and index.isascii()):
         raise ValueError(trial)
     return study, int(index)
+
+
+async def find(session: Session, name: str) -> tuple[dict[str, Any], Trial]:
+    """A trial by its name, and its study; from the archives if its object is gone.
+
+    Raises:
+        ToldError: one of them is not there.
+    """
+    try:
+        study_name, index = study_of(name)
+    except ValueError:
+        said = f"'{printable(name)}' is no trial's name: give it as digits-7, study and index"
+        raise ToldError(said, USAGE) from None
+    body = await session.shown_study(study_name)
+    uid = body["metadata"]["uid"]
+    trial = await session.trial_object(name)
+    if trial is None or not is_owned(trial, uid) or not trial.get("status"):
+        archived = await Archives(session.client, session.namespace, study_name).read(uid, dict)
+        trial = archived.get(index) or (trial if trial and is_owned(trial, uid) else None)
+    if trial is None:
+        total = ((body.get("status") or {}).get("trials") or {}).get("total", 0)
+        raise ToldError(f"study {study_name} has no trial {index}: there are {total} trials")
+    shown: Trial = all_printable(trial)
+    return body, shown
