@@ -137,7 +137,8 @@ class _Writer:
         await self._client.patch(PODS, self._study.namespace, name, body, Object)
 
     async def reach_rung(self, index: int) -> None:
-        """Records a trial's value; if it does not go on, ends its pod and takes its slot."""
+        """Reports and records a value; a trial that does not go on is ended, its slot taken."""
+        await self.report(index)
         value = Report(LADDER[0], loss(str(index), LADDER[0]))
         decision = self._engine.observe(index, [value])
         assert decision is not None

@@ -150,5 +150,21 @@ async def test_who_is_late_for_a_moment_does_not_go_beside_others() -> None:
 
     pace = Pace(4.0, sleep)
     for _ in range(4):
-        await pace.gate()
+        async with pace.gate():
+            pass
     assert waits == pytest.approx([0.25, 0.5, 0.75], abs=0.1)
+
+
+async def test_what_is_slow_gets_no_more_than_a_few_at_once() -> None:
+    pace, work = Pace(1e9), Work()
+
+    async def pass_(item: int) -> None:
+        async with pace.gate():
+            await work.do(item)
+
+    tasks = [asyncio.create_task(pass_(item)) for item in range(10)]
+    await work.let_go()
+    assert work.begun == [0, 1, 2, 3]
+    await work.let_go(*range(10))
+    await asyncio.gather(*tasks)
+    assert sorted(work.ended) == list(range(10))

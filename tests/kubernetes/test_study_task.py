@@ -3,7 +3,8 @@
 import asyncio
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -903,8 +904,10 @@ async def test_a_status_that_had_to_wait_is_followed_by_a_whole_quiet_second() -
     world = World()
     status = ("status", STUDIES.plural, "s")
 
-    async def gate() -> None:
+    @asynccontextmanager
+    async def gate() -> AsyncIterator[None]:
         world.seconds += 0.8
+        yield
 
     world.cluster.statuses.gate = gate  # type: ignore[method-assign]
     await world.task.try_step()

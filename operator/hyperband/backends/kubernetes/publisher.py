@@ -176,12 +176,12 @@ class Publisher:
                 },
                 "status": status,
             }
-            await self._pace.gate()
             try:
-                # The whole status: in a merge, parameters of an earlier best would stay.
-                written = await self._client.replace_status(
-                    STUDIES, metadata["namespace"], metadata["name"], whole, dict
-                )
+                async with self._pace.gate():
+                    # The whole status: in a merge, parameters of an earlier best would stay.
+                    written = await self._client.replace_status(
+                        STUDIES, metadata["namespace"], metadata["name"], whole, dict
+                    )
             except Conflict:
                 found = await self._client.get(
                     STUDIES, metadata["namespace"], metadata["name"], dict
