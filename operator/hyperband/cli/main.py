@@ -6,6 +6,7 @@ import typer
 
 from hyperband.cli.best import best
 from hyperband.cli.describe import describe
+from hyperband.cli.explain import explain
 from hyperband.cli.lifecycle import resume, stop, suspend
 from hyperband.cli.list_studies import list_studies
 from hyperband.cli.logs import logs
@@ -54,3 +55,4 @@ app.command()(resume)
 app.command()(stop)
 app.command()(best)
 app.command()(logs)
+app.command()(explain)
