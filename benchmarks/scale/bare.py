@@ -33,7 +33,7 @@ from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.transport import Call
 from hyperband.core.decisions import Action
 from hyperband.core.engine import Engine
-from hyperband.core.records import Report, Trial
+from hyperband.core.records import Report, Trial, TrialState
 
 COUNT: Final = 1_000
 LOOK_SECONDS: Final = 0.5
@@ -148,12 +148,15 @@ class _Writer:
             await self._write(replace(judged, attempts=(), gpu_seconds=0.0))
             if decision.trial.state.active:
                 return
-            await self._end_pod(self._pods[index])
+            await self._end_pod(self._pods[index], decision.trial.state)
             await self._write(self._record(decision.trial))
             self.ends += 1
         await self.take_slot()
 
-    async def _end_pod(self, pod: Pod) -> None:
+    async def _end_pod(self, pod: Pod, state: TrialState) -> None:
+        if state is TrialState.PAUSED:  # it was to go no further
+            await self._client.send(end_of(pod, 0))
+            return
         note = {names.ENDED_ANNOTATION: "2026-01-01T00:00:00Z not good enough"}
         body = {"metadata": {"annotations": note}, "spec": {"activeDeadlineSeconds": 1}}
         await self._client.patch(PODS, self._study.namespace, pod.metadata.name, body, Pod)

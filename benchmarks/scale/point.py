@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -214,8 +214,8 @@ class _Run(Stage):
             slowest=_slowest(answers),
             server=(audit.quantile(own, 0.5), audit.quantile(own, 0.99)),
             decisions=_rate_after(all_in, [recorded for _, recorded in decided]),
-            ends=_ends(bursting),
-            promotions=_promotions(bursting),
+            ends=_slots_taken(burst, bursting),
+            promotions=_slots_taken(burst, bursting, "-0"),
             memory_idle=idle.memory["operator"],
             memory=max(s.memory.get("operator", 0) for s in self.sampler.samples),
             trial_memory=(full.memory["operator"] - idle.memory["operator"]) / setting.pods,
@@ -289,24 +289,16 @@ def _rate_after(begin: float, moments: Sequence[float]) -> float:
     return len(after) / (max(after) - begin) if after else float("inf")
 
 
-def _ends(writes: Sequence[audit.Write]) -> float:
-    """Trials' ends a second, from the first of them to the last pod that takes a slot."""
-    own = [write for write in writes if write.user == audit.OPERATOR]
-    ends = [write.ended for write in own if write.what == ("patch", "pods")]
-    return len(ends) / _span(ends, own)
+def _slots_taken(begun: float, writes: Iterable[audit.Write], attempt: str = "") -> float:
+    """Pods made a second, until the last of all: so many trials had ended.
 
-
-def _promotions(writes: Sequence[audit.Write]) -> float:
-    """Pods of later attempts a second, in the same time."""
-    own = [write for write in writes if write.user == audit.OPERATOR]
-    ends = [write.ended for write in own if write.what == ("patch", "pods")]
-    made = [write for write in own if write.what == ("create", "pods")]
-    return sum(not write.name.endswith("-0") for write in made) / _span(ends, own)
-
-
-def _span(ends: Sequence[float], own: Sequence[audit.Write]) -> float:
-    made = (write.ended for write in own if write.what == ("create", "pods"))
-    return max((*ends, *made), default=0.0) - min(ends, default=float("-inf"))
+    Args:
+        attempt: how the names of those that count do not end.
+    """
+    what = ("create", "pods")
+    made = [w for w in writes if w.user == audit.OPERATOR and w.what == what]
+    counted = sum(not attempt or not write.name.endswith(attempt) for write in made)
+    return counted / (max(write.ended for write in made) - begun) if made else 0.0
 
 
 def _index(training: Training) -> int:
