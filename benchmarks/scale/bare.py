@@ -49,8 +49,8 @@ class Rates:
         launches: a trial and its pod created.
         running: the same, until all of the pods run.
         reports: patches of a pod's annotation.
-        ends: of trials that reach a rung and end there, while what goes on is written, too, and
-            each free slot is taken: by another trial, or by a promotion.
+        ends: of trials that report a value at a rung and end there, until what takes their slots,
+            another trial or a promotion, runs; what goes on is written, too.
         promotions: of these.
     """
 
@@ -71,22 +71,28 @@ async def measure(client: Client, namespace: str, study_body: Body, count: int) 
     writer = _Writer(client, study)
     pods = Informer(client, PODS, Pod, namespace=namespace, label_selector=names.STUDY_LABEL)
     watch = asyncio.create_task(pods.run())
+
+    async def until_all_run(begun: float) -> float:
+        while sum(pod.status.phase == "Running" for pod in pods) < count:
+            await asyncio.sleep(LOOK_SECONDS)
+        return time.monotonic() - begun
+
+    some = range(min(count, COUNT))
     try:
         await pods.synced.wait()
         begun = time.monotonic()
-        seconds = await _timed(writer.take_slot() for _ in range(count))
-        while sum(pod.status.phase == "Running" for pod in pods) < count:
-            await asyncio.sleep(LOOK_SECONDS)
-        running = count / (time.monotonic() - begun)
+        launching = await _timed(writer.take_slot() for _ in range(count))
+        running = await until_all_run(begun)
+        reporting = await _timed(writer.report(index) for index in some)
+        begun = time.monotonic()
+        await _timed(writer.reach_rung(index) for index in some)
+        turning = await until_all_run(begun)
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
-    some = range(min(count, COUNT))
-    reporting = await _timed(writer.report(index) for index in some)
-    turning = await _timed(writer.reach_rung(index) for index in some)
     rates = Rates(
-        launches=count / seconds,
-        running=running,
+        launches=count / launching,
+        running=count / running,
         reports=len(some) / reporting,
         ends=writer.ends / turning,
         promotions=writer.promotions / turning,

@@ -10,7 +10,16 @@ from typing import Any, Final
 from benchmarks.scale import audit, bare
 from benchmarks.scale.cluster import GPU, GPUS_OF_NODE, Scene, node
 from benchmarks.scale.samples import Sample
-from benchmarks.scale.stage import LADDER, SOON_SECONDS, STUDIES_NAMESPACE, Stage, lag, quiet, say
+from benchmarks.scale.stage import (
+    LADDER,
+    LOOK_SECONDS,
+    SOON_SECONDS,
+    STUDIES_NAMESPACE,
+    Stage,
+    lag,
+    quiet,
+    say,
+)
 from benchmarks.scale.training import Training
 from hyperband.api import names
 from hyperband.backends.kubernetes.client import Client
@@ -76,7 +85,7 @@ class Figures:
     slowest: list[tuple[float, float]]  # of each second: when, and how late
     server: tuple[float, float]  # p50 and p99 of the API server's own time for a report
     decisions: float  # once all reports of the burst were in
-    ends: float  # in the burst, until all slots are taken again
+    ends: float  # in the burst, until all slots are taken again and their pods run
     promotions: float
     memory_idle: int
     memory: int
@@ -187,13 +196,12 @@ class _Run(Stage):
         await trainings.report_steadily(rate, setting.steady)
         reported = time.time()
         after = await self.sampler.take()
-        await self.until(self._all_run, "all slots are taken again")
-        await self.until(quiet, "the operator has nothing to do")
+        await self._settled()
         burst = time.time()
         await trainings.report_rungs(list(islice(trainings.running.values(), setting.burst)))
         all_in = time.time()
-        await self.until(self._all_run, "all slots are taken again")
-        await self.until(quiet, "the operator has nothing to do")
+        await self._settled()
+        turning = max(training.begun for training in trainings.running.values()) - burst
         settled = time.time()
         records = await self._trials()
         restarted, touched = await self._restart()
@@ -214,8 +222,8 @@ class _Run(Stage):
             slowest=_slowest(answers),
             server=(audit.quantile(own, 0.5), audit.quantile(own, 0.99)),
             decisions=_rate_after(all_in, [recorded for _, recorded in decided]),
-            ends=_slots_taken(burst, bursting),
-            promotions=_slots_taken(burst, bursting, "-0"),
+            ends=_pods_made(bursting) / turning,
+            promotions=_pods_made(bursting, "-0") / turning,
             memory_idle=idle.memory["operator"],
             memory=max(s.memory.get("operator", 0) for s in self.sampler.samples),
             trial_memory=(full.memory["operator"] - idle.memory["operator"]) / setting.pods,
@@ -232,6 +240,14 @@ class _Run(Stage):
             status_writes=audit.most_a_second(writes, "hyperbandstudies/status"),
             seconds=0.0,
         )
+
+    async def _settled(self) -> None:
+        """Twice, two seconds apart: news that are on their way make nobody busy."""
+        for _ in range(2):
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.until(
+                lambda sample: self._all_run(sample) and quiet(sample), "all slots are taken again"
+            )
 
     async def _restart(self) -> tuple[float, int]:
         """The seconds until another process has answered the last trial of each study.
@@ -289,16 +305,15 @@ def _rate_after(begin: float, moments: Sequence[float]) -> float:
     return len(after) / (max(after) - begin) if after else float("inf")
 
 
-def _slots_taken(begun: float, writes: Iterable[audit.Write], attempt: str = "") -> float:
-    """Pods made a second, until the last of all: so many trials had ended.
+def _pods_made(writes: Iterable[audit.Write], attempt: str = "") -> int:
+    """How many the operator has made.
 
     Args:
-        attempt: how the names of those that count do not end.
+        attempt: how the names of those that do not count end.
     """
     what = ("create", "pods")
-    made = [w for w in writes if w.user == audit.OPERATOR and w.what == what]
-    counted = sum(not attempt or not write.name.endswith(attempt) for write in made)
-    return counted / (max(write.ended for write in made) - begun) if made else 0.0
+    made = (w.name for w in writes if w.user == audit.OPERATOR and w.what == what)
+    return sum(not attempt or not name.endswith(attempt) for name in made)
 
 
 def _index(training: Training) -> int:
