@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from hyperband.cli.main import app
 from hyperband.cli.validate import judge
+from tests.cli.init_options import OPTIONS
 from tests.studies import REMOVED, changed, good_study
 
 pytestmark = pytest.mark.cluster
@@ -52,10 +55,9 @@ REFUSED: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def verdicts(changes: Mapping[str, Any]) -> tuple[bool, bool, str]:
-    """Whether the server takes a study, whether we do, and what both say."""
-    content = yaml.safe_dump(changed(good_study("agree"), changes))
-    asked = subprocess.run(
+def apply_dry(content: str) -> subprocess.CompletedProcess[str]:
+    """What kubectl says of a file."""
+    return subprocess.run(
         ["kubectl", "apply", "--dry-run=server", "-f", "-"],
         input=content,
         text=True,
@@ -63,6 +65,12 @@ def verdicts(changes: Mapping[str, Any]) -> tuple[bool, bool, str]:
         timeout=60,
         check=False,
     )
+
+
+def verdicts(changes: Mapping[str, Any]) -> tuple[bool, bool, str]:
+    """Whether the server takes a study, whether we do, and what both say."""
+    content = yaml.safe_dump(changed(good_study("agree"), changes))
+    asked = apply_dry(content)
     found = [problem for each in judge(content.encode(), "f") for problem in each.problems]
     return asked.returncode == 0, not found, f"{asked.stdout}{asked.stderr}{found}"
 
@@ -77,3 +85,11 @@ def test_both_take(title: str) -> None:
 def test_both_refuse(title: str) -> None:
     server, ours, said = verdicts(REFUSED[title])
     assert (server, ours) == (False, False), said
+
+
+@pytest.mark.parametrize("more", [(), ("--claim", "scratch", "--gpus", "0")])
+def test_the_server_takes_what_init_writes(more: tuple[str, ...]) -> None:
+    written = CliRunner().invoke(app, ["init", "digits", *OPTIONS, *more])
+    assert written.exit_code == 0, written.stderr
+    asked = apply_dry(written.stdout)
+    assert asked.returncode == 0, asked.stderr

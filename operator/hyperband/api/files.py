@@ -147,6 +147,15 @@ def _twice(node: yaml.Node, seen: set[int]) -> Iterator[tuple[str, int]]:
         yield from _twice(item, seen)
 
 
+def read_scalar(text: str) -> str | int | float | bool | None:
+    """A number, boolean, null or text, as a file would have it; what is no scalar is text."""
+    try:
+        value = yaml.load(text, _Loader)
+    except Exception:  # as above
+        return text
+    return value if value is None or isinstance(value, str | int | float | bool) else text
+
+
 def load_manifest(path: Path) -> dict[str, Any]:
     """The only object in a file.
 

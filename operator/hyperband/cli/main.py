@@ -7,6 +7,7 @@ import typer
 from hyperband.cli.best import best
 from hyperband.cli.describe import describe
 from hyperband.cli.explain import explain
+from hyperband.cli.init import init
 from hyperband.cli.lifecycle import resume, stop, suspend
 from hyperband.cli.list_studies import list_studies
 from hyperband.cli.logs import logs
@@ -43,6 +44,7 @@ def main(
 
 
 app.command()(operator)
+app.command()(init)
 app.command()(validate)
 app.command()(preview)
 app.command()(simulate)
