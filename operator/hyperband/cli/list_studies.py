@@ -20,6 +20,7 @@ from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.tables import console, since, status_word, table
 from hyperband.core.errors import all_printable
 
+WIDE = 200  # names may have 63 and 40 characters
 RIGHT = ("TRIALS", "RUNNING", "BEST", "AGE")
 COLUMNS = ("NAME", "MODE", "SEARCHER", "STATUS", *RIGHT)
 
@@ -47,7 +48,7 @@ def list_studies(
             columns = ("NAMESPACE", *COLUMNS) if all_namespaces else COLUMNS
             cells = [(each["namespace"], *_cells(each, now)) for each in rows]
             shown = cells if all_namespaces else [each[1:] for each in cells]
-            console().print(table(columns, shown, right=RIGHT))
+            console(WIDE).print(table(columns, shown, right=RIGHT))
         else:
             there = "in any namespace" if where is None else f"in namespace {where}"
             more = "" if where is None else "; -A lists those of all namespaces"

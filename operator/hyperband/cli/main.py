@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from hyperband.cli.best import best
+from hyperband.cli.compare import compare
 from hyperband.cli.describe import describe
 from hyperband.cli.explain import explain
+from hyperband.cli.export import export
 from hyperband.cli.init import init
 from hyperband.cli.lifecycle import resume, stop, suspend
 from hyperband.cli.list_studies import list_studies
@@ -58,3 +60,5 @@ app.command()(stop)
 app.command()(best)
 app.command()(logs)
 app.command()(explain)
+app.command()(export)
+app.command()(compare)

@@ -8,12 +8,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+UNBOUNDED = 2000  # columns
 NEW = "New"  # the status of a study that no operator has taken up
 
 
-def console() -> Console:
-    """Standard output: colours only on a terminal."""
-    return Console(highlight=False)
+def console(least: int = 0) -> Console:
+    """Standard output: colours only on a terminal, and elsewhere lines of any length.
+
+    Args:
+        least: so wide the screen is at least taken to be; a terminal then breaks lines itself, as
+            it does kubectl's, and no column is cut.
+    """
+    made = Console(highlight=False)
+    made.width = max(made.width, least) if made.is_terminal else UNBOUNDED
+    return made
 
 
 def table(
