@@ -74,6 +74,14 @@ def test_all_that_is_wrong_is_told_with_its_line() -> None:
     assert (result.exit_code, result.stdout) == (1, TOLD)
 
 
+def test_only_the_place_and_the_field_stand_out() -> None:
+    terminal = {"FORCE_COLOR": "1", "NO_COLOR": None, "TERM": "xterm"}
+    result = CliRunner().invoke(app, ["validate", "bad.yaml"], env=terminal)
+    bold, cyan, plain = "\x1b[1m", "\x1b[36m", "\x1b[0m"
+    wanted = f"{bold}bad.yaml:18: {plain}{cyan}spec.maxTrial: {plain}there is no such field"
+    assert wanted in result.stdout
+
+
 def test_standard_input_is_read() -> None:
     result = validate("-", content=BAD)
     assert (result.exit_code, result.stdout) == (1, TOLD.replace("bad.yaml", "<stdin>"))

@@ -174,9 +174,10 @@ def _tell(verdicts: Sequence[Verdict], output: Output) -> None:
     console = Console(highlight=False)
     for verdict in verdicts:
         for each in verdict.problems:
-            where = Text(f"{verdict.file}:{each.line}: ", style="bold")
-            field = Text(f"{each.field}: " if each.field else "", style="cyan")
-            console.print(where + field + Text(each.problem), soft_wrap=True)
+            field = f"{each.field}: " if each.field else ""
+            where = f"{verdict.file}:{each.line}: "
+            line = Text.assemble((where, "bold"), (field, "cyan"), each.problem)
+            console.print(line, soft_wrap=True)
         if verdict.name is not None:
             console.print(_closing(verdict), soft_wrap=True)
 
