@@ -149,6 +149,16 @@ async def test_a_burst_in_which_one_has_failed_can_be_cancelled() -> None:
     assert run.cancelled()
 
 
+@pytest.mark.parametrize("edited", [0, -3, -(2**62)])
+async def test_where_the_status_is_edited_all_that_are_missing_are_started(edited: int) -> None:
+    world = await killed_in_a_burst()
+    world.study["status"]["allStartedBelow"] = edited
+    world.start()
+    await world.run()
+    assert indices(world) == list(range(8))
+    assert world.study["status"]["allStartedBelow"] == 8
+
+
 @pytest.mark.parametrize(
     "error", [Forbidden(403, "Forbidden", "quota"), Unreachable("cut"), Killed()]
 )

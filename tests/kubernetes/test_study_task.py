@@ -26,7 +26,7 @@ from hyperband.backends.kubernetes.attempts import is_over
 from hyperband.backends.kubernetes.cache import Change
 from hyperband.backends.kubernetes.cluster import STATUSES_A_SECOND
 from hyperband.backends.kubernetes.manager import Manager
-from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Object, Pod
+from hyperband.backends.kubernetes.objects import PODS, STUDIES, TRIALS, Kind, Object, Pod
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
 from tests.kubernetes.fake_cluster import START, Body, Killed, World, as_, study_body
@@ -452,6 +452,44 @@ async def test_deleting_a_trial_ends_its_pod_before_another_starts() -> None:
     await world.run()
     assert world.condition("Succeeded") == "True"
     assert world.client.most_alive <= 2
+
+
+async def test_deleting_several_trials_at_once_ends_their_pods_before_others_start() -> None:
+    world = World(study_body(parallelism=3, maxTrials=9))
+    await world.step()
+    world.live()
+    await world.step()
+    for name in ("s-0", "s-1", "s-2"):
+        world.client.drop(TRIALS, name)
+    for _ in range(3):
+        await world.step()
+    for name in ("s-0-0", "s-1-0", "s-2-0"):
+        assert "deletionTimestamp" in world.pod(name)["metadata"]
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+    assert world.client.most_alive == 3
+
+
+async def test_a_trial_that_is_deleted_before_its_creation_is_answered_leaves_no_pod() -> None:
+    world = await started()
+    create = world.client.create
+
+    async def created(kind: Kind, namespace: str, body: Body, type_: Any, **more: Any) -> Any:
+        answer = await create(kind, namespace, body, type_, **more)
+        if (kind, body["metadata"]["name"]) == (TRIALS, "s-2"):
+            world.client.drop(TRIALS, "s-2")
+        return answer
+
+    world.client.create = created  # type: ignore[method-assign]
+    world.change(parallelism=3)
+    for _ in range(4):
+        await world.step()
+    pod = world.client.objects.get((PODS.plural, "s-2-0"))
+    assert pod is None or "deletionTimestamp" in pod["metadata"]
+    assert world.client.most_alive <= 3
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+    assert world.client.most_alive <= 3
 
 
 def _edited_value(sequence: int) -> Body:

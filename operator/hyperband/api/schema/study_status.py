@@ -168,7 +168,8 @@ STATUS: Final[Schema] = record(
         "trials": _TRIALS,
         "allStartedBelow": integer(
             "Each trial with a lower index has been started: one that is missing was deleted. "
-            "Others that are missing are started again."
+            "Others that are missing are started again.",
+            minimum=0,
         ),
         "promotions": integer("How many times a trial went on to a higher rung."),
         "gpuSeconds": number(

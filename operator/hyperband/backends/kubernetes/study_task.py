@@ -120,11 +120,15 @@ class StudyTask:
         self._wake.set()
 
     def trial_gone(self, uid: str) -> None:
-        """Somebody has deleted a trial object."""
+        """Somebody has deleted a trial object: its pods hold slots until they have ended.
+
+        It may not be known yet: several are deleted at once, or one whose creation has no answer.
+        """
+        if not self._finished:
+            self._orphaned.add(uid)
         if self._keeper is None:
             self._vanished.add(uid)
         elif uid in self._keeper.uids:
-            self._orphaned.add(uid)
             self._forget()
         self._wake.set()
 
@@ -274,6 +278,9 @@ class StudyTask:
     async def _kept(self, study: StudyResource) -> TrialKeeper:
         """Its trials, read if they were not, and told of what has changed in the study."""
         keeper = self._keeper
+        if keeper is not None and any(uid in keeper.uids for uid in self._orphaned):
+            self._forget()  # one was deleted before its creation was answered
+            keeper = None
         if keeper is None:
             return await self._load(study)
         if study is not keeper.study:
@@ -454,4 +461,4 @@ def _revision(body: Mapping[str, Any]) -> int:
 def _begin_of_missing(body: Mapping[str, Any]) -> int | None:
     """The index below which the study's status says that no trial is missing but deleted ones."""
     begin: int | None = (body.get("status") or {}).get("allStartedBelow")
-    return begin
+    return None if begin is None else max(0, begin)  # it may have been edited
