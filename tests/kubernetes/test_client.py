@@ -302,6 +302,36 @@ async def test_delete(api: FakeApi, client: Client) -> None:
     assert second == {"apiVersion": "v1", "kind": "DeleteOptions"}
 
 
+async def test_an_apply_takes_over_what_its_manager_wants(api: FakeApi, client: Client) -> None:
+    api.answer(Answer(201, {"metadata": {"name": "t"}}))
+    body = {"metadata": {"name": "t"}, "spec": {"a": 1}}
+    await client.apply(TRIALS, "ns", "t", body, dict, field_manager="me")
+    (request,) = api.requests
+    assert (request.method, request.path) == ("PATCH", TRIALS.path("ns", "t"))
+    assert request.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert request.query == {"fieldManager": "me", "force": "true", "fieldValidation": "Strict"}
+    assert request.body == body
+
+
+async def test_a_log_comes_as_it_is(api: FakeApi, client: Client) -> None:
+    api.answer(Answer(200, b"one\ntwo\x1b no end"))
+    chunks = client.log("ns", "p", container="train", follow=True)
+    assert b"".join([chunk async for chunk in chunks]) == b"one\ntwo\x1b no end"
+    (request,) = api.requests
+    assert request.path == "/api/v1/namespaces/ns/pods/p/log"
+    assert request.query == {"container": "train", "follow": "true"}
+    api.answer(refusal(400, "BadRequest", "waiting to start"))
+    with pytest.raises(errors.ApiError, match="waiting to start"):
+        await anext(client.log("ns", "p"))
+
+
+async def test_fields_select_what_is_listed(api: FakeApi, client: Client) -> None:
+    api.answer(page(version=1))
+    wanted = "status.phase!=Failed"
+    assert [p async for p in client.pages(PODS, Pod, "ns", field_selector=wanted)]
+    assert api.requests[0].query["fieldSelector"] == wanted
+
+
 async def test_review(api: FakeApi, client: Client) -> None:
     api.answer(refusal(500, "InternalError"), Answer(201, {"status": {"allowed": True}}))
     assert (await client.create_review(REVIEWS, {"spec": {}}))["status"]["allowed"] is True
