@@ -1,5 +1,6 @@
 """Finished trials in archives: faults at every call, what people do, and the same decisions."""
 
+import asyncio
 import gc
 import json
 import random
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hyperband.api import names
 from hyperband.api.archive import unpack
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.trial import TrialResource
@@ -20,7 +22,7 @@ from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.archiver import Archiver, chunk_size
 from hyperband.backends.kubernetes.archives import ArchiveReader, read_trials
 from hyperband.backends.kubernetes.cache import Cache
-from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, TRIALS
+from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, TRIALS, Kind
 from hyperband.backends.kubernetes.store import TrialStore
 from hyperband.core.decisions import Decision, Outcome
 from hyperband.core.engine import Engine
@@ -144,6 +146,46 @@ async def test_the_records_are_those_of_a_study_without_archives() -> None:
     assert records(archived) == records(plain)
     assert archived.study["status"]["best"] == plain.study["status"]["best"]
     assert archived.study["status"]["brackets"] == plain.study["status"]["brackets"]
+
+
+async def test_reports_are_answered_while_trials_are_archived() -> None:
+    world = Tidy(maxTrials=30)
+    reading, go, watched = asyncio.Event(), asyncio.Event(), list[int]()
+    get = world.client.get
+
+    async def slow(kind: Kind, namespace: str, name: str, type_: Any) -> Any:
+        if kind == TRIALS and not go.is_set():
+            watched.append(int(name.rpartition("-")[2]))
+            reading.set()
+            await go.wait()
+        return await get(kind, namespace, name, type_)
+
+    world.client.get = slow  # type: ignore[method-assign]
+    while True:
+        step = asyncio.create_task(world.step())
+        while not (step.done() or reading.is_set()):
+            await asyncio.sleep(0)
+        if reading.is_set():
+            break
+        world.live()
+    keeper = world.task._keeper
+    assert keeper is not None
+    looks = keeper._looks
+    over = ("Succeeded", "Failed")
+    pods = world.client.bodies(PODS)
+    pod = next(p for p in pods if p.get("status", {}).get("phase") not in over)
+    index = int(pod["metadata"]["labels"][names.TRIAL_LABEL])
+    world.set(pod, phase="Running", reports=[{"epochs": 1, "loss": 0.5}])
+    looks.notice(watched[0])
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    trial = next(t for t in world.trials if t["spec"]["index"] == index)
+    assert trial["status"].get("rungs") and not step.done()
+    assert watched[0] in looks.due, "what is being archived is let alone"
+    go.set()
+    await step
+    assert watched[0] in world.archived
+    assert watched[0] not in looks.due
 
 
 async def test_archives_are_named_and_owned_as_their_study() -> None:

@@ -8,8 +8,8 @@ later.
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import islice
 from typing import Any
 
@@ -45,19 +45,27 @@ class Archiver:
 
     Args:
         over: whether the study is finished, so that no trial changes any more.
+        hold: keeps others from doing anything about these trials meanwhile.
 
     Attributes:
         blocked: why it cannot, if so; the study itself goes on.
     """
 
-    def __init__(self, cluster: Cluster, store: TrialStore, *, over: bool = False) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: TrialStore,
+        *,
+        over: bool = False,
+        hold: Callable[[Collection[int]], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self.blocked: Blocked | None = None
         self._client, self._monotonic = cluster.client, cluster.monotonic
         self._pods = TrialPods(cluster, store.study.namespace)
-        self._store, self._over = store, over
+        self._store, self._over, self._hold = store, over, hold
         self._due = 0.0
 
-    async def work(self, busy: Collection[int] = ()) -> bool:
+    async def work(self, busy: Callable[[], Collection[int]] = tuple) -> bool:
         """Does a part of what is to be done, and says whether there may be more.
 
         Args:
@@ -73,9 +81,10 @@ class Archiver:
             if self._store.leftovers:
                 await self._delete()
                 return True
-            chunk = self._chunk(busy)
+            chunk = self._chunk(busy())
             if chunk:
-                await self._fold(chunk)
+                with self._hold(chunk):
+                    await self._fold(chunk)
             self.blocked = None
         except ForeignObjectError as error:
             self._block("NameTaken", str(error))

@@ -1,7 +1,8 @@
 """Which trials are to be looked at, and looking at them: many at once, and none twice at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -39,6 +40,21 @@ class Looks:
         self.due.add(index)
         self._news.add(index)
         self._heard.set()
+
+    @property
+    def busy(self) -> Collection[int]:
+        """The trials about which something is done just now."""
+        return self._busy
+
+    @contextmanager
+    def held(self, indices: Collection[int]) -> Iterator[None]:
+        """News of these trials, about which nothing is done now, wait until it is over."""
+        self._busy.update(indices)
+        try:
+            yield
+        finally:
+            self._busy.difference_update(indices)
+            self._heard.set()
 
     def is_busy(self, index: int) -> bool:
         """Whether something is done about this trial just now."""
@@ -89,6 +105,7 @@ class Looks:
         """
         task = asyncio.ensure_future(work)
         try:
+            await asyncio.sleep(0)  # it may have nothing to wait for
             async with Hands(HANDS) as hands:
                 while not task.done() and not hands.failed:
                     self._heard.clear()

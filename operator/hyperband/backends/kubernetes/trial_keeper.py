@@ -79,12 +79,12 @@ class TrialKeeper:
             gone=gone,
             lingering=self._lingering,
         )
-        self._archiver = Archiver(cluster, scribe.store)
         self._demand = Demand()
         self._closing = False
         self._audit = False  # whether to ask if others have written trials
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
         self._looks = Looks(self._look_patiently, scribe.store.resources)
+        self._archiver = Archiver(cluster, scribe.store, hold=self._looks.held)
         self._slots = Slots(cluster, scribe, self._looks, self._demand, self._lingering, wake)
         self._more = False  # whether this pass has left free slots for the next one
         self._settled = False  # whether all have been looked at: only then slots can be counted
@@ -300,10 +300,12 @@ class TrialKeeper:
         return unneeded(trials, best, finished=finished).difference(self._lingering.trials)
 
     async def archive(self) -> bool:
-        """Archives some of the trials that are done with; True if there may be more to do."""
-        return await self._archiver.work(
-            self._looks.due.union(self._gone, self._lingering.trials, self._retry_due)
-        )
+        """Archives some of the trials that are done with; True if there may be more to do.
+
+        News of others are looked at meanwhile.
+        """
+        kept = (self._gone, self._lingering.trials, self._retry_due, self._looks.busy)
+        return await self.attend(self._archiver.work(lambda: self._looks.due.union(*kept)))
 
     @property
     def unarchived(self) -> Blocked | None:
