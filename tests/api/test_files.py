@@ -21,6 +21,9 @@ from hyperband.core.errors import MAX_PROBLEM, InvalidStudyError
         ("0b11", 3),
         ("-.inf", -float("inf")),
         ("yes", True),
+        ("y", True),
+        ("N", False),
+        ("nn", "nn"),
         ("~", None),
         # What only begins like a number, or what PyYAML alone takes for one.
         ("1.2.3e5", "1.2.3e5"),
@@ -39,8 +42,8 @@ def test_scalars_are_those_of_kubectl(text: str, value: Any) -> None:
 
 
 def test_keys_may_be_merged() -> None:
-    content = b"a: &a {x: 1}\nb: {<<: *a, y: 2}"
-    assert parse_manifest(content, "study.yaml")["b"] == {"x": 1, "y": 2}
+    content = b"a: &a {x: 1}\nb: {<<: *a, z: 2}"
+    assert parse_manifest(content, "study.yaml")["b"] == {"x": 1, "z": 2}
 
 
 def _nested_aliases(shape: str) -> bytes:

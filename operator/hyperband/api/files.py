@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 
@@ -16,7 +16,12 @@ _TAG: Final = "tag:yaml.org,2002"
 
 
 class _Loader(yaml.SafeLoader):
-    """Numbers as in YAML 1.2, where 1e-4 is one and 1:30 is none; no dates; few aliases."""
+    """Numbers as in YAML 1.2, where 1e-4 is one and 1:30 is none; no dates; few aliases.
+
+    Booleans as in YAML 1.1, of which PyYAML leaves out y and n.
+    """
+
+    bool_values: ClassVar = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
     def compose_document(self) -> yaml.Node | None:
         """The document's nodes.
@@ -34,6 +39,7 @@ _Loader.yaml_implicit_resolvers = {
     first: [each for each in resolvers if each[0] in _KEPT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(f"{_TAG}:bool", re.compile("[yYnN]$"), list("yYnN"))
 # The first that matches counts; the rest of what begins like a number is text.
 for _kind, _pattern in (
     ("int", r"[-+]?(0b[01]+|0x[0-9a-fA-F]+|0[0-7]*|[1-9][0-9_]*)$"),
