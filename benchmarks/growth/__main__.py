@@ -23,9 +23,23 @@ MOST_SUGGESTED = 100_000
 def main() -> None:
     """Each part at every size up to the largest that is wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=int, default=SIZES[-2], help="trials; 1000000 takes 2 GB")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="of the figures")
+    parser.add_argument(
+        "--most",
+        type=int,
+        default=SIZES[-2],
+        metavar="TRIALS",
+        help=f"at least {SIZES[0]} (default: %(default)s); 1000000 takes 1.2 GB",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent,
+        help="the folder of growth.json and growth.svg (default: those in the repository)",
+    )
     given = parser.parse_args()
+    if given.most < SIZES[0]:
+        parser.error(f"--most: {given.most} is below {SIZES[0]}")
+    given.out.mkdir(parents=True, exist_ok=True)  # rather now than after all is measured
     sizes = [size for size in SIZES if size <= given.most]
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, fresh, max_tasks_per_child=1) as pool:
