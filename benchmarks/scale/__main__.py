@@ -22,29 +22,35 @@ SEARCHERS = ("Random", "GaussianProcess", "KernelDensity", "Evolution")
 
 def main() -> int:
     """Runs one point, and ends with one line of figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     defaults = Setting(1_000)
-    parser.add_argument("--pods", type=int, default=defaults.pods)
-    parser.add_argument("--studies", type=int, default=defaults.studies)
-    parser.add_argument("--mode", choices=MODES, default=defaults.mode)
-    parser.add_argument("--searcher", choices=SEARCHERS, default=defaults.searcher)
-    parser.add_argument("--foreign", type=int, default=defaults.foreign)
+
+    def option(name: str, text: str) -> None:
+        default = getattr(defaults, name)
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=type(default), default=default, help=text)
+
+    option("pods", "live at once, in all studies together")
+    option("studies", "among which they are divided")
+    parser.add_argument("--mode", choices=MODES, default=defaults.mode, help="of all studies")
     parser.add_argument(
-        "--most-trials", type=int, default=defaults.most_trials, help="of each study"
+        "--searcher", choices=SEARCHERS, default=defaults.searcher, help="of all studies"
     )
-    parser.add_argument(
-        "--share", type=float, default=defaults.share, help="of a bare client's reports"
-    )
-    parser.add_argument(
-        "--reports", type=float, default=defaults.reports, help="a second, instead of a share"
-    )
-    parser.add_argument("--steady", type=float, default=defaults.steady)
-    parser.add_argument("--burst", type=int, default=defaults.burst)
-    parser.add_argument("--recorded", type=int, default=0, help="trials of a noisy study before")
-    parser.add_argument("--limit", type=float, default=defaults.limit)
+    option("foreign", "pods of others, held by a gate")
+    option("most_trials", "of each study")
+    option("share", "of the reports a second that a bare client reaches, so many come")
+    option("reports", "a second, instead of a share, if not 0")
+    option("steady", "seconds in which they come")
+    option("burst", "pods that reach a rung at once, at most")
+    option("recorded", "with --beside: trials that the noisy study has before")
+    option("limit", "seconds for all, after which nothing is kept")
     parser.add_argument("--beside", action="store_true", help="what they do to a quiet study")
-    parser.add_argument("--logs", type=Path, help="keep the programs' logs there")
-    parser.add_argument("--out", type=Path, help="keep the point there, and draw all that are")
+    parser.add_argument("--logs", type=Path, help="keep the programs' logs in this folder")
+    parser.add_argument(
+        "--out", type=Path, help="keep the point in this folder, and draw all that are there"
+    )
     options = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
     logs, out, beside = (options.pop(name) for name in ("logs", "out", "beside"))
