@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -113,7 +113,8 @@ async def measure(scene: Scene, setting: Setting) -> tuple[Figures, list[Sample]
             async with Client(connection, request_seconds=patient) as other:
                 body = study_body(replace(setting, studies=1), 0)
                 rates = await bare.measure(other, BARE_NAMESPACE, body, setting.pods)
-            say(f"bare client: {rates}")
+            told = ", ".join(f"{what} {rate:.1f}" for what, rate in asdict(rates).items())
+            say(f"bare client, a second: {told}")
             run = _Run(client, scene, setting, rates)
             async with run.running():
                 figures = await run.whole()
