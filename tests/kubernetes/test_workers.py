@@ -102,6 +102,17 @@ async def test_the_event_loop_goes_on_while_the_first_process_is_started(
     assert (await fit).hyperparameters[0] == os.getpid()
 
 
+async def test_where_what_forks_processes_was_killed_a_fit_is_made_here_in_the_end(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def submit(*_: Any) -> Future[Any]:
+        raise EOFError("unexpected EOF")
+
+    monkeypatch.setattr(workers.ProcessPoolExecutor, "submit", submit)
+    assert (await pools.fit(where)).hyperparameters[0] == os.getpid()
+    assert caplog.text.count("are started anew: no process could be started") == 2
+
+
 class Searching:
     """Stands in for a `Proposing`: tells where it is called, and what with."""
 

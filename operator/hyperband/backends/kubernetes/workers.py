@@ -16,7 +16,7 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
@@ -138,7 +138,7 @@ class _Processes:
             if pool is None:
                 pool = await self._in_thread(self._start)
             try:
-                return await asyncio.wrap_future(await self._in_thread(pool.submit, function))
+                return await asyncio.wrap_future(await self._in_thread(_submit, pool, function))
             except BrokenProcessPool as error:
                 # One of its processes was killed, for want of memory as a rule, and with it all
                 # that the pool had under way is lost.
@@ -162,6 +162,13 @@ class _Processes:
         """Starts nothing more."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[], T]) -> Future[T]:
+    try:
+        return pool.submit(function)
+    except (OSError, EOFError) as error:  # what forks the processes was killed just now
+        raise BrokenProcessPool(f"no process could be started: {error!r}") from error
 
 
 _grown: OrderedDict[str, Grown] = OrderedDict()  # in a process that searches: by study
