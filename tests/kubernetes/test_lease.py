@@ -416,23 +416,31 @@ async def test_a_lease_that_somebody_else_has_is_given_up_at_once() -> None:
     assert server.seconds - before <= TERMS.retry
 
 
+@pytest.mark.parametrize(
+    ("place", "mend"),
+    [
+        (EVERYWHERE, "kubectl apply --server-side -f manifests/install"),
+        (HERE, "is there a namespace team, and in it a RoleBinding"),
+    ],
+)
 async def test_a_place_that_is_missing_is_named_once_with_the_mend(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, place: Place, mend: str
 ) -> None:
     server = Leases()
-    server.missing = {"team"}
+    server.missing = {place.namespace}
 
     def play() -> None:
         if server.seconds > 1010:
             server.missing.clear()
 
     server.on_sleep = play
-    first = server.candidate("first")
+    first = server.candidate("first", place)
     await first.acquire()
     assert first.leading
-    told = [r.message for r in caplog.records if 'namespaces "team" not found' in r.message]
+    missing = f'namespaces "{place.namespace}" not found'
+    told = [r.message for r in caplog.records if missing in r.message]
     assert len(told) == 1
-    assert "kubectl apply --server-side -f manifests/install" in told[0]
+    assert mend in told[0]
 
 
 async def test_an_operator_for_one_namespace_leaves_its_work_to_one_for_all(

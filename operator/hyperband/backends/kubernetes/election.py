@@ -176,7 +176,7 @@ class Election:
         except TimeoutError:
             self._say(logging.WARNING, f"the Lease {self.place}: no answer in time")
         except KubernetesError as error:
-            self._say(logging.WARNING, f"the Lease {self.place}: {error}{_mend(error)}")
+            self._say(logging.WARNING, f"the Lease {self.place}: {error}{self._mend(error)}")
         except Exception:
             log.exception("the Lease %s: unexpected", self.place)
 
@@ -305,6 +305,17 @@ class Election:
         except NotFound as error:  # deleted: to be found out by reading again
             raise Conflict(error.status, error.reason, error.message) from error
 
+    def _mend(self, error: KubernetesError) -> str:
+        """What would help where the place of the Lease is missing or closed."""
+        if not isinstance(error, ApiError) or error.status not in (403, 404):
+            return ""
+        if self.place.name == names.NAMESPACE_LEASE:
+            return (
+                f"; is there a namespace {self.place.namespace}, and in it a RoleBinding of the "
+                "ClusterRole hyperband-namespace-lease to this operator's account?"
+            )
+        return "; kubectl apply --server-side -f manifests/install makes its namespace and role"
+
     def _age(self) -> float:
         return self._clock() - (self._renewed or 0.0)
 
@@ -316,10 +327,3 @@ class Election:
 
     def _time(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _mend(error: KubernetesError) -> str:
-    """What would help where the place of the Lease is missing or closed."""
-    if isinstance(error, ApiError) and error.status in (403, 404):
-        return "; kubectl apply --server-side -f manifests/install makes its namespace and role"
-    return ""
