@@ -470,6 +470,23 @@ async def test_deleting_several_trials_at_once_ends_their_pods_before_others_sta
     assert world.client.most_alive == 3
 
 
+async def test_pods_of_trials_that_were_deleted_while_no_operator_worked_hold_their_slots() -> None:
+    world = World(study_body(parallelism=4, maxTrials=12))
+    await world.step()
+    world.live()
+    await world.step()
+    world.client.told = lambda *_: None
+    for name in ("s-0", "s-1"):
+        world.client.drop(TRIALS, name)
+    world.start()
+    await world.step()
+    for name in ("s-0-0", "s-1-0"):
+        assert "deletionTimestamp" in world.pod(name)["metadata"]
+    await world.run()
+    assert world.condition("Succeeded") == "True"
+    assert world.client.most_alive == 4
+
+
 async def test_a_trial_that_is_deleted_before_its_creation_is_answered_leaves_no_pod() -> None:
     world = await started()
     create = world.client.create

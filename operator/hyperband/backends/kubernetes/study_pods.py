@@ -1,7 +1,7 @@
 """A study's pods on the server: made, found and ended, and never anybody else's."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,6 +50,26 @@ class Found:
     last: Pod | None = None
     stray: Pod | None = None
     in_sight: bool = False
+
+
+def gone_trials(cluster: Cluster, namespace: str, study: str, known: Container[str]) -> set[str]:
+    """The uids of trial objects that are not there any more, while pods of them still live.
+
+    Args:
+        study: its name; it or one of the same name before it has made them.
+        known: the uids of the study's trials, as they were read just now.
+    """
+    gone = set()
+    for pod in cluster.pods:
+        owner = pod.metadata.controller
+        if owner is None or owner.kind != names.TRIAL_KIND or owner.uid in known:
+            continue
+        ours = pod.metadata.namespace == namespace and owner.name.rpartition("-")[0] == study
+        if ours and not is_over(pod):
+            there = cluster.trials.get(namespace, owner.name)
+            if there is None or there.metadata.uid != owner.uid:
+                gone.add(owner.uid)
+    return gone
 
 
 class TrialPods:

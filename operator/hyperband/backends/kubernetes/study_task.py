@@ -36,7 +36,7 @@ from hyperband.backends.kubernetes.store import (
     TrialStore,
     UnreadableTrialError,
 )
-from hyperband.backends.kubernetes.study_pods import TrialPods
+from hyperband.backends.kubernetes.study_pods import TrialPods, gone_trials
 from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
@@ -422,6 +422,8 @@ class StudyTask:
         scribe = Scribe(self._cluster, study, store, engine, self._recorder, self._figures)
         keeper = TrialKeeper(self._cluster, scribe, self._gone, self._orphaned, self._wake.set)
         if self._in_doubt:
+            # Of trials that were deleted while no operator worked, nobody has told.
+            self._orphaned |= gone_trials(self._cluster, self.namespace, self.name, store.uids)
             await keeper.take_over()
             self._in_doubt = False
         return keeper
