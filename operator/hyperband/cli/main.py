@@ -15,6 +15,7 @@ from hyperband.cli.list_studies import list_studies
 from hyperband.cli.logs import logs
 from hyperband.cli.operator import operator
 from hyperband.cli.preview import preview
+from hyperband.cli.run import run
 from hyperband.cli.simulate import simulate
 from hyperband.cli.submit import submit
 from hyperband.cli.validate import validate
@@ -50,6 +51,7 @@ app.command()(init)
 app.command()(validate)
 app.command()(preview)
 app.command()(simulate)
+app.command()(run)
 app.command()(submit)
 app.command()(watch)
 app.command("list")(list_studies)

@@ -1,7 +1,8 @@
 """What came of a study: best configuration, decisions, and what it cost against full training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,16 +52,22 @@ def _attempts(trial: Mapping[str, Any], anew: bool) -> list[tuple[float, float]]
     return points
 
 
-def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """The closing lines of `hyperband watch`."""
+Logs = Callable[[Mapping[str, Any]], str]  # of a trial: how to see its last attempt's log
+
+
+def summarize(
+    body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], logs: Logs | None = None
+) -> RenderableType:
+    """The closing lines of `hyperband watch`, and of `hyperband run`."""
     status = body.get("status") or {}
     resource, metric = body["spec"]["resource"]["name"], body["spec"]["objective"]["metric"]
     rows: list[Mapping[str, str]] = status.get("conditions") or []
     finished: Mapping[str, str] = next((c for c in rows if c["type"] == "Finished"), {})
     lines = [Text(f"{finished.get('reason', '?')}: {finished.get('message', '')}")]
+    failures = _failures(trials, logs or partial(_pod_logs, body))
     best = status.get("best")
     if best is None:
-        return Group(*lines, Text("There is no result."), *_failures(body, trials))
+        return Group(*lines, Text("There is no result."), *failures)
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in best["parameters"].items():
         shown = f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -71,7 +78,7 @@ def summarize(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> R
             f"trial {best_trial(best, trials)}"
         )
     )
-    return Group(*lines, table, _decisions(body), *_failures(body, trials), *_costs(body, trials))
+    return Group(*lines, table, _decisions(body), *failures, *_costs(body, trials))
 
 
 def best_trial(best: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
@@ -101,18 +108,22 @@ def _decisions(body: Mapping[str, Any]) -> Text:
     return Text(text)
 
 
-def _failures(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list[Text]:
+def _failures(trials: Sequence[Mapping[str, Any]], logs: Logs) -> list[Text]:
     """The last of the trials that failed, and where to look."""
     failed = [t for t in trials if (t.get("status") or {}).get("state") == "Failed"]
     if not failed:
         return []
     last = max(failed, key=lambda trial: trial["spec"]["index"])
     name, status = last["metadata"]["name"], last["status"]
-    pod = f"{name}-{status['attempt']}"
     return [
         Text(f"{len(failed)} failed, the last one {name}: {status['message']}"),
-        Text(f"  kubectl logs -n {body['metadata']['namespace']} {pod}"),
+        Text(f"  {logs(last)}"),
     ]
+
+
+def _pod_logs(body: Mapping[str, Any], trial: Mapping[str, Any]) -> str:
+    pod = f"{trial['metadata']['name']}-{trial['status']['attempt']}"
+    return f"kubectl logs -n {body['metadata']['namespace']} {pod}"
 
 
 def _costs(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> list[Text]:

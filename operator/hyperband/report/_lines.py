@@ -62,6 +62,12 @@ class LineFile:
         os.close(made)
         return True
 
+    def close(self) -> None:
+        """Nothing more will be read."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
     def read(self) -> Iterator[Event]:
         """What has come, up to AT_ONCE bytes: lines without their ends; blank ones are left out.
 

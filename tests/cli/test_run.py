@@ -1,0 +1,244 @@
+"""`hyperband run`: what a person types and sees, with real processes."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from hyperband.backends.local.store import FILE, read_run
+from hyperband.cli.main import app
+from tests.local import runs
+
+ROOT = Path(__file__).parents[2]
+PYTHON_TRAINING = """
+from hyperband.report import checkpoint, parameters, report, resource_target, resume_from
+
+x = parameters()["x"]
+saved = resume_from()
+epoch = int(saved.read_text()) if saved else 0
+while epoch < resource_target():
+    epoch += 1
+    with checkpoint(epoch) as path:
+        path.write_text(str(epoch))
+    report(epochs=epoch, loss=x / epoch, accuracy=x)
+"""
+WAITING = """
+echo "$HYPERBAND_TRIAL $HYPERBAND_ATTEMPT" >> started
+while [ ! -e go ]; do sleep 0.02; done
+""" + runs.TRAINING.replace('>> "$NOTES/started"', "")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a study in toy.yaml."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "operator"))
+    write(runs.study(runs.TRAINING.replace("$NOTES/", "")))
+    return tmp_path
+
+
+def write(body: dict[str, object]) -> None:
+    metadata = {"name": "toy"}
+    text = yaml.safe_dump({**body, "metadata": metadata})
+    Path("toy.yaml").write_text(text, encoding="utf-8")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", "toy.yaml", *arguments])
+
+
+def uid(folder: Path) -> str:
+    """Of the run in toy.run."""
+    found: str = read_run(folder / "toy.run")[0]["metadata"]["uid"]
+    return found
+
+
+@pytest.fixture
+def begun(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A run in a process of its own, whose first two trainings have begun and wait."""
+    write(runs.study(WAITING, maxTrials=4))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hyperband.cli", "run", "toy.yaml", "--parallelism", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NOTES": "."},
+    )
+    runs.wait_for(lambda: Path("started").exists() and len(runs.started(folder)) == 2)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_study_runs_and_tells_the_best(folder: Path) -> None:
+    ended = run("--parallelism", "2")
+    assert ended.exit_code == 0, ended.output
+    assert "toy: 9/9 trials" in ended.stdout
+    assert "Exhausted: all 9 trials are decided" in ended.stdout
+    assert "Best: loss 0.0896" in ended.stdout
+    again = run()
+    assert again.exit_code == 2
+    assert "toy.run holds a run already: --resume goes on with it" in again.stderr
+    shown = run("--resume")
+    assert (shown.exit_code, "Best: loss 0.0896" in shown.stdout) == (0, True)
+
+
+def test_python_trainings_report_as_in_a_pod(folder: Path) -> None:
+    Path("train.py").write_text(PYTHON_TRAINING, encoding="utf-8")
+    write(runs.study(maxTrials=3, reporting={"mode": "Manual"}, hyperband={"mode": "None"}))
+    ended = run("--command", f"{sys.executable} train.py", "--dir", "elsewhere")
+    assert ended.exit_code == 0, ended.output
+    study, trials = read_run(folder / "elsewhere")
+    assert study["status"]["best"]["resource"] == 9
+    curves = [[point["resource"] for point in each["status"]["curve"]] for each in trials]
+    assert curves == [[1, 2, 3, 4, 5, 6, 7, 8, 9]] * 3
+    said = "".join(path.read_text() for path in folder.glob("elsewhere/trials/*/*/log.txt"))
+    assert said == ""
+
+
+def test_the_shell_sample_runs(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    rows = [
+        [16 if column % 10 == i // 5 % 10 else i * column % 9 for column in range(64)]
+        for i in range(40)
+    ]
+    lines = [",".join(map(str, [*row, i // 5 % 10])) for i, row in enumerate(rows)]
+    (folder / "digits.csv").write_text("\n".join(lines) + "\n")
+    sample = ROOT / "manifests/samples/shell.yaml"
+    script = f"env DIGITS={folder / 'digits.csv'} sh {ROOT / 'examples/shell/train.sh'}"
+    options = ["--command", script, "--gpus", "4", "--dir", str(folder / "shell")]
+    ended = CliRunner().invoke(app, ["run", str(sample), *options])
+    assert ended.exit_code == 0, ended.output
+    study, trials = read_run(folder / "shell")
+    assert study["status"]["trials"]["total"] == 12
+    assert study["status"]["gpuSeconds"] > 0
+    assert all(each["status"].get("rungs") for each in trials)
+    logs = "".join(path.read_text() for path in folder.glob("shell/trials/*/attempt-*/log.txt"))
+    assert "resumed from epoch 1" in logs
+
+
+def test_ctrl_c_says_how_to_go_on(folder: Path, begun: "subprocess.Popen[str]") -> None:
+    begun.send_signal(signal.SIGINT)
+    out, err = begun.communicate(timeout=30)
+    assert (begun.returncode, err) == (130, "")
+    assert "interrupted: 2 of 4 trials are kept in" in out
+    assert "to go on: hyperband run toy.yaml --resume" in out
+    assert runs.processes(uid(folder)) == []
+    Path("go").touch()
+    ended = run("--resume")
+    assert ended.exit_code == 0, ended.output
+    assert set(runs.started(folder).values()) == {1}
+    assert "4/4 trials" in ended.stdout
+
+
+def test_after_kill_9_it_goes_on(folder: Path, begun: "subprocess.Popen[str]") -> None:
+    begun.kill()
+    begun.wait()
+    runs.wait_for(lambda: not runs.processes(uid(folder)))
+    Path("go").touch()
+    ended = run("--resume", "--parallelism", "2")
+    assert ended.exit_code == 0, ended.output
+    assert set(runs.started(folder).values()) == {1}
+    with closing(sqlite3.connect(folder / "toy.run" / FILE)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_only_one_runs_in_a_folder(begun: "subprocess.Popen[str]") -> None:
+    ended = run("--resume")
+    assert ended.exit_code == 2
+    assert "another hyperband run works in" in ended.stderr
+    assert begun.poll() is None
+
+
+def test_the_timeout_has_its_own_exit_code() -> None:
+    write(runs.study(WAITING, maxTrials=1))
+    ended = run("--timeout", "0.5")
+    assert ended.exit_code == 3
+    assert "interrupted after 0.5 s: 1 of 1 trials are kept" in ended.stdout
+    Path("go").touch()
+    assert run("--resume").exit_code == 0
+
+
+def test_a_failed_study_names_the_log(folder: Path) -> None:
+    policy = {"retries": 0, "maxFailedTrials": 0}
+    write(runs.study("echo no data; exit 3", failurePolicy=policy, parallelism=1))
+    ended = run()
+    assert ended.exit_code == 1
+    assert "TooManyFailedTrials" in ended.stdout
+    log = folder / "toy.run/trials/0/attempt-0/log.txt"
+    assert str(log) in ended.stdout
+    assert log.read_text() == "no data\n"
+
+
+def test_a_study_may_be_changed_between_runs() -> None:
+    write(runs.study(WAITING, maxTrials=2))
+    assert run("--timeout", "0.5").exit_code == 3
+    Path("go").touch()
+    write(runs.study(WAITING, maxTrials=3))
+    ended = run("--resume")
+    assert ended.exit_code == 0
+    assert "3/3 trials" in ended.stdout
+
+
+def test_what_makes_trials_comparable_may_not_be_changed() -> None:
+    write(runs.study(WAITING, maxTrials=2))
+    assert run("--timeout", "0.2").exit_code == 3
+    write(runs.study(WAITING, maxTrials=2, searcher={"type": "Random", "seed": 1}))
+    ended = run("--resume")
+    assert ended.exit_code == 2
+    assert "spec.searcher: is not as it was" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--resume"], "toy.run has no run: leave --resume out to begin one"),
+        (["--command", "no-such-program"], "no-such-program is no program here: give what trains"),
+        (["--command", ""], "--command is empty"),
+    ],
+)
+def test_what_cannot_be_is_told(arguments: list[str], said: str) -> None:
+    ended = run(*arguments)
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert not Path("toy.run", FILE).exists()
+
+
+def test_a_bad_study_is_told() -> None:
+    write(runs.study(maxTrials=0, parallelism=0))
+    ended = run()
+    assert ended.exit_code == 2
+    assert "toy.yaml: spec.maxTrials" in ended.stderr.replace("spec.parallelism", "spec.maxTrials")
+    assert "hyperband validate toy.yaml tells all 2" in ended.stderr
+    assert not Path("toy.run").exists()
+
+
+def test_a_trial_that_does_not_fit_is_told_before_anything_is_made() -> None:
+    body = runs.study(maxTrials=1)
+    container = body["spec"]["trialTemplate"]["spec"]["containers"][0]
+    container["resources"] = {"limits": {"nvidia.com/gpu": 2}}
+    write(body)
+    ended = run("--gpus", "1")
+    assert ended.exit_code == 2
+    assert "a trial asks for 2 GPUs, and there are 1 here" in ended.stderr
+    assert not Path("toy.run", FILE).exists()
+
+
+def test_what_a_cluster_would_do_otherwise_is_told() -> None:
+    body = runs.study(runs.TRAINING.replace("$NOTES/", ""), maxTrials=1)
+    container = body["spec"]["trialTemplate"]["spec"]["containers"][0]
+    container["resources"] = {"limits": {"nvidia.com/gpu": 1}}
+    container["env"] = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]
+    write(body)
+    ended = run("--gpus", "0")
+    assert ended.exit_code == 0
+    assert "asks for 1 GPUs and there is none here" in ended.stderr
+    assert "KEY: the value is in a cluster; set it in your shell" in ended.stderr
