@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 STARTING_SECONDS = 10.0  # until pods are looked at again of which none has started to train
 SETTLE_SECONDS = 1.0  # spent on looking at trials before free slots have a turn
+CONCLUDE_SECONDS = 1.0  # spent on ending trials before news of others and the status have a turn
 
 
 class TrialKeeper:
@@ -86,7 +87,7 @@ class TrialKeeper:
         self._looks = Looks(self._look_patiently, scribe.store.resources)
         self._archiver = Archiver(cluster, scribe.store, hold=self._looks.held)
         self._slots = Slots(cluster, scribe, self._looks, self._demand, self._lingering, wake)
-        self._more = False  # whether this pass has left free slots for the next one
+        self._more = False  # whether this pass has left something to the next: free slots, or ends
         self._settled = False  # whether all have been looked at: only then slots can be counted
         self._waiting: set[int] = set()  # trials with a pod of which there may be something to say
         self._retry_due: dict[int, float] = {}  # by trial: when its next attempt may start
@@ -262,7 +263,12 @@ class TrialKeeper:
         finish = self.engine.finish(spent)  # what the decision to end it was made on
         given_up = self._hold.finish if finish is None and self._hold is not None else None
 
+        until = self._cluster.monotonic() + CONCLUDE_SECONDS
+
         async def end(decision: Decision) -> None:
+            if self._cluster.monotonic() >= until:
+                self._more = True
+                return
             await self._scribe.commit(decision)
             await self._look(decision.trial.index)
 
@@ -270,7 +276,7 @@ class TrialKeeper:
         # What has been reported comes before any end.
         looked_at = (each for each in ending if not self._looks.waits(each.trial.index))
         await for_each(looked_at, end, HANDS)
-        waits = self._looks.due or self._lingering.slots()
+        waits = self._more or self._looks.due or self._lingering.slots()
         return None if waits else self._why_over(finish or given_up)
 
     def _why_over(self, finish: Finish | None) -> Finish | None:
