@@ -131,6 +131,7 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, begun: "subprocess.Popen[str]") 
     assert (begun.returncode, err) == (130, "")
     assert "interrupted: 2 of 4 trials are kept in" in out
     assert "to go on: hyperband run toy.yaml --resume" in out
+    assert "suspended: interrupted; --resume goes on" in out
     assert runs.processes(uid(folder)) == []
     Path("go").touch()
     ended = run("--resume")
@@ -242,3 +243,41 @@ def test_what_a_cluster_would_do_otherwise_is_told() -> None:
     assert ended.exit_code == 0
     assert "asks for 1 GPUs and there is none here" in ended.stderr
     assert "KEY: the value is in a cluster; set it in your shell" in ended.stderr
+
+
+def verb(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--dir", "toy.run"])
+
+
+def test_other_verbs_read_the_run() -> None:
+    assert run("--parallelism", "2").exit_code == 0
+    told = verb("explain", "toy-0")
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert "toy-0 of study toy: Completed" in told.stdout
+    assert "rank 1 of" in told.stdout
+    rows = verb("export", "toy").stdout.splitlines()
+    assert len(rows) == 10
+    assert rows[1].startswith("0,toy-0,2,Completed,Random,0.0896")
+    best = verb("best", "toy", "-o", "env").stdout
+    assert "export HYPERBAND_PARAM_X=0.0896" in best
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("export", "digits"), "toy.run is a run of study toy, not of 'digits'"),
+        (("explain", "toy-7"), "study toy has no trial 'toy-7'"),
+    ],
+)
+def test_what_a_run_does_not_have_is_told(arguments: tuple[str, ...], said: str) -> None:
+    write(runs.study(runs.TRAINING.replace("$NOTES/", ""), maxTrials=1))
+    assert run().exit_code == 0
+    ended = verb(*arguments)
+    assert ended.exit_code == (1 if "explain" in arguments else 2)
+    assert said in ended.stderr
+
+
+def test_a_folder_without_a_run_is_told() -> None:
+    ended = verb("export", "toy")
+    assert ended.exit_code == 2
+    assert "toy.run has no run: name the --dir of a run" in ended.stderr

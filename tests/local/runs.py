@@ -21,7 +21,7 @@ from hyperband.api.trial import TrialResource
 from hyperband.backends.local import training
 from hyperband.backends.local.records import Clock, Records
 from hyperband.backends.local.runner import Plan, Runner
-from hyperband.backends.local.store import FILE, Store, read_run
+from hyperband.backends.local.store import Store, is_begun, read_run
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
 
@@ -80,8 +80,7 @@ def runner(
 ) -> Iterator[tuple[Runner, Records]]:
     """A runner of the run in the folder, which is begun if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    there = (folder / FILE).exists()
-    opened = store.open(folder) if there else store.create(folder, body, {})
+    opened = store.open(folder) if is_begun(folder) else store.create(folder, body, {})
     with closing(opened):
         kept = opened.read().study
         resource = parse_study(kept)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import TrialResource
 from hyperband.backends.local import attempts, keeper
-from hyperband.backends.local.store import FILE, Store
+from hyperband.backends.local.store import FILE, Store, is_begun
 from hyperband.core.decisions import Outcome, Reason
 from hyperband.core.seeds import uniform
 from tests.local import runs
@@ -162,7 +163,9 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert {each.trial.disruptions for each in runs.trials(tmp_path)} == {0}
 
 
-def test_a_run_that_was_killed_while_it_was_made_can_be_made(tmp_path: Path) -> None:
+def test_a_run_whose_maker_was_killed_is_begun_again(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / FILE).close()
     (tmp_path / FILE).touch()
-    with pytest.raises(Exception, match="is empty: delete it"):
-        Store.open(tmp_path)
+    assert not is_begun(tmp_path)
+    assert runs.finish(tmp_path, runs.study(maxTrials=1)).reason == "Exhausted"
+    assert is_begun(tmp_path)

@@ -26,6 +26,7 @@ from hyperband.cli.cluster import (
     ToldError,
     run,
 )
+from hyperband.cli.local_runs import DirOption, read_locally
 from hyperband.cli.output import Output, write
 from hyperband.cli.tables import console, number, pairs
 from hyperband.core.errors import all_printable
@@ -66,6 +67,7 @@ def best(
     namespace: NamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
+    dir: DirOption = None,
 ) -> None:
     """Show the best configuration of a study so far, or write what trains it in full.
 
@@ -73,7 +75,9 @@ def best(
     """
 
     async def work(session: Session) -> int:
-        body = await session.study(study)
+        return tell(await session.study(study))
+
+    def tell(body: Body) -> int:
         found = (body.get("status") or {}).get("best")
         if not found:
             raise ToldError(f"study {study} has no result yet: hyperband watch {study}")
@@ -82,6 +86,8 @@ def best(
         _write(body, found, output, manifest)
         return DONE
 
+    if dir is not None:
+        read_locally("best", dir, study, lambda body, _: tell(body))
     run("best", Access(kubeconfig, context, namespace), work)
 
 

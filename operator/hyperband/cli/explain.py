@@ -17,14 +17,16 @@ from hyperband.cli.cluster import (
     KubeconfigOption,
     NamespaceOption,
     Session,
+    ToldError,
     TrialArgument,
     run,
 )
+from hyperband.cli.local_runs import DirOption, read_locally
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.story import Past, Step, story
 from hyperband.cli.tables import console, number, pairs, table
 from hyperband.cli.trials import find, state, status
-from hyperband.core.errors import all_printable
+from hyperband.core.errors import all_printable, printable
 
 
 def explain(
@@ -33,6 +35,7 @@ def explain(
     output: OutputOption = Output.TABLE,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
+    dir: DirOption = None,
 ) -> None:
     """Tell the life of a trial: each decision with the numbers that made it, and what it waits for.
 
@@ -43,13 +46,31 @@ def explain(
     async def work(session: Session) -> int:
         body, found = await find(session, trial)
         steps = story(body, found, await _past(session, body), await _pod(session, body, found))
+        return tell(body, found, steps)
+
+    def tell(body: Mapping[str, Any], found: Mapping[str, Any], steps: Sequence[Step]) -> int:
         if output is Output.TABLE:
             console().print(page(body, found, steps))
         else:
             write(answer(body, found, steps), output)
         return DONE
 
+    def look(body: dict[str, Any], trials: list[dict[str, Any]]) -> int:
+        body, trials = all_printable(body), all_printable(trials)
+        found = next((each for each in trials if each["metadata"]["name"] == trial), None)
+        if found is None:
+            name = body["metadata"]["name"]
+            raise ToldError(f"study {name} has no trial '{printable(trial)}': of {len(trials)}")
+        return tell(body, found, story(body, found, [_as_past(each) for each in trials], None))
+
+    if dir is not None:
+        read_locally("explain", dir, trial.rpartition("-")[0], look)
     run("explain", Access(kubeconfig, context, namespace), work)
+
+
+def _as_past(trial: Mapping[str, Any]) -> Past:
+    spec = trial["spec"]
+    return Past(int(spec["index"]), int(spec["bracket"]), status(trial).get("rungs") or ())
 
 
 async def _past(session: Session, body: Mapping[str, Any]) -> list[Past]:

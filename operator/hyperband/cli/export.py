@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from hyperband.backends.kubernetes.archives import read_trials
@@ -24,6 +25,7 @@ from hyperband.cli.cluster import (
     ToldError,
     run,
 )
+from hyperband.cli.local_runs import DirOption, read_locally
 from hyperband.core.errors import all_printable
 
 Row = dict[str, Any]
@@ -57,6 +59,7 @@ def export(
     namespace: NamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
+    dir: DirOption = None,
 ) -> None:
     """Write all trials of a study, archived ones included, by index; or all values, in order."""
 
@@ -65,6 +68,9 @@ def export(
         place = (session.client, session.namespace, study, body["metadata"]["uid"])
         items = [item async for items in read_trials(*place) for item in items]
         items.sort(key=lambda item: int(item.spec["index"]))
+        return tell(body, items)
+
+    def tell(body: Mapping[str, Any], items: Sequence[CustomObject]) -> int:
         made = list(trial_rows(items) if rows is Rows.TRIALS else value_rows(items))
         names = [each["name"] for each in body["spec"]["parameters"]]
         text = as_csv(made, rows, names) if output is Format.CSV else as_json(made)
@@ -77,7 +83,14 @@ def export(
             raise ToldError(f"--out {out}: {error.strerror}: name a file", USAGE) from error
         return DONE
 
+    if dir is not None:
+        read_locally("export", dir, study, lambda b, t: tell(all_printable(b), as_objects(t)))
     run("export", Access(kubeconfig, context, namespace), work)
+
+
+def as_objects(trials: Sequence[Mapping[str, Any]]) -> list[CustomObject]:
+    """Trials of a run as a client gives those of a cluster."""
+    return msgspec.convert(trials, list[CustomObject])
 
 
 TRIAL_COLUMNS = (

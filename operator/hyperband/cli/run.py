@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from hyperband.api import names
 from hyperband.api.files import load_manifest
 from hyperband.api.status import is_finished
 from hyperband.api.study import StudyResource, parse_study
@@ -28,7 +30,7 @@ from hyperband.backends.local import gpus as gpu_list
 from hyperband.backends.local import keeper, training
 from hyperband.backends.local.records import Clock, Records
 from hyperband.backends.local.runner import Plan, Runner
-from hyperband.backends.local.store import FILE, Store, StoreError
+from hyperband.backends.local.store import FILE, Store, StoreError, is_begun
 from hyperband.cli.cluster import DONE, FAILED, USAGE, ToldError
 from hyperband.cli.summary import summarize
 from hyperband.cli.tables import condition
@@ -102,10 +104,12 @@ def run(
 
 
 def _run(options: Options) -> int:
+    if sys.platform != "linux":
+        raise ToldError("needs Linux, which ends processes with others: use a virtual machine")
     body = _read(options.file)
     name = body["metadata"]["name"]
     folder = (options.folder or options.file.parent / f"{name}.run").absolute()
-    if options.resume and not (folder / FILE).exists():
+    if options.resume and not is_begun(folder):
         mend = "leave --resume out to begin one, or name its folder with --dir"
         raise ToldError(f"{folder} has no run: {mend}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +163,7 @@ def _hold(folder: Path) -> int:
 def _open(options: Options, folder: Path, body: dict[str, Any]) -> Store:
     """The run in the folder: a new one, or the one that is there."""
     if not options.resume:
-        if (folder / FILE).exists():
+        if is_begun(folder):
             mend = "--resume goes on with it, --dir names another folder"
             raise ToldError(f"{folder} holds a run already: {mend}")
         metadata = {
@@ -244,7 +248,10 @@ def _plan(
     devices = gpu_list.devices(options.gpus, os.environ.get(training.VISIBLE), listed)
     slots = training.slots(resource, devices, options.parallelism, os.cpu_count() or 1)
     study = replace(resource.study, parallelism=slots.parallelism)
-    plan = Plan(folder, cwd, command, dict(os.environ), slots)
+    # Inside of another trial, its parameters are none of ours.
+    others = names.ENV_PARAMETER_PREFIX
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(others)}
+    plan = Plan(folder, cwd, command, inherited, slots)
     return plan, replace(resource, study=study)
 
 

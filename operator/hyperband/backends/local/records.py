@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports, thin
-from hyperband.api.status import budget_reached, conditions, progress
+from hyperband.api.status import SUSPENDED, budget_reached, conditions, progress
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.local.store import Store
@@ -143,6 +143,9 @@ class Records:
             before=old.get("conditions") or [],
             now=self._time(),
         )
+        for row in rows:
+            if interrupted and row["type"] == SUSPENDED:
+                row |= {"reason": "Interrupted", "message": interrupted}
         status["conditions"] = rows
         self._write_status({key: value for key, value in status.items() if value is not None})
 

@@ -98,19 +98,17 @@ class Store:
             StoreError: it is not, or another version has written it.
         """
         path = folder / FILE
-        if not path.exists():
-            raise StoreError(f"{path} is not there: leave --resume out to begin, or name the --dir")
+        if not is_begun(folder):
+            mend = "name the --dir of a run; hyperband run STUDY.yaml begins one"
+            raise StoreError(f"{folder} has no run: {mend}")
         try:
             connection = _open(path)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            there = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         except sqlite3.Error as error:
             mend = "choose another --dir"
             raise StoreError(f"{path} is no run of a study ({error}): {mend}") from error
         if version != VERSION:
             connection.close()
-            if not there:  # killed before it was made
-                raise StoreError(f"{path} is empty: delete it, and leave --resume out")
             mend = "use the hyperband that wrote it, or another --dir"
             raise StoreError(f"{path} has schema version {version}, not {VERSION}: {mend}")
         return cls(connection)
@@ -141,12 +139,20 @@ class Store:
         return [json.loads(row[0]) for row in rows]
 
     def trials(self, engine: Engine) -> dict[int, TrialResource]:
-        """All trials, put into the engine."""
+        """All trials, put into the engine.
+
+        Raises:
+            StoreError: one makes no sense.
+        """
         found = {}
         for body in self.bodies():
             metadata = body["metadata"]
             read = _Metadata(metadata["name"], metadata["uid"], "")
-            resource = parse_trial(_Object(read, body["spec"], body.get("status") or {}), engine)
+            try:
+                resource = parse_trial(_Object(read, body["spec"], body["status"]), engine)
+            except (KeyError, ValueError) as error:  # somebody has edited it
+                mend = "put it right, or begin another run"
+                raise StoreError(f"{FILE}: trial {read.name}: {error}: {mend}") from error
             found[resource.trial.index] = resource
             engine.put(resource.trial)
         return found
@@ -163,6 +169,22 @@ class Store:
                 (resource.trial.index, _dump(body)),
             )
         return body
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether there is a run, or at least something else in its place.
+
+    A file without a table is what is left where its maker was killed.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            return bool(tables)
+    except sqlite3.Error:
+        return True
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
