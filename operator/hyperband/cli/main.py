@@ -6,6 +6,7 @@ import typer
 
 from hyperband.cli.best import best
 from hyperband.cli.compare import compare
+from hyperband.cli.convert import convert
 from hyperband.cli.describe import describe
 from hyperband.cli.explain import explain
 from hyperband.cli.export import export
@@ -48,6 +49,7 @@ def main(
 
 app.command()(operator)
 app.command()(init)
+app.command()(convert)
 app.command()(validate)
 app.command()(preview)
 app.command()(simulate)
