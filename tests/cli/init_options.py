@@ -4,7 +4,7 @@ PARAMETERS = (
     "learning_rate=float(1e-5, 0.1, log)",
     "layers=int(1,4)",
     "dropout=float(0, 0.5, step=0.1)",
-    'activation=choice(relu, "no", n, 1:30)',
+    'activation=choice(relu, "no", "n", 1:30)',
     "batch=ordinal(16, 32, 64)",
     "momentum=normal(0.9, 0.05)",
     "decay=lognormal(-9, 2)",
