@@ -163,6 +163,26 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert {each.trial.disruptions for each in runs.trials(tmp_path)} == {0}
 
 
+def test_a_second_interruption_waits_for_no_grace_period(tmp_path: Path) -> None:
+    body = runs.study("trap '' TERM\n" + WAITING, maxTrials=1, hyperband={"mode": "None"})
+    body["spec"]["trialTemplate"]["spec"]["terminationGracePeriodSeconds"] = 3600
+    with runs.runner(tmp_path, body) as (made, _):
+
+        async def work() -> None:
+            running = asyncio.ensure_future(made.run())
+            await started(tmp_path, 1)
+            made.interrupt("the run was interrupted")
+            _, waiting = await asyncio.wait([running], timeout=0.5)
+            assert waiting
+            made.interrupt("the run was interrupted")
+            assert await asyncio.wait_for(running, 20) is None
+
+        asyncio.run(work())
+    assert runs.processes() == []
+    [only] = runs.trials(tmp_path)
+    assert [each.outcome for each in only.attempts] == [Outcome.ENDED]
+
+
 def test_a_run_whose_maker_was_killed_is_begun_again(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / FILE).close()
     (tmp_path / FILE).touch()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hyperband.backends.local.records import Clock
 from hyperband.core.decisions import Outcome, Reason
 from hyperband.core.records import TrialState
 from tests.local import runs
@@ -139,6 +140,24 @@ echo "{\\"epochs\\": 3, \\"loss\\": $HYPERBAND_PARAM_X}" >> "$HYPERBAND_REPORT_F
     assert stopped.attempts[-1].outcome == Outcome.ENDED
     told = (tmp_path / "trials/1/attempt-0/ended.json").read_text()
     assert '"code": -9' in told
+
+
+def test_what_a_training_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    script = 'setsid sh -c "trap : TERM; while :; do sleep 0.05; done" &\n' + runs.TRAINING
+    runs.finish(tmp_path, runs.study(script, maxTrials=2))
+    runs.assert_sound(tmp_path)  # no process is left
+
+
+def test_a_training_that_goes_on_after_its_part_is_ended(tmp_path: Path) -> None:
+    """After 30 s, by a clock that runs a hundred times as fast."""
+    clock = Clock(runs.CLOCK.now, lambda: 100 * runs.CLOCK.monotonic())
+    script = runs.TRAINING + "while :; do sleep 0.02; done"
+    body = runs.study(script, maxTrials=2, hyperband={"mode": "None"})
+    assert runs.finish(tmp_path, body, clock=clock).reason == "Exhausted"
+    runs.assert_sound(tmp_path)
+    for each in runs.trials(tmp_path):
+        assert each.trial.state is TrialState.COMPLETED
+        assert [attempt.outcome for attempt in each.attempts] == [Outcome.ENDED]
 
 
 def test_an_attempt_may_take_as_long_as_its_template_says(tmp_path: Path) -> None:
