@@ -1,6 +1,7 @@
 """`hyperband run`: what a person types and sees, with real processes."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -260,6 +261,10 @@ def test_other_verbs_read_the_run() -> None:
     assert rows[1].startswith("0,toy-0,2,Completed,Random,0.0896")
     best = verb("best", "toy", "-o", "env").stdout
     assert "export HYPERBAND_PARAM_X=0.0896" in best
+    drawn = verb("plot", "toy", "timeline")
+    assert (drawn.exit_code, drawn.stderr) == (0, "")
+    assert "toy: pods on slots of nodes" in drawn.stdout
+    assert re.search(r"none of \d+ pods was disrupted", drawn.stdout)
 
 
 @pytest.mark.parametrize(

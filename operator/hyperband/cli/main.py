@@ -15,6 +15,7 @@ from hyperband.cli.lifecycle import resume, stop, suspend
 from hyperband.cli.list_studies import list_studies
 from hyperband.cli.logs import logs
 from hyperband.cli.operator import operator
+from hyperband.cli.plot import plot
 from hyperband.cli.preview import preview
 from hyperband.cli.run import run
 from hyperband.cli.simulate import simulate
@@ -65,4 +66,5 @@ app.command()(best)
 app.command()(logs)
 app.command()(explain)
 app.command()(export)
+app.command()(plot)
 app.command()(compare)
