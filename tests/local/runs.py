@@ -140,7 +140,7 @@ def processes(mark: str = UID) -> list[int]:
     return found
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Until something is so; fails if it never is."""
     deadline = time.monotonic() + seconds
     while not condition():
