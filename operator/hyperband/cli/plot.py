@@ -33,7 +33,7 @@ from hyperband.cli.plots.records import Records, of_objects, of_rows
 from hyperband.cli.plots.terminal import lines
 from hyperband.cli.plots.values import Over, best, curves, predicted
 from hyperband.cli.trials import read
-from hyperband.core.errors import all_printable, printable
+from hyperband.core.errors import printable
 from hyperband.core.records import Goal
 
 WIDE = 80  # columns, where there is no terminal and nothing says how many
@@ -122,7 +122,7 @@ def plot(
         return tell(body, await read(session.client, body))
 
     if dir is not None:
-        read_locally("plot", dir, study, lambda b, t: tell(all_printable(b), all_printable(t)))
+        read_locally("plot", dir, study, tell)
     run("plot", Access(kubeconfig, context, namespace), work)
 
 
@@ -154,7 +154,7 @@ def _figure(records: Records, kind: Kind, over: Over | None) -> Figure:
 
 def _of_file(path: Path, kind: Kind, goal: Goal | None) -> Records:
     try:
-        content = all_printable(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ToldError(f"{path}: {error.strerror}: name a file, or a study", USAGE) from error
     except (ValueError, RecursionError) as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Told apart by those who see no red or no green (Okabe and Ito), and on black as on white.
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#5a6ee0")
+SHADES: Final = ("#9fc3e6", "#8577d6", "#d5007f")  # worst to best; seen on white and on black
 INK, GRID, PALE, PAPER = "#1b1f24", "#d9dde2", "#8a94a0", "#ffffff"
 MARKERS: Final = ("o", "X", "^", "s", "D", "P")
 HATCHES: Final = ("", "///", "...", "xx", "\\\\\\", "++")
@@ -201,21 +202,21 @@ def _box(item: Item) -> list[tuple[float, float]]:
 
 
 def _colours(items: Sequence[Item], colour: str) -> Any:
-    from matplotlib import colormaps
-
     if not items or items[0].shade is None:
         return colour
-    # Without its palest end, which is not seen on white.
-    return colormaps["viridis_r"]([0.15 + 0.85 * (item.shade or 0.0) for item in items])
+    return _shades()([item.shade or 0.0 for item in items])
+
+
+def _shades() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("worst to best", SHADES)
 
 
 def _shade_bar(canvas: Any, axes: Sequence["Axes"], label: str) -> None:
-    from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import ListedColormap
 
-    colours = ListedColormap(colormaps["viridis_r"]([0.15 + 0.85 * i / 63 for i in range(64)]))
-    bar = canvas.colorbar(ScalarMappable(cmap=colours), ax=list(axes), pad=0.02, aspect=30)
+    bar = canvas.colorbar(ScalarMappable(cmap=_shades()), ax=list(axes), pad=0.02, aspect=30)
     bar.set_ticks([0, 1], labels=["worst", "best"])
     bar.set_label(label)
 

@@ -108,7 +108,7 @@ def timeline(records: Records) -> Figure:
     """Pods on slots of nodes over time, with disruptions."""
     pods = _pods(records)
     lanes = _lanes(pods)
-    shown_lanes = lanes[:MAX_ROWS]
+    shown_lanes = thin(lanes, MAX_ROWS)
     there = sum(len(pods) for _, pods in shown_lanes)
     size, unit = time_unit(max((pod.end for pod in pods), default=0.0))
     by_outcome: dict[str, list[Item]] = defaultdict(list)
@@ -131,14 +131,15 @@ def timeline(records: Records) -> Figure:
     return Figure(
         f"{records.study}: pods on slots of nodes",
         (Panel(Axis(f"{unit} since the first pod started"), Axis("", ticks=ticks), tuple(series)),),
-        (*_costs(records), *_rest(len(lanes)), *thinned(drawn, there, "pods"), *records.cautions()),
+        (
+            *_costs(records),
+            *thinned(len(shown_lanes), len(lanes), "slots"),
+            *thinned(drawn, there, "pods"),
+            *records.cautions(),
+        ),
         ("pod", "slot", f"start, {unit}", f"end, {unit}", "outcome", "GPU-hours"),
         tuple(rows),
     )
-
-
-def _rest(lanes: int) -> tuple[str, ...]:
-    return (f"{MAX_ROWS} of {lanes} slots are drawn",) if lanes > MAX_ROWS else ()
 
 
 def _pods(records: Records) -> list[Pod]:

@@ -1,6 +1,7 @@
 """What is drawn of a study and its trials: read from their objects, or from exported rows.
 
-Objects and files are others' work: what is missing or is no number is left out, and counted.
+Objects and files are others' work: what is missing or is no number is left out, and counted. Texts
+go through `plain`, here or, of parameters, where they are drawn.
 """
 
 from collections import defaultdict
@@ -123,7 +124,7 @@ def of_objects(body: Body, trials: Iterable[Body]) -> Records:
     return Records(
         plain(body["metadata"]["name"]),
         plain(objective["metric"]),
-        objective.get("goal", "Minimize"),
+        plain(objective.get("goal", "Minimize")),
         plain(spec["resource"]["name"]),
         tuple(_dimension(each) for each in spec["parameters"] if each["type"] != "Constant"),
         runs,
@@ -142,7 +143,7 @@ def _run(trial: Body) -> tuple[Run, int]:
         int(spec["index"]),
         plain(trial["metadata"]["name"]),
         int(spec["bracket"]),
-        status.get("state", "Pending"),
+        plain(status.get("state", "Pending")),
         spec["parameters"],
         tuple(_value(each) for each in rungs),
         tuple((float(each["resource"]), float(each["value"])) for each in curve),
