@@ -1,6 +1,7 @@
 """`hyperband plot`: of a cluster and of files, into files and the terminal."""
 
 import json
+import math
 import re
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hyperband.cli.plot import DRAWN, Kind
 from hyperband.cli.plots.draw import draw
 from hyperband.cli.plots.figure import Axis, Figure, Item, Mark, Panel, Series
 from hyperband.cli.plots.page import page
+from hyperband.cli.plots.records import Records, of_objects
 from hyperband.cli.plots.terminal import lines
 from hyperband.cli.plots.values import best
 from tests.cli.fake_server import Server, call, serve, world
@@ -184,6 +186,52 @@ def test_names_of_others_are_text() -> None:
     assert texts.count(name) >= 4  # as it is: no formula
     assert "<script>" not in page(drawn)
     assert name in lines(drawn, 80)[0]
+
+
+BAD_TEXT = "\ud800\x1b[2J\x00\ufffe$a_b$ <b>&\n\t" + "x" * 300
+TIME = "2026-01-01T00:00:00Z"
+
+
+def wild(*numbers: object) -> Records:
+    """A study of which every text is bad, and a trial for each number as parameter and value."""
+    parameters = [
+        {"name": BAD_TEXT, "type": "Float", "scale": "Log", "min": numbers[0]},
+        {"name": "c", "type": "Categorical", "values": [BAD_TEXT, True, 1]},
+    ]
+    spec = {"objective": {"metric": BAD_TEXT}, "resource": {"name": BAD_TEXT}}
+    study = {"metadata": {"name": BAD_TEXT}, "spec": spec | {"parameters": parameters}}
+    attempt = {"pod": BAD_TEXT, "node": BAD_TEXT, "outcome": BAD_TEXT, "resource": 1}
+    trials = [
+        {
+            "metadata": {"name": BAD_TEXT},
+            "spec": {
+                "index": i,
+                "bracket": 0,
+                "parameters": {BAD_TEXT: each, "c": BAD_TEXT},
+                "suggestion": {"detail": {"mean": 1e300, "deviation": 1e300, "level": 0}},
+            },
+            "status": {
+                "state": BAD_TEXT,
+                "rungs": [{"level": 0, "resource": 1, "value": each, "sequence": i}],
+                "attempts": [attempt | {"startTime": TIME, "endTime": TIME}],
+            },
+        }
+        for i, each in enumerate(numbers * 4)
+    ]
+    return of_objects(study, trials)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "numbers", [(1e308, -1e308, 0.0), (1e-320, 5e-324, 1.0), (math.nan, math.inf, 1.0, -1e99, 1e99)]
+)
+def test_no_text_and_no_number_breaks_a_picture(kind: Kind, numbers: tuple[float, ...]) -> None:
+    given = wild(*numbers)
+    drawn = best(given) if kind is Kind.BEST else DRAWN[kind](given)
+    ElementTree.fromstring(draw(drawn, "svg"))
+    assert "<b>" not in page(drawn)
+    text = "\n".join(lines(drawn, 80))
+    assert not re.search("[\x00-\x09\x0b-\x1f\ud800]", text)
 
 
 def test_the_same_figure_is_the_same_file() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hyperband.cli.plots.figure import Figure, Mark, plain, thin
+from hyperband.cli.plots.figure import Figure, Mark, finite, plain, thin
 from hyperband.cli.plots.flow import rungs, timeline
 from hyperband.cli.plots.importance import importance
 from hyperband.cli.plots.moments import gpu_hours, moments
@@ -298,7 +298,7 @@ def test_what_is_no_number_is_left_out_and_counted() -> None:
     assert read.study == r"s\x1b[2J"
     assert read.metric == "loss of"
     assert [each.name for each in read.dimensions] == ["x"]
-    assert curves(read).notes == ("2 values that are no finite numbers are left out",)
+    assert curves(read).notes == ("2 values that are no numbers, or too large, are left out",)
 
 
 def test_exported_rows_hold_parameters_and_values() -> None:
@@ -317,6 +317,21 @@ def test_exported_rows_hold_parameters_and_values() -> None:
         Dimension("kind", values=("a", "b")),
     )
     assert read.notes  # scales are guessed
+
+
+def test_values_that_diverge_do_not_hide_the_others() -> None:
+    for draw in (curves, best, slices):
+        far = draw(
+            records(
+                run(0, "Paused", (1, 0.5), attempts=(attempt(0, 1, 1),)),
+                run(1, "Paused", (1, 1e6), attempts=(attempt(0, 1, 1),)),
+            )
+        )
+        axis = far.panels[0].y
+        assert (axis.log, axis.label) == (True, "loss (Minimize: lower is better), log")
+        assert not draw(SMALL).panels[0].y.log
+    assert not finite(1e300) and not finite(math.nan) and not finite(True)
+    assert finite(1)
 
 
 def test_thinning_keeps_both_ends() -> None:

@@ -1,6 +1,5 @@
 """What is drawn, as plain data: panels with axes, and series of items with names."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +11,7 @@ T = TypeVar("T")
 
 MAX_NAME = 60  # characters of a text in a picture
 MAX_ITEMS = 2000  # of all series of a figure
+MAX_NUMBER = 1e100  # differences of larger ones overflow where they are drawn
 
 
 class Mark(StrEnum):
@@ -98,7 +98,9 @@ def number(value: object) -> str:
 
 def finite(value: object) -> TypeGuard[float]:
     """Whether it is a number that can be drawn."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -MAX_NUMBER <= value <= MAX_NUMBER  # of NaN, neither
 
 
 def thin(items: Sequence[T], most: int) -> list[T]:

@@ -173,4 +173,4 @@ def _slice(records: Records, dimension: Dimension, runs: Sequence[tuple[Run, str
         Series(kind, Mark.POINTS, tuple(found), kind == "at a lower rung")
         for kind, found in items.items()
     )
-    return Panel(axis, Axis(records.objective), series)
+    return Panel(axis, records.axis(_value(run) for run, _ in runs), series)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hyperband.cli.plots.figure import finite, plain
+from hyperband.cli.plots.figure import Axis, finite, plain
 from hyperband.core.parameters import Value
 
 Body = Mapping[str, Any]
-WIDE = 1000.0  # numbers of a file that span so much are drawn on a log axis
+WIDE = 1000.0  # positive numbers that span so much are drawn on a log axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,13 @@ class Records:
         better = "lower" if self.goal == "Minimize" else "higher"
         return f"{self.metric} ({self.goal}: {better} is better)"
 
+    def axis(self, values: Iterable[float]) -> Axis:
+        """The axis of these values: logarithmic where a few that diverged would hide the others."""
+        found = list(values)
+        low, high = min(found, default=0.0), max(found, default=0.0)
+        log = low > 0 and high >= WIDE * low
+        return Axis(self.objective + (", log" if log else ""), log)
+
     def loss(self, value: float) -> float:
         """The value with its sign set so that smaller is better."""
         return value if self.goal == "Minimize" else -value
@@ -108,7 +115,7 @@ class Records:
 
     def cautions(self) -> tuple[str, ...]:
         """What is to be said under every picture."""
-        lost = f"{self.left_out} values that are no finite numbers are left out"
+        lost = f"{self.left_out} values that are no numbers, or too large, are left out"
         return (*self.notes, *((lost,) if self.left_out else ()))
 
 

@@ -44,8 +44,7 @@ def curves(records: Records) -> Figure:
         shown[-1] = best
     by_state: dict[str, list[Item]] = defaultdict(list)
     for run in shown:
-        points = sorted({*run.curve, *((v.resource, v.value) for v in run.values)})
-        xs, ys = zip(*points, strict=True)
+        xs, ys = zip(*_points(run), strict=True)
         state = "best" if run is best else run.state or "trials"
         by_state[state].append(Item(_named(run), xs, ys))
     states = sorted(by_state, key=lambda state: (state == "best", state not in FAINT, state))
@@ -60,11 +59,21 @@ def curves(records: Records) -> Figure:
     ]
     return Figure(
         f"{records.study}: learning curves, a tick at each rung",
-        (Panel(Axis(records.resource, log, ticks), Axis(records.objective), series),),
+        (
+            Panel(
+                Axis(records.resource, log, ticks),
+                records.axis(y for run in shown for _, y in _points(run)),
+                series,
+            ),
+        ),
         (*thinned(len(shown), len(drawn), "curves"), *records.cautions()),
         ("trial", "state", records.resource, records.metric),
         tuple(rows),
     )
+
+
+def _points(run: Run) -> list[tuple[float, float]]:
+    return sorted({*run.curve, *((v.resource, v.value) for v in run.values)})
 
 
 def _named(run: Run) -> str:
@@ -114,7 +123,7 @@ def best(records: Records, over: Over = Over.TIME) -> Figure:
     )
     return Figure(
         f"{records.study}: best so far",
-        (Panel(Axis(label), Axis(records.objective), series),),
+        (Panel(Axis(label), records.axis(each.value.value for each in known), series),),
         (*notes, *thinned(len(shown), len(points), "values")),
         (label, records.metric, "trial", records.resource),
         tuple((x, m.value.value, m.run.name, m.value.resource) for m, x in steps),
