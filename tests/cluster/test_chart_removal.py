@@ -80,7 +80,7 @@ def test_studies_outlive_an_uninstallation_and_are_adopted_again(api: None) -> N
     words = ("--reuse-values", "--set=crds.keep=false")
     again.helm("upgrade", again.name, str(again.chart), *words)
     again.helm("uninstall", again.name)
-    kubectl("wait", "crd", "--all", "--for=delete", "--timeout=60s")
+    kubectl("wait", "crd", "--all", "--for=delete", "--timeout=300s")
     assert ours() == set()
     assert objects("rolebinding", "-n", "team")["items"] == []
 
