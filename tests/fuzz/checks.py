@@ -29,7 +29,6 @@ from hyperband.api.warm_start import check_comparable, find, inherit
 from hyperband.backends.kubernetes.objects import Metadata, Pod, PodStatus
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.kubernetes.sightings import sight
-from hyperband.backends.kubernetes.store import _with_reports
 from hyperband.core.decisions import Action
 from hyperband.core.engine import Engine
 from hyperband.core.errors import MAX_FIELD, MAX_PROBLEM, InvalidStudyError
@@ -108,7 +107,7 @@ def check_annotation(text: str) -> None:
             decision = ENGINE.attempt_ended(0, end.outcome, end.detail)
             assert decision is not None
         record = replace(RECORD, trial=decision.trial, evidence=decision.evidence)
-        _check_record(GOOD, _with_reports(record, found), ENGINE)
+        _check_record(GOOD, record.with_reports(found), ENGINE)
 
 
 # -- objects ---------------------------------------------------------------------------------------

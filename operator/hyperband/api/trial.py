@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from hyperband.api import names
+from hyperband.api.metrics import NO_REPORTS, Reports, thin
 from hyperband.api.schema.trial import MAX_ATTEMPTS, MAX_COUNT
 from hyperband.api.status import short
 from hyperband.api.study import StudyResource
@@ -37,6 +38,9 @@ class TrialObject(Protocol):
     def spec(self) -> Mapping[str, Any]: ...
     @property
     def status(self) -> Mapping[str, Any]: ...
+
+
+_JUDGED = {TrialState.PAUSED, TrialState.STOPPED, TrialState.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,22 @@ class TrialResource:
             self,
             attempts=(*before, attempt)[-MAX_ATTEMPTS:],
             gpu_seconds=self.gpu_seconds + attempt.gpu_seconds,
+        )
+
+    def with_reports(self, reports: Reports) -> "TrialResource":
+        """The attempt's reports added to the curve, which is kept bounded."""
+        if reports is NO_REPORTS:
+            return self
+        start = self.curve[-1].resource if self.curve else -1.0
+        new = [report for report in reports.reports if report.resource > start]
+        rungs = self.trial.rungs
+        judged = self.trial.state in _JUDGED and rungs
+        counting = [r for r in new if not judged or r.resource <= rungs[-1].resource]
+        return replace(
+            self,
+            curve=thin([*self.curve, *new]),
+            latest=counting[-1] if counting else self.latest,
+            report_error=reports.error,
         )
 
 

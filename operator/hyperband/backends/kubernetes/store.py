@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from hyperband.api import names
-from hyperband.api.metrics import NO_REPORTS, Reports, thin
+from hyperband.api.metrics import NO_REPORTS, Reports
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import (
     AttemptRecord,
@@ -36,10 +36,9 @@ from hyperband.backends.kubernetes.hands import HANDS, for_each
 from hyperband.backends.kubernetes.objects import TRIALS, CustomObject
 from hyperband.core.decisions import Action, Decision
 from hyperband.core.engine import Engine
-from hyperband.core.records import Trial, TrialState
+from hyperband.core.records import Trial
 
 BREATH = 500  # trials taken in before others on the event loop have a turn
-_JUDGED = {TrialState.PAUSED, TrialState.STOPPED, TrialState.COMPLETED}
 
 
 class ForeignObjectError(Exception):
@@ -200,7 +199,7 @@ class TrialStore:
                 transition_time=known.transition_time if same_state else self._now(),
                 evidence=dict(decision.evidence),
             )
-            resource = await self._write(_with_reports(changed, reports), attempt)
+            resource = await self._write(changed.with_reports(reports), attempt)
         self._keep(resource)
         engine.put(resource.trial)
         return resource.trial
@@ -216,7 +215,7 @@ class TrialStore:
         """
         known = self.resources[index]
         changed = replace(known, transition_time=known.transition_time or self._now())
-        self._keep(await self._write(_with_reports(changed, reports), attempt))
+        self._keep(await self._write(changed.with_reports(reports), attempt))
 
     async def _create(self, engine: Engine, decision: Decision) -> TrialResource:
         study, trial = self.study, decision.trial
@@ -300,20 +299,3 @@ def adds_nothing(item: CustomObject, archived: TrialResource) -> bool:
     """
     same = item.metadata.resource_version == archived.resource_version
     return same if item.metadata.uid == archived.uid else not item.status
-
-
-def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:
-    """The attempt's reports added to the curve, which is kept bounded."""
-    if reports is NO_REPORTS:
-        return resource
-    start = resource.curve[-1].resource if resource.curve else -1.0
-    new = [report for report in reports.reports if report.resource > start]
-    trial = resource.trial
-    judged = trial.state in _JUDGED and trial.rungs
-    counting = [r for r in new if not judged or r.resource <= trial.rungs[-1].resource]
-    return replace(
-        resource,
-        curve=thin([*resource.curve, *new]),
-        latest=counting[-1] if counting else resource.latest,
-        report_error=reports.error,
-    )

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from hyperband.api import names
-from hyperband.api.metrics import NO_REPORTS, Reports, thin
+from hyperband.api.metrics import NO_REPORTS, Reports
 from hyperband.api.status import SUSPENDED, budget_reached, conditions, progress
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import AttemptRecord, TrialResource
@@ -16,8 +16,6 @@ from hyperband.core.budgets import exceeded
 from hyperband.core.decisions import Decision, Finish
 from hyperband.core.engine import Engine
 from hyperband.core.records import Spent, Trial, TrialState
-
-_JUDGED = {TrialState.PAUSED, TrialState.STOPPED, TrialState.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +63,12 @@ class Records:
             transition_time=known.transition_time if same else self._clock.now(),
             evidence=dict(decision.evidence),
         )
-        self._write(_with_reports(changed, reports), attempt)
+        self._write(changed.with_reports(reports), attempt)
         self.engine.put(trial)
 
     def progress(self, index: int, reports: Reports, attempt: AttemptRecord) -> None:
         """Writes what goes with a trial but decides nothing: its curve, its account."""
-        self._write(_with_reports(self.trials[index], reports), attempt)
+        self._write(self.trials[index].with_reports(reports), attempt)
 
     def _write(self, resource: TrialResource, attempt: AttemptRecord | None) -> None:
         if attempt is not None:
@@ -155,23 +153,6 @@ class Records:
 
     def _time(self) -> str:
         return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _with_reports(resource: TrialResource, reports: Reports) -> TrialResource:
-    """The attempt's reports added to the curve, which is kept bounded."""
-    if reports is NO_REPORTS:
-        return resource
-    start = resource.curve[-1].resource if resource.curve else -1.0
-    new = [report for report in reports.reports if report.resource > start]
-    trial = resource.trial
-    judged = trial.state in _JUDGED and trial.rungs
-    counting = [r for r in new if not judged or r.resource <= trial.rungs[-1].resource]
-    return replace(
-        resource,
-        curve=thin([*resource.curve, *new]),
-        latest=counting[-1] if counting else resource.latest,
-        report_error=reports.error,
-    )
 
 
 def _counts(engine: Engine) -> str:
