@@ -56,10 +56,6 @@ class Looks:
             self._busy.difference_update(indices)
             self._heard.set()
 
-    def is_busy(self, index: int) -> bool:
-        """Whether something is done about this trial just now."""
-        return index in self._busy
-
     def waits(self, index: int) -> bool:
         """Whether there was no time yet for a look at this trial."""
         return index in self._news or index in self._left

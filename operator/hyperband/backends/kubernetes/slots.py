@@ -98,7 +98,7 @@ class Slots:
             decision = await self._launcher.decide(self._engine, self._lingering.slots())
             if decision is None:
                 break
-            if self._looks.is_busy(decision.trial.index):
+            if decision.trial.index in self._looks.busy:
                 await hands.finish()
                 continue
             try:
