@@ -122,7 +122,7 @@ chaos: env ## Kill the operator and fault its calls: every write, and at random:
 # What runs in memory alone needs no cluster.
 chaos: CHAOS_CLUSTER = $(if $(SEED)$(POINT),,$(if $(filter 0,$(REAL)),$(REAL_SEED),yes))
 
-verify: env ## Check generated files, lint, types and import arrows
+verify: env ## Check generated files, lint, types, import arrows, and that all tests can be collected
 	@$(PY) -m hack.generate --check
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet .
@@ -130,6 +130,7 @@ verify: env ## Check generated files, lint, types and import arrows
 	@$(PY) -m mypy hack
 	@$(PY) -m mypy benchmarks
 	@$(VENV)/bin/lint-imports --no-cache
+	@$(PYTEST) --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 generate: env ## Write the generated files again: CRDs, chart, manifests, golden files of the tests
 	@$(PY) -m hack.generate
