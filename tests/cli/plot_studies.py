@@ -12,8 +12,8 @@ from hyperband.api.trial import AttemptRecord, TrialResource, trial_manifest, tr
 from hyperband.backends.simulator.curves import AnalyticCurves
 from hyperband.backends.simulator.faults import Faults
 from hyperband.backends.simulator.simulation import Decided, Simulation
-from hyperband.cli.plots.records import Records, of_objects
 from hyperband.core.decisions import Action
+from hyperband.plots.records import Records, of_objects
 
 Body = dict[str, Any]
 SAMPLES = Path("manifests/samples")

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 
 from hyperband.cli.plot import DRAWN, Kind
-from hyperband.cli.plots.draw import draw
-from hyperband.cli.plots.figure import Axis, Figure, Item, Mark, Panel, Series
-from hyperband.cli.plots.page import page
-from hyperband.cli.plots.records import Records, of_objects
-from hyperband.cli.plots.terminal import lines
-from hyperband.cli.plots.values import best
+from hyperband.plots.draw import draw
+from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series
+from hyperband.plots.page import page
+from hyperband.plots.records import Records, of_objects
+from hyperband.plots.terminal import lines
+from hyperband.plots.values import best
 from tests.cli.fake_server import Server, call, serve, world
 from tests.cli.plot_studies import played, records
 

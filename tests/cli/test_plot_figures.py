@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from hyperband.cli.plots.figure import Figure, Mark, finite, plain, thin
-from hyperband.cli.plots.flow import rungs, timeline
-from hyperband.cli.plots.importance import importance
-from hyperband.cli.plots.moments import gpu_hours, moments
-from hyperband.cli.plots.parameters import parallel, slices
-from hyperband.cli.plots.records import (
+from hyperband.plots.figure import Figure, Mark, finite, plain, thin
+from hyperband.plots.flow import rungs, timeline
+from hyperband.plots.importance import importance
+from hyperband.plots.moments import gpu_hours, moments
+from hyperband.plots.parameters import parallel, slices
+from hyperband.plots.records import (
     Attempt,
     Dimension,
     Records,
@@ -20,7 +20,7 @@ from hyperband.cli.plots.records import (
     of_objects,
     of_rows,
 )
-from hyperband.cli.plots.values import Over, best, curves, predicted
+from hyperband.plots.values import Over, best, curves, predicted
 
 X = Dimension("x", 0.0, 1.0)
 LR = Dimension("lr", 0.001, 1.0, log=True)

@@ -23,18 +23,18 @@ from hyperband.cli.cluster import (
     run,
 )
 from hyperband.cli.local_runs import DirOption, read_locally
-from hyperband.cli.plots.draw import MissingLibraryError, draw
-from hyperband.cli.plots.figure import Figure, plain
-from hyperband.cli.plots.flow import rungs, timeline
-from hyperband.cli.plots.importance import importance
-from hyperband.cli.plots.page import page
-from hyperband.cli.plots.parameters import parallel, slices
-from hyperband.cli.plots.records import Records, of_objects, of_rows
-from hyperband.cli.plots.terminal import lines
-from hyperband.cli.plots.values import Over, best, curves, predicted
 from hyperband.cli.trials import read
 from hyperband.core.errors import printable
 from hyperband.core.records import Goal
+from hyperband.plots.draw import MissingLibraryError, draw
+from hyperband.plots.figure import Figure, plain
+from hyperband.plots.flow import rungs, timeline
+from hyperband.plots.importance import importance
+from hyperband.plots.page import page
+from hyperband.plots.parameters import parallel, slices
+from hyperband.plots.records import Records, of_objects, of_rows
+from hyperband.plots.terminal import lines
+from hyperband.plots.values import Over, best, curves, predicted
 
 WIDE = 80  # columns, where there is no terminal and nothing says how many
 FORMS: Final = (".png", ".svg", ".html")

@@ -4,8 +4,8 @@ from html import escape
 from typing import Final
 from xml.etree import ElementTree
 
-from hyperband.cli.plots.draw import COLOURS, GRID, INK, PALE, PAPER, caption, draw
-from hyperband.cli.plots.figure import Figure
+from hyperband.plots.draw import COLOURS, GRID, INK, PALE, PAPER, caption, draw
+from hyperband.plots.figure import Figure
 
 SVG: Final = "http://www.w3.org/2000/svg"
 XLINK: Final = "http://www.w3.org/1999/xlink"

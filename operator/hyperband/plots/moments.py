@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyperband.cli.plots.records import Attempt, Records, Run, RungValue
+from hyperband.plots.records import Attempt, Records, Run, RungValue
 
 
 @dataclass(frozen=True, slots=True)

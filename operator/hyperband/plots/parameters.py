@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from hyperband.cli.plots.figure import (
+from hyperband.core.parameters import show
+from hyperband.plots.figure import (
     MAX_ITEMS,
     Axis,
     Figure,
@@ -16,8 +17,7 @@ from hyperband.cli.plots.figure import (
     thin,
     thinned,
 )
-from hyperband.cli.plots.records import Dimension, Records, Run, fitted, place
-from hyperband.core.parameters import show
+from hyperband.plots.records import Dimension, Records, Run, fitted, place
 
 MAX_LINES = 500
 MAX_PANELS = 12

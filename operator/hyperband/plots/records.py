@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hyperband.cli.plots.figure import Axis, finite, plain
 from hyperband.core.parameters import Value
+from hyperband.plots.figure import Axis, finite, plain
 
 Body = Mapping[str, Any]
 WIDE = 1000.0  # positive numbers that span so much are drawn on a log axis

@@ -7,7 +7,7 @@ from itertools import cycle
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from hyperband.cli.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number
+from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

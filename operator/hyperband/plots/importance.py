@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hyperband.cli.plots.figure import Axis, Figure, Item, Mark, Panel, Series, plain, thin, thinned
-from hyperband.cli.plots.records import Dimension, Records, fitted, place
 from hyperband.core.seeds import generator
+from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, plain, thin, thinned
+from hyperband.plots.records import Dimension, Records, fitted, place
 
 MAX_TRIALS = 300
 LEAST_TRIALS = 10

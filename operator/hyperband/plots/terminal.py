@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hyperband.cli.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number, thin
+from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number, thin
 
 HEIGHT = 18  # lines of a panel
 LEAST = 40  # columns

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hyperband.cli.plots.figure import (
+from hyperband.plots.figure import (
     MAX_ITEMS,
     Axis,
     Figure,
@@ -17,8 +17,8 @@ from hyperband.cli.plots.figure import (
     thinned,
     time_unit,
 )
-from hyperband.cli.plots.moments import begin
-from hyperband.cli.plots.records import Attempt, Records, Run
+from hyperband.plots.moments import begin
+from hyperband.plots.records import Attempt, Records, Run
 
 MAX_ROWS = 60
 WENT_ON, RUNS_ON, HERE = "went on", "running on", "last value here"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
 
-from hyperband.cli.plots.figure import (
+from hyperband.plots.figure import (
     MAX_ITEMS,
     Axis,
     Figure,
@@ -18,8 +18,8 @@ from hyperband.cli.plots.figure import (
     thinned,
     time_unit,
 )
-from hyperband.cli.plots.moments import Moment, gpu_hours, moments
-from hyperband.cli.plots.records import Records, Run
+from hyperband.plots.moments import Moment, gpu_hours, moments
+from hyperband.plots.records import Records, Run
 
 MAX_CURVES = 500
 MAX_TICKS = 12
