@@ -1,6 +1,7 @@
 """``python -m hack.footprint``: how large the images are, and what an idle operator uses.
 
-The second half needs an operator in the kind cluster, installed by the chart: `docs/installing.md`.
+The second half needs an operator in the kind cluster, installed by the chart:
+`docs/how-to/installing.md`.
 """
 
 import argparse
@@ -72,7 +73,9 @@ def idle(engine: Engine, namespace: str, seconds: float) -> dict[str, str]:
     found = json.loads(kindcluster.kubectl("get", "pods", *words))["items"]
     running = [pod for pod in found if pod["status"]["phase"] == "Running"]
     if not running:
-        raise ClusterError(f"no operator runs in {namespace}: docs/installing.md says how one does")
+        raise ClusterError(
+            f"no operator runs in {namespace}: docs/how-to/installing.md says how one does"
+        )
     pod = running[0]
     container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
     use = Use(engine, pod["spec"]["nodeName"], container)

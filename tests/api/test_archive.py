@@ -140,7 +140,7 @@ def test_one_trial_is_always_packed() -> None:
 
 
 def test_an_archive_can_be_unpacked_by_hand() -> None:
-    """As docs/archives.md says."""
+    """As docs/concepts/archives.md says."""
     done = subprocess.run(
         ["sh", "-c", "base64 -d | gunzip"],
         input=example()["data"].encode(),

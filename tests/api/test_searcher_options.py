@@ -14,13 +14,15 @@ from hyperband.core.records import Report, SearcherOptions
 from hyperband.core.searchers import SEARCHERS
 from tests.studies import changed, good_study
 
+PAGE = REPOSITORY / "docs/concepts/searchers.md"
+
 
 def documented() -> dict[str, str | None]:
-    """The options in the tables of docs/searchers.md: the searcher in whose section each is."""
+    """The options in the page's tables: the searcher in whose section each is."""
     found: dict[str, str | None] = {}
     section: str | None = None
     inside = False
-    for line in (REPOSITORY / "docs/searchers.md").read_text(encoding="utf-8").splitlines():
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             section = line[3:] if line[3:] in SEARCHERS else None
         inside = line.startswith("|") and (inside or line.startswith("| option |"))
@@ -58,7 +60,7 @@ def test_what_a_searcher_notes_is_explained(searcher: str) -> None:
         noted |= trial.suggestion.detail.keys()
     assert bool(noted) is (searcher != "Random")
     schema = TRIAL_SPEC["properties"]["suggestion"]["properties"]["detail"]["description"]
-    documentation = (REPOSITORY / "docs/searchers.md").read_text(encoding="utf-8")
+    documentation = PAGE.read_text(encoding="utf-8")
     about = re.search(rf"{searcher}: ([^.]*)\.", schema)
     if noted:
         assert about is not None

@@ -128,7 +128,7 @@ async def test_a_finished_study_is_archived_unpacked_by_hand_started_from_and_de
 
 
 def _unpack(namespace: str, name: str) -> Any:
-    """As docs/archives.md says."""
+    """As docs/concepts/archives.md says."""
     command = (
         f"kubectl get hba {name} -n {namespace} -o jsonpath='{{.spec.data}}' | base64 -d | gunzip"
     )

@@ -1,4 +1,4 @@
-"""What trainers and people do wrong: each has one outcome, the one in docs/outcomes.md."""
+"""What trainers and people do wrong: each has one outcome, the one in docs/concepts/outcomes.md."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What docs/observability.md says of metrics, read from its tables."""
+"""What docs/how-to/observability.md says of metrics, read from its tables."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hack.cluster.paths import REPOSITORY
 
-TEXT = (REPOSITORY / "docs/observability.md").read_text(encoding="utf-8")
+TEXT = (REPOSITORY / "docs/how-to/observability.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `((?:hyperband|process)_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 
 

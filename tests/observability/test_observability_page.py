@@ -1,4 +1,4 @@
-"""docs/observability.md lists what there is: metrics, alerts, fields of the log and events."""
+"""docs/how-to/observability.md lists what there is: metrics, alerts, log fields and events."""
 
 import json
 import logging

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMED = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/threat-model.md").read_text("utf-8")))
+PAGE = ROOT / "docs/reference/threat-model.md"
+NAMED = set(re.findall(r"`(test_\w+)`", PAGE.read_text("utf-8")))
 DEFINED = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
 
 

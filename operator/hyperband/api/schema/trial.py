@@ -46,7 +46,7 @@ TRIAL_SPEC: Final = record(
                     maxLength=63,
                 ),
                 "detail": table(
-                    "What the searcher knew, by name; docs/searchers.md says more. "
+                    "What the searcher knew, by name; docs/concepts/searchers.md says more. "
                     "GaussianProcess: level (the rung, from 0, at which it expects to improve), "
                     "and there the mean and deviation predicted, the expected improvement, and the "
                     "incumbent (the best mean of what was tried); values (known to the model), "

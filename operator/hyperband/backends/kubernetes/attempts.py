@@ -1,7 +1,7 @@
 """What a pod says about the attempt that it is: waiting, running or over, and how it ended.
 
-Pure. The signs are those of the table in docs/outcomes.md; the phase is looked at before any
-condition, because an eviction marks succeeded pods too.
+Pure. The signs are those of the table in docs/concepts/outcomes.md; the phase is looked at before
+any condition, because an eviction marks succeeded pods too.
 """
 
 import re

@@ -185,7 +185,8 @@ def _search(spec: Section, notes: Notes) -> tuple[Search, str | None]:
         searcher = {**search.searcher, "seed": read_whole(seed, where)}
         search = Search(search.resource, search.hyperband, searcher, search.trials)
     for left, value in settings.items():
-        told = f"{left} ({value}) is a setting of Katib's {name}: see docs/searchers.md for ours"
+        whose = f"is a setting of Katib's {name}"
+        told = f"{left} ({value}) {whose}: see docs/concepts/searchers.md for ours"
         notes.add(algorithm.field("algorithmSettings"), told)
     return search, dropped
 

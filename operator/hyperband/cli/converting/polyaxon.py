@@ -20,7 +20,7 @@ from hyperband.core.records import Goal, Sizes
 ORIGIN = "Polyaxon, kind: group"
 _NEWER = (
     "is of Polyaxon 1: write it as the matrix, early_stopping and search of version 0, which "
-    "`hyperband convert` reads (docs/converting.md)"
+    "`hyperband convert` reads (docs/how-to/converting.md)"
 )
 
 

@@ -99,7 +99,7 @@ def reporting(resource: str, metric: str) -> str:
     return (
         "the operator does not read logs or files: have the training report metric and resource "
         f"together, hyperband.report.report({f'{resource}=…, {metric}=…' if plain else given}) in "
-        "Python, or a line of JSON in any other language (docs/training.md)"
+        "Python, or a line of JSON in any other language (docs/how-to/training.md)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The operator's metrics, by Prometheus' conventions; docs/observability.md lists them.
+"""The operator's metrics, by Prometheus' conventions; docs/how-to/observability.md lists them.
 
 Most are read at the scrape, from counts that are kept anyway: a scrape walks no trials. What is
 left are histograms and counters, told of what happens by those it happens to.
