@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from hyperband.api.words import span
 from hyperband.backends.kubernetes.api_errors import (
     Forbidden,
     KubernetesError,
@@ -13,7 +14,6 @@ from hyperband.backends.kubernetes.api_errors import (
     Unreachable,
 )
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS
-from hyperband.cli.tables import span
 from tests.cli.fake_server import Server, call, serve, world
 from tests.kubernetes.fake_cluster import study_body
 

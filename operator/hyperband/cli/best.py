@@ -13,6 +13,7 @@ from rich.text import Text
 from hyperband.api import names
 from hyperband.api.environment import study_folder, training_environment
 from hyperband.api.study import ReportingMode, StudyResource, parse_study
+from hyperband.api.words import number
 from hyperband.backends.kubernetes.sidecar import report_volume
 from hyperband.cli.cluster import (
     DONE,
@@ -28,7 +29,7 @@ from hyperband.cli.cluster import (
 )
 from hyperband.cli.local_runs import DirOption, read_locally
 from hyperband.cli.output import Output, write
-from hyperband.cli.tables import console, number, pairs
+from hyperband.cli.tables import console, pairs
 from hyperband.core.errors import all_printable
 from hyperband.core.records import Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder

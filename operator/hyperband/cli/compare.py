@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hyperband.api.status import short
+from hyperband.api.words import number, span
 from hyperband.cli.cluster import (
     DONE,
     Access,
@@ -22,7 +23,7 @@ from hyperband.cli.cluster import (
 from hyperband.cli.describe import spent
 from hyperband.cli.list_studies import row
 from hyperband.cli.output import Output, OutputOption, write
-from hyperband.cli.tables import console, number, span, table
+from hyperband.cli.tables import console, table
 
 Body = Mapping[str, Any]
 

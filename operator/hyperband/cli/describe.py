@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hyperband.api import names
 from hyperband.api.status import elapsed_seconds
+from hyperband.api.words import number, since, span
 from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.objects import PODS, Object
 from hyperband.backends.kubernetes.recorder import EVENTS
@@ -25,7 +26,7 @@ from hyperband.cli.cluster import (
 )
 from hyperband.cli.list_studies import row
 from hyperband.cli.output import Output, OutputOption, write
-from hyperband.cli.tables import console, number, pairs, since, span, table
+from hyperband.cli.tables import console, pairs, table
 from hyperband.cli.trials import is_owned, state
 from hyperband.cli.watch import in_progress, ladder
 from hyperband.core.errors import all_printable

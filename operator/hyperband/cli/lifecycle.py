@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from hyperband.api.status import is_finished
+from hyperband.api.words import condition
 from hyperband.backends.kubernetes.objects import STUDIES
 from hyperband.cli.cluster import (
     DONE,
@@ -20,7 +21,6 @@ from hyperband.cli.cluster import (
     StudyArgument,
     run,
 )
-from hyperband.cli.tables import condition
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hyperband.api.words import since, status_word
 from hyperband.backends.kubernetes.objects import STUDIES
 from hyperband.cli.cluster import (
     DONE,
@@ -17,7 +18,7 @@ from hyperband.cli.cluster import (
     run,
 )
 from hyperband.cli.output import Output, OutputOption, write
-from hyperband.cli.tables import console, since, status_word, table
+from hyperband.cli.tables import console, table
 from hyperband.core.errors import all_printable
 
 WIDE = 200  # names may have 63 and 40 characters

@@ -26,6 +26,7 @@ from hyperband.api.files import load_manifest
 from hyperband.api.status import is_finished
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.study_problems import study_problems
+from hyperband.api.words import condition
 from hyperband.backends.local import gpus as gpu_list
 from hyperband.backends.local import keeper, training
 from hyperband.backends.local.records import Clock, Records
@@ -33,7 +34,6 @@ from hyperband.backends.local.runner import Plan, Runner
 from hyperband.backends.local.store import FILE, Store, StoreError, is_begun
 from hyperband.cli.cluster import DONE, FAILED, USAGE, ToldError
 from hyperband.cli.summary import summarize
-from hyperband.cli.tables import condition
 from hyperband.cli.watch import TIMED_OUT, one_line, view
 from hyperband.core.decisions import Finish
 from hyperband.core.errors import InvalidStudyError, all_printable, printable

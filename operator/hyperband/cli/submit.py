@@ -14,6 +14,7 @@ import typer
 from hyperband.api import names
 from hyperband.api.files import read_documents
 from hyperband.api.status import is_finished
+from hyperband.api.words import condition
 from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.objects import STUDIES
 from hyperband.backends.kubernetes.transport import Retry
@@ -30,7 +31,6 @@ from hyperband.cli.cluster import (
     is_missing_object,
     run,
 )
-from hyperband.cli.tables import condition
 from hyperband.cli.validate import content_of, judge, objects, shown
 from hyperband.cli.watch import follow
 from hyperband.core.errors import all_printable, printable

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hyperband.api.status import is_finished, short
+from hyperband.api.words import condition
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.cli.cluster import (
     DONE,
@@ -26,7 +27,6 @@ from hyperband.cli.cluster import (
     run,
 )
 from hyperband.cli.summary import best_trial, promotes, summarize
-from hyperband.cli.tables import condition
 from hyperband.cli.trials import Archives, read, state, status
 from hyperband.core.records import TrialState
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperband.api.status import is_finished
 from hyperband.api.study import parse_study
-from hyperband.cli.tables import condition, number, span
+from hyperband.api.words import condition, number, span
 from hyperband.core.brackets import Instances, rung_sizes
 from hyperband.core.origins import describe
 from hyperband.core.records import Study, Suggestion, Trial, TrialState
