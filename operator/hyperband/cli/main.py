@@ -7,6 +7,7 @@ import typer
 from hyperband.cli.best import best
 from hyperband.cli.compare import compare
 from hyperband.cli.convert import convert
+from hyperband.cli.dashboard import dashboard
 from hyperband.cli.describe import describe
 from hyperband.cli.explain import explain
 from hyperband.cli.export import export
@@ -68,3 +69,4 @@ app.command()(explain)
 app.command()(export)
 app.command()(plot)
 app.command()(compare)
+app.command()(dashboard)

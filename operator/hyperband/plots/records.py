@@ -124,9 +124,14 @@ class Records:
 
 def of_objects(body: Body, trials: Iterable[Body]) -> Records:
     """Of a study's object and those of its trials, archived or not."""
+    return of_runs(body, map(read_run, trials))
+
+
+def of_runs(body: Body, read: Iterable[tuple[Run, int]]) -> Records:
+    """Of a study's object and its trials as `read_run` has read them."""
     spec = body["spec"]
     objective = spec["objective"]
-    read = [_run(trial) for trial in trials]
+    read = list(read)
     runs = tuple(sorted((run for run, _ in read), key=lambda run: run.index))
     return Records(
         plain(body["metadata"]["name"]),
@@ -140,8 +145,8 @@ def of_objects(body: Body, trials: Iterable[Body]) -> Records:
     )
 
 
-def _run(trial: Body) -> tuple[Run, int]:
-    """A trial, and how many of its values are no finite numbers."""
+def read_run(trial: Body) -> tuple[Run, int]:
+    """A trial's object, and how many of its values are no finite numbers."""
     spec, status = trial["spec"], trial.get("status") or {}
     given = status.get("rungs") or []
     rungs = [each for each in given if finite(each.get("value"))]

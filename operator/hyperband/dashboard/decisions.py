@@ -1,0 +1,248 @@
+"""The log of decisions of a study with their reasons, told from the records. Pure.
+
+A value's place in the order of decisions is in its record; that of all else (starts, promotions,
+lost pods) is worked out from the times of pods, as is the time of a value.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hyperband.api.words import number
+from hyperband.core.errors import printable
+from hyperband.core.origins import describe
+from hyperband.core.records import Suggestion, Trial, TrialState
+from hyperband.core.rungs import Standing
+from hyperband.core.schedulers import make_scheduler
+from hyperband.core.standings import Recorded, first_good, standing_at
+from hyperband.dashboard.snapshot import Body, Snapshot, state, status
+from hyperband.plots.figure import finite
+from hyperband.plots.moments import begin, moments
+
+MAX_LIMIT: Final = 500
+ENDS: Final = ("Disrupted", "Failed")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One decision: after which value of the study, and what is told of it when it is shown."""
+
+    place: int
+    order: int  # among those of one place
+    index: int
+    kind: str = field(compare=False)
+    level: int = field(default=-1, compare=False)
+    at: float | None = field(default=None, compare=False)
+    given: Body = field(default_factory=dict, compare=False)  # the value, or the attempt
+
+
+class Log:
+    """All decisions of a version, ascending; words are made for those that are shown."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot, self._study = snapshot, snapshot.study
+        self._scheduler = make_scheduler(self._study, snapshot.ladder)
+        self._loss = self._study.objective.loss
+        self._groups: dict[tuple[int, int], list[Recorded]] = defaultdict(list)
+        first = begin(snapshot.records) or 0.0
+        told = moments(snapshot.records)
+        self._known = {
+            (each.run.index, each.value.level): first + each.seconds
+            for each in told
+            if each.seconds is not None
+        }
+        times = sorted((t, i) for i, t in enumerate(self._moments_of(told)) if t is not None)
+        self._times = [time for time, _ in times]
+        latest, self._places = 0, []
+        for _, i in times:
+            latest = max(latest, told[i].value.sequence)
+            self._places.append(latest)
+        self._last = max((each.value.sequence for each in told), default=0)
+        self.entries = sorted(self._all())
+        for values in self._groups.values():
+            values.sort()
+
+    def _moments_of(self, told: Sequence[Any]) -> Iterator[float | None]:
+        for each in told:
+            yield self._known.get((each.run.index, each.value.level))
+
+    def _place(self, time: float | None) -> int:
+        """The last value that was known at a time; of none, the last of all."""
+        if time is None:
+            return self._last
+        at = bisect_right(self._times, time)
+        return self._places[at - 1] if at else 0
+
+    def _all(self) -> Iterator[Entry]:
+        for index, trial in self._snapshot.trials.items():
+            if status(trial):
+                yield from self._of(index, trial)
+
+    def _group(self, index: int, bracket: int) -> int:
+        nothing = Suggestion({}, "")
+        return self._scheduler.group(Trial(index, nothing, bracket, TrialState.PENDING, 0))
+
+    def _of(self, index: int, trial: Body) -> Iterator[Entry]:
+        known, bracket = status(trial), int(trial["spec"]["bracket"])
+        group = self._group(index, bracket)
+        values = [each for each in known.get("rungs") or () if finite(each.get("value"))]
+        for each in values:
+            level, sequence = int(each["level"]), int(each["sequence"])
+            loss = self._loss(float(each["value"]))
+            self._groups[group, level].append(Recorded(sequence, loss, index))
+            yield Entry(sequence, 0, index, "value", level, self._known.get((index, level)), each)
+        attempts = known.get("attempts") or ()
+        yield from self._attempts(index, attempts)
+        if self._scheduler.pauses:
+            yield from self._promotions(index, values, attempts, known)
+
+    def _attempts(self, index: int, attempts: Sequence[Body]) -> Iterator[Entry]:
+        for each in attempts:
+            if each["number"] == 0:
+                start = _seconds(each.get("startTime"))
+                yield Entry(self._place(start), 1, index, "started", -1, start, each)
+            if each.get("outcome") in ENDS:
+                end = _seconds(each.get("endTime"))
+                yield Entry(self._place(end), 2, index, "ended", -1, end, each)
+
+    def _promotions(
+        self, index: int, values: Sequence[Body], attempts: Sequence[Body], known: Body
+    ) -> Iterator[Entry]:
+        """From each level but the last one that it has reached."""
+        for i, value in enumerate(values):
+            level = int(value["level"])
+            after = values[i + 1] if i + 1 < len(values) else None
+            if after is None and int(known.get("targetLevel", level)) <= level:
+                continue
+            start = _next_start(attempts, float(value["resource"]))
+            place = max(self._place(start), int(value["sequence"]))
+            if after is not None:
+                place = min(place, int(after["sequence"]) - 1)
+            yield Entry(place, 3, index, "promoted", level, start, value)
+
+    # -- in words --------------------------------------------------------------------------------
+
+    def told(self, entry: Entry) -> dict[str, Any]:
+        """What is shown of a decision."""
+        trial = self._snapshot.trials[entry.index]
+        what, why = self._words(entry, trial)
+        return {
+            "sequence": entry.place,
+            "trial": entry.index,
+            "name": trial["metadata"]["name"],
+            "at": None if entry.at is None else _clock(entry.at),
+            "what": what,
+            "why": printable(why),
+        }
+
+    def _words(self, entry: Entry, trial: Body) -> tuple[str, str]:
+        if entry.kind == "started":
+            return "started", self._origin(trial)
+        if entry.kind == "ended":
+            return self._end(entry.given, trial)
+        if entry.kind == "promoted":
+            return "promoted", self._promotion(entry, trial)
+        return self._value(entry, trial)
+
+    def _amount(self, level: int) -> str:
+        return self._study.resource.amount(self._snapshot.ladder[level])
+
+    def _origin(self, trial: Body) -> str:
+        spec = trial["spec"]
+        given = spec.get("suggestion") or {}
+        suggestion = Suggestion(
+            spec["parameters"], given.get("origin", ""), given.get("detail") or {}
+        )
+        return describe(suggestion, (), self._amount)
+
+    def _end(self, attempt: Body, trial: Body) -> tuple[str, str]:
+        outcome = str(attempt["outcome"])
+        why = f"attempt {attempt['number']}"
+        why += f" on {attempt['node']}" if attempt.get("node") else ""
+        why += f": {attempt['reason']}" if attempt.get("reason") else ""
+        final = attempt is (status(trial).get("attempts") or [None])[-1]
+        if final and state(trial) == "Failed":
+            return "failed", f"{why}; given up: {status(trial).get('message', '')}"
+        used = "uses no retry" if outcome == "Disrupted" else "uses a retry"
+        return outcome.lower(), f"{why}; {used}, another attempt follows"
+
+    def _own(self, entry: Entry) -> tuple[list[Recorded], Recorded]:
+        trial = self._snapshot.trials[entry.index]
+        group = self._group(entry.index, int(trial["spec"]["bracket"]))
+        loss = self._loss(float(entry.given["value"]))
+        own = Recorded(int(entry.given["sequence"]), loss, entry.index)
+        return self._groups[group, entry.level], own
+
+    def _limit(self, level: int, n: int) -> int:
+        return self._snapshot.ladder.limit(level, n)
+
+    def _value(self, entry: Entry, trial: Body) -> tuple[str, str]:
+        values, own = self._own(entry)
+        level = entry.level
+        then = standing_at(values, own, own.sequence, lambda n: self._limit(level, n))
+        value = number(float(entry.given["value"]))
+        text = f"{self._study.objective.metric} {value} at {self._amount(level)}: {_ranked(then)}"
+        if level == self._snapshot.ladder.top:
+            return "completed", f"{text}; trained in full"
+        if self._study.mode == "Synchronous":
+            return "paused", f"{text} of its rung so far"
+        text += f"; the best {then.limit} may go on"
+        if self._scheduler.pauses:
+            return "paused", text
+        return ("went on" if then.good_enough else "stopped"), text
+
+    def _promotion(self, entry: Entry, trial: Body) -> str:
+        values, own = self._own(entry)
+        level = entry.level
+        up = self._amount(level + 1)
+        if self._study.mode == "Synchronous":
+            then = standing_at(values, own, entry.place, lambda n: n)
+            return f"to {up}: {_ranked(then)} of its rung"
+        least = 2 if self._scheduler.lone_waits else 1
+        found = first_good(values, own, self._last + 1, lambda n: self._limit(level, n), least)
+        if found is None:  # records of others were deleted
+            return f"to {up}; the values that made it so are gone"
+        moment, then = found
+        when = "at once" if moment == own.sequence else f"from value {moment} of the study on"
+        return f"to {up}: good enough {when}, {_ranked(then)}; the best {then.limit} may go on"
+
+
+def page(snapshot: Snapshot, before: int | None, limit: int) -> dict[str, Any]:
+    """The newest decisions before a place, newest first; those of one place are never parted."""
+    log = snapshot.kept("log", lambda: Log(snapshot))
+    entries = log.entries
+    end = len(entries)
+    if before is not None:
+        end = bisect_right(entries, before - 1, key=lambda entry: entry.place)
+    start = max(end - limit, 0)
+    while start > 0 and end > start and entries[start - 1].place == entries[start].place:
+        start -= 1
+    shown = [log.told(entry) for entry in entries[start:end]]
+    return {"version": snapshot.version, "decisions": shown[::-1], "more": start > 0}
+
+
+def _ranked(standing: Standing) -> str:
+    return f"rank {standing.rank} of {standing.values}"
+
+
+def _next_start(attempts: Sequence[Body], resource: float) -> float | None:
+    """When the first attempt began that got beyond so much of the resource, if it has."""
+    reached = [each for each in attempts if (each.get("resource") or 0.0) >= resource]
+    if not reached:
+        return None
+    after = [each for each in attempts if each["number"] > reached[0]["number"]]
+    return _seconds(after[0].get("startTime")) if after else None
+
+
+def _seconds(text: str | None) -> float | None:
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

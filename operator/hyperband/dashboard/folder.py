@@ -1,0 +1,142 @@
+"""Studies from the folder of `hyperband run`: read again whenever its file has changed."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+from hyperband.backends.local import keeper
+from hyperband.backends.local.store import FILE, StoreError, read_run
+from hyperband.dashboard.feeds import Feed, MissingError
+from hyperband.dashboard.snapshot import Body, Live, Snapshot, status
+
+log = logging.getLogger(__name__)
+
+POLL: Final = 0.5  # seconds
+NAMESPACE: Final = "default"
+MAX_LOG: Final = 2_000_000  # bytes
+Stamp = tuple[tuple[int, int], ...]
+
+
+class Folder:
+    """One run, whether it goes on or not.
+
+    Raises:
+        StoreError: there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._body: Body = _placed(read_run(folder)[0])
+
+    @property
+    def wrong(self) -> str:
+        return ""
+
+    def studies(self) -> list[Body]:
+        return [self._body]
+
+    def study(self, namespace: str, name: str) -> Body | None:
+        metadata = self._body["metadata"]
+        return self._body if (namespace, name) == (NAMESPACE, metadata["name"]) else None
+
+    async def watch(self) -> None:
+        """Keeps the list of studies up where nobody looks at one, until cancelled."""
+        seen: Stamp = ()
+        while True:
+            now = _stamp(self._folder)
+            if now != seen:
+                seen = now
+                await self._read(Live())
+            await asyncio.sleep(4 * POLL)
+
+    async def follow(self, feed: Feed) -> None:
+        seen: Stamp = ()
+        while True:
+            now = _stamp(self._folder)
+            if now != seen:
+                async with feed.lock:
+                    await self._read(feed.live)
+                seen = now
+                feed.complete()
+            await asyncio.sleep(POLL)
+
+    async def _read(self, live: Live) -> None:
+        """Ten thousand trials take a second: in a thread."""
+        try:
+            self._body = await asyncio.to_thread(_take, self._folder, live)
+        except StoreError as error:
+            log.warning("%s", error)
+
+    async def pods(self, snapshot: Snapshot, index: int) -> list[dict[str, Any]]:
+        """Processes, as if they were pods."""
+        found = status(snapshot.trials[index]).get("attempts") or ()
+        return [
+            {
+                "name": each.get("pod", ""),
+                "attempt": each["number"],
+                "node": each.get("node", ""),
+                "phase": _phase(each),
+                "reason": each.get("reason", ""),
+                "message": "",
+                "started": each.get("startTime"),
+                "ended": each.get("endTime"),
+                "containers": [],
+            }
+            for each in found
+        ]
+
+    async def events(self, snapshot: Snapshot, index: int) -> list[dict[str, Any]]:
+        return []
+
+    async def log(self, snapshot: Snapshot, index: int, attempt: int | None, tail: int) -> bytes:
+        last = int(status(snapshot.trials[index]).get("attempt", 0))
+        number = last if attempt is None else attempt
+        path = self._folder / "trials" / str(index) / f"attempt-{number}" / keeper.LOG
+        try:
+            return await asyncio.to_thread(_tail, path, tail)
+        except OSError as error:
+            mend = "its trial's page tells which attempts there were"
+            raise MissingError(f"trial {index} has no log of attempt {number}: {mend}") from error
+
+
+def _take(folder: Path, live: Live) -> Body:
+    body, trials = read_run(folder)
+    placed = _placed(body)
+    live.see_study(placed)
+    for trial in trials:
+        live.see_trial(trial)
+    for index in live.indices - {int(trial["spec"]["index"]) for trial in trials}:
+        live.forget(index)
+    return placed
+
+
+def _placed(body: dict[str, Any]) -> dict[str, Any]:
+    """In a namespace of its own: on a laptop there is none."""
+    return {**body, "metadata": {**body["metadata"], "namespace": NAMESPACE}}
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Changes with each write: SQLite writes to the log beside its file first."""
+    found = []
+    for name in (FILE, f"{FILE}-wal"):
+        try:
+            known = (folder / name).stat()
+            found.append((known.st_mtime_ns, known.st_size))
+        except OSError:
+            found.append((0, 0))
+    return tuple(found)
+
+
+def _phase(attempt: Body) -> str:
+    if not attempt.get("endTime"):
+        return "Running"
+    return "Succeeded" if attempt.get("outcome") == "Succeeded" else "Failed"
+
+
+def _tail(path: Path, lines: int) -> bytes:
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - MAX_LOG))
+        found = file.read(MAX_LOG).splitlines(keepends=True)
+    return b"".join(found[-lines:])

@@ -1,0 +1,89 @@
+"""The server from its start to its end."""
+
+import asyncio
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import web
+
+from hyperband.backends.kubernetes.tasks import begin, cancel
+from hyperband.backends.kubernetes.telemetry.server import Address, CannotListenError
+from hyperband.dashboard.access import Access
+from hyperband.dashboard.answers import Answers
+from hyperband.dashboard.feeds import Feeds, Source
+from hyperband.dashboard.pages import Pages
+from hyperband.dashboard.server import Api, application
+
+LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "[::1]"))
+MAX_HEADER: Final = 32768  # bytes: tokens of some providers are long
+
+
+@asynccontextmanager
+async def serving(
+    source: Source,
+    feeds: Feeds,
+    access: Access,
+    address: Address,
+    *,
+    hosts: frozenset[str] = frozenset(),
+    tls: ssl.SSLContext | None = None,
+    pages: Pages | None = None,
+) -> AsyncIterator[int]:
+    """Serves the page meanwhile; gives the port.
+
+    Raises:
+        CannotListenError: another program listens there.
+    """
+    answers = Answers()
+    app = application(Api(source, feeds, access, answers), source, pages or Pages(), hosts)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=1.0,
+        max_field_size=MAX_HEADER,
+    )
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, address.host, address.port, ssl_context=tls)
+        try:
+            await site.start()
+        except OSError as error:
+            where = f"{address.host or ''}:{address.port}"
+            raise CannotListenError(f"cannot listen at {where}: {error.strerror}") from error
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+        answers.close()
+
+
+async def serve(
+    source: Source,
+    feeds: Feeds,
+    access: Access,
+    address: Address,
+    background: Sequence[Coroutine[Any, Any, None]],
+    started: Callable[[int], None],
+    *,
+    hosts: frozenset[str] = frozenset(),
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Serves until it is interrupted.
+
+    Args:
+        background: what goes on meanwhile.
+        started: is told the port.
+    """
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    tasks = [begin(each, "dashboard") for each in (*background, feeds.run())]
+    try:
+        async with serving(source, feeds, access, address, hosts=hosts, tls=tls) as port:
+            started(port)
+            await stop.wait()
+    finally:
+        await cancel(*tasks)

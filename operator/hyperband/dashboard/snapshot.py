@@ -1,0 +1,175 @@
+"""A study and its trials at one moment, and what keeps them up as news come. No I/O."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from hyperband.api.story import Past
+from hyperband.api.study import StudyResource, parse_study
+from hyperband.core.records import Study
+from hyperband.core.rungs import Ladder
+from hyperband.plots.records import Records, Run, of_runs, read_run
+
+Body = Mapping[str, Any]
+T = TypeVar("T")
+
+# What news change, by the names of the views that show it.
+EVERYTHING = frozenset(("curves", "best", "parallel", "trials", "decisions", "timeline", "study"))
+_BY_STATUS = {
+    "state": {"trials", "parallel", "decisions", "timeline"},
+    "rungs": {"curves", "best", "parallel", "trials", "decisions"},
+    "curve": {"curves"},
+    "latest": {"curves", "trials"},
+    "attempts": {"timeline", "best", "decisions"},
+}
+
+
+def status(trial: Body) -> Body:
+    """Empty if nothing has happened to the trial yet."""
+    return trial.get("status") or {}
+
+
+def state(trial: Body) -> str:
+    """Where the trial stands."""
+    return str(status(trial).get("state", "Pending"))
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What all views of one version are made from; it never changes.
+
+    Attributes:
+        trials: the objects, by index, ascending.
+        read: the same as drawn, with the count of their values that are no numbers.
+        archived: whether some of them come from archives.
+        memo: answers that were made of it, see `answers`.
+    """
+
+    version: int
+    body: Body
+    trials: Mapping[int, Body]
+    read: tuple[tuple[Run, int], ...]
+    archived: bool = False
+    memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def kept(self, key: str, make: Callable[[], T]) -> T:
+        """What several views need and only some versions are asked for: made once."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def records(self) -> Records:
+        """What figures are drawn of."""
+        return of_runs(self.body, self.read)
+
+    @cached_property
+    def resource(self) -> StudyResource:
+        """The study's object as it is read.
+
+        Raises:
+            InvalidStudyError: it is no study that can run.
+        """
+        return parse_study(self.body)
+
+    @property
+    def study(self) -> Study:
+        """The study as the core knows it."""
+        return self.resource.study
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """Its rung levels."""
+        return Ladder.of(self.study)
+
+    @cached_property
+    def past(self) -> list[Past]:
+        """What a trial's story needs of all trials."""
+        return [
+            Past(index, int(trial["spec"]["bracket"]), status(trial).get("rungs") or ())
+            for index, trial in self.trials.items()
+        ]
+
+
+class Live:
+    """The objects of one study as last seen, and what has changed since the last snapshot."""
+
+    def __init__(self) -> None:
+        self.body: Body | None = None
+        self.changed: set[str] = set()
+        self.archived = False
+        self._trials: dict[int, Body] = {}
+        self._read: dict[int, tuple[Run, int]] = {}
+        self._version = 0
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def see_study(self, body: Body | None) -> None:
+        """The study's object, or that there is none any more."""
+        if body != self.body:
+            self.body = body
+            self.changed.add("study")
+
+    def see_trial(self, body: Body) -> None:
+        """A trial's object; one that is not of the shape that its definition asks for is left out.
+
+        Only an edit past the definition makes one: the operator says so in the study's conditions.
+        """
+        try:
+            index = int(body["spec"]["index"])
+            if body == self._trials.get(index):
+                return
+            read = read_run(body)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+            return
+        self.changed |= _changes(self._trials.get(index), body)
+        self._trials[index], self._read[index] = body, read
+
+    def forget(self, index: int) -> None:
+        """A trial's object is gone."""
+        if self._trials.pop(index, None) is not None:
+            del self._read[index]
+            self.changed |= EVERYTHING
+
+    @property
+    def indices(self) -> set[int]:
+        """Of the trials that are known."""
+        return set(self._trials)
+
+    def snapshot(self) -> tuple[Snapshot, frozenset[str]]:
+        """A new version, and what changed since the one before.
+
+        Raises:
+            LookupError: there is no study.
+        """
+        if self.body is None:
+            raise LookupError("no study")
+        self._version += 1
+        order = sorted(self._trials)
+        made = Snapshot(
+            self._version,
+            self.body,
+            {index: self._trials[index] for index in order},
+            tuple(self._read[index] for index in order),
+            self.archived,
+        )
+        changed, self.changed = frozenset(self.changed), set()
+        return made, changed
+
+
+def _changes(old: Body | None, new: Body) -> set[str]:
+    if old is None:
+        return {"trials", "decisions", "timeline", *(("curves",) if status(new) else ())}
+    before, after = status(old), status(new)
+    found = {"trials"}
+    for key, views in _BY_STATUS.items():
+        if before.get(key) != after.get(key):
+            found |= views
+    return found

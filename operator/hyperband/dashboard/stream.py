@@ -1,0 +1,79 @@
+"""Changes of one study as server-sent events."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from hyperband.dashboard.answers import Answers
+from hyperband.dashboard.feeds import Feed
+from hyperband.dashboard.snapshot import Snapshot, state, status
+from hyperband.dashboard.studies import page
+from hyperband.plots.figure import finite
+
+KEEP_ALIVE: Final = 15.0  # seconds
+REVIEW: Final = 30.0  # seconds between two looks at the viewer's rights
+Review = Callable[[], Awaitable[str]]  # why the stream must end, or ""
+
+
+def change(snapshot: Snapshot) -> dict[str, Any]:
+    """What a viewer is told of a version."""
+    running = []
+    for index, trial in snapshot.trials.items():
+        latest = status(trial).get("latest") or {}
+        if state(trial) == "Running" and finite(latest.get("value")):
+            running.append([index, latest["resource"], latest["value"]])
+    return {"version": snapshot.version, "study": page(snapshot), "running": running}
+
+
+class Stream:
+    """One viewer's."""
+
+    def __init__(self, feed: Feed, answers: Answers, review: Review, review_every: float = REVIEW):
+        self._feed, self._answers = feed, answers
+        self._review, self._every = review, review_every
+
+    async def send(self, response: web.StreamResponse) -> None:
+        """Tells the latest version and then each change, until the viewer must not see more."""
+        loop = asyncio.get_running_loop()
+        reviewed = loop.time()
+        async with self._feed.subscribed() as subscription:
+            subscription.news.set()
+            while True:
+                left = min(KEEP_ALIVE, max(reviewed + self._every - loop.time(), 0.0))
+                news = await _within(subscription.news.wait(), left)
+                if loop.time() >= reviewed + self._every:
+                    if reason := await self._review():
+                        await _end(response, reason)
+                        return
+                    reviewed = loop.time()
+                if self._feed.gone:
+                    await _end(response, "deleted")
+                    return
+                if news:
+                    await self._tell(response, subscription.take())
+                elif left == KEEP_ALIVE:
+                    await response.write(b": keep-alive\n\n")
+
+    async def _tell(self, response: web.StreamResponse, changed: list[str]) -> None:
+        snapshot = self._feed.latest
+        if snapshot is None:
+            return
+        made = await self._answers.of(snapshot, "change", lambda: change(snapshot))
+        head = b'{"changed":' + msgspec.json.encode(changed) + b","
+        await response.write(b"event: change\ndata: " + head + made.plain[1:] + b"\n\n")
+
+
+async def _within(wait: Awaitable[Any], seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(wait, seconds)
+        return True
+    return False
+
+
+async def _end(response: web.StreamResponse, reason: str) -> None:
+    body = msgspec.json.encode({"reason": reason})
+    await response.write(b"event: end\ndata: " + body + b"\n\n")

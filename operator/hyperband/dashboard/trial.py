@@ -1,0 +1,98 @@
+"""A trial's page: parameters, where they came from, its curve, its story and its pods. Pure."""
+
+from typing import Any
+
+from hyperband.api.environment import study_folder
+from hyperband.api.story import Step, story
+from hyperband.api.words import number
+from hyperband.core.errors import all_printable
+from hyperband.core.origins import describe
+from hyperband.core.records import Suggestion
+from hyperband.dashboard.snapshot import Body, Snapshot, status
+from hyperband.dashboard.trials import row
+from hyperband.plots.figure import finite
+
+_TIMES = {"attempt": "startTime", "end": "endTime"}
+
+
+def page(snapshot: Snapshot, index: int, pod: Body | None = None) -> dict[str, Any]:
+    """All that is recorded of a trial.
+
+    Args:
+        pod: of its current attempt, where it is known.
+
+    Raises:
+        KeyError: there is none of that index.
+    """
+    trial = snapshot.trials[index]
+    known = status(trial)
+    curve = [each for each in known.get("curve") or () if finite(each.get("value"))]
+    made = {
+        **row(trial),
+        "version": snapshot.version,
+        "suggestion": _suggestion(snapshot, trial),
+        "curve": {
+            "x": [each["resource"] for each in curve],
+            "y": [each["value"] for each in curve],
+        },
+        "rungs": [
+            {key: each.get(key) for key in ("level", "resource", "value", "sequence")}
+            for each in known.get("rungs") or ()
+        ],
+        "story": [_step(each) for each in story(snapshot.body, trial, snapshot.past, pod)],
+        "attempts": [_attempt(each) for each in known.get("attempts") or ()],
+        "gpuSeconds": known.get("gpuSeconds", 0.0),
+        "failures": known.get("failures", 0),
+        "disruptions": known.get("disruptions", 0),
+        "checkpoint": _checkpoint(snapshot, trial),
+    }
+    shown: dict[str, Any] = all_printable(made)
+    return shown
+
+
+def _suggestion(snapshot: Snapshot, trial: Body) -> dict[str, Any]:
+    given = trial["spec"].get("suggestion") or {}
+    detail = given.get("detail") or {}
+    suggestion = Suggestion(trial["spec"]["parameters"], given.get("origin", ""), detail)
+    amount = snapshot.study.resource.amount
+    words = describe(suggestion, (), lambda level: amount(snapshot.ladder[level]))
+    return {
+        "origin": suggestion.origin,
+        "words": words,
+        "detail": {key: number(float(value)) for key, value in detail.items()},
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "at": step.numbers.get(_TIMES.get(step.what, "")),
+        "what": step.what,
+        "why": step.text,
+    }
+
+
+def _attempt(given: Body) -> dict[str, Any]:
+    """Its phase as a pod's, as far as the record tells."""
+    ended, outcome = given.get("endTime"), given.get("outcome", "")
+    phase = outcome or ("Running" if given.get("startTime") else "Pending")
+    return {
+        "number": given["number"],
+        "name": given.get("pod", ""),
+        "node": given.get("node", ""),
+        "phase": phase,
+        "started": given.get("startTime"),
+        "training": given.get("trainingTime"),
+        "ended": ended,
+        "outcome": outcome,
+        "reason": given.get("reason", ""),
+        "resource": given.get("resource"),
+        "gpuSeconds": given.get("gpuSeconds", 0.0),
+    }
+
+
+def _checkpoint(snapshot: Snapshot, trial: Body) -> str | None:
+    """Its folder in the training's container; without resume, that of each promotion is in it."""
+    uid = str(trial["metadata"].get("uid", ""))
+    if not snapshot.body["spec"].get("checkpoint") or not uid:
+        return None
+    return f"{study_folder(snapshot.resource)}/{trial['spec']['index']}-{uid[:8]}"
