@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hyperband.api import names
-from hyperband.api.schema.archive import FORMAT, MAX_DATA
-from hyperband.api.trial import owner_reference
+from hyperband.api.archive_data import FORMAT, MAX_DATA
+from hyperband.api.owners import owner_reference
 
 MAX_BYTES: Final = 100_000_000  # decompressed; a trial has at most about 60 kB
 # Of a trial's metadata; the owner is the archive's, and who wrote which field is of no use.

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperband.api import names
 from hyperband.core.brackets import in_use
 from hyperband.core.decisions import Finish
-from hyperband.core.engine import Engine
 from hyperband.core.errors import printable
 from hyperband.core.records import Spent, TrialState
+
+if TYPE_CHECKING:  # it loads scipy, for which whoever reads a status alone does not wait
+    from hyperband.core.engine import Engine
 
 READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
 FINISHED, SUCCEEDED, FAILED = "Finished", "Succeeded", "Failed"
@@ -28,7 +30,7 @@ class Blocked:
     message: str
 
 
-def progress(engine: Engine, spent: Spent) -> dict[str, Any]:
+def progress(engine: "Engine", spent: Spent) -> dict[str, Any]:
     """Counts, best trial, and the table of brackets and rungs."""
     states = {state: engine.states[state] for state in TrialState}
     return {
@@ -48,7 +50,7 @@ def progress(engine: Engine, spent: Spent) -> dict[str, Any]:
     }
 
 
-def _best(engine: Engine) -> dict[str, Any] | None:
+def _best(engine: "Engine") -> dict[str, Any] | None:
     if engine.best is None:
         return None
     _, _, index = engine.best
@@ -64,7 +66,7 @@ def _best(engine: Engine) -> dict[str, Any] | None:
     }
 
 
-def _bracket(engine: Engine, bracket: int) -> dict[str, Any]:
+def _bracket(engine: "Engine", bracket: int) -> dict[str, Any]:
     rungs = []
     for level in engine.rungs.levels(bracket):
         total = engine.rungs.total(bracket, level)

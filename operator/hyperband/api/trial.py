@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports, thin
+from hyperband.api.owners import owner_reference
 from hyperband.api.schema.trial import MAX_ATTEMPTS, MAX_COUNT
 from hyperband.api.status import short
 from hyperband.api.study import StudyResource
@@ -250,18 +251,6 @@ def _time(text: str | None) -> datetime | None:
 
 
 # -- writing -----------------------------------------------------------------------------------
-
-
-def owner_reference(kind: str, name: str, uid: str) -> dict[str, Any]:
-    """A controlling owner of ours, which never blocks the owner's deletion."""
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": kind,
-        "name": name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
 
 
 def trial_manifest(study: StudyResource, trial: Trial) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """`python -m hyperband.cli`, where the package is not installed."""
 
-from hyperband.cli.main import app
+import sys
 
-app(prog_name="hyperband")
+from hyperband.cli.entry import main
+
+sys.argv[0] = "hyperband"
+main()

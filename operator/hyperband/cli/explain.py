@@ -38,7 +38,7 @@ def explain(
     context: ContextOption = None,
     dir: DirOption = None,
 ) -> None:
-    """Tell the life of a trial: each decision with the numbers that made it, and what it waits for.
+    """Tell the life of a trial: each decision with the numbers that made it, what it waits for.
 
     Ranks are those at the moment of a value, worked out anew from the order in which all values of
     its rung were recorded.

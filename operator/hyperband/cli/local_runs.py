@@ -6,7 +6,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hyperband.backends.local.store import StoreError, read_run
 from hyperband.cli.cluster import USAGE, ToldError, told
 from hyperband.core.errors import printable
 
@@ -36,6 +35,9 @@ def read_locally(verb: str, folder: Path, study: str, work: Work) -> NoReturn:
 
 
 def _read(folder: Path, study: str) -> tuple[Body, list[Body]]:
+    # Here, as it loads scipy, for which whoever asks a cluster does not wait.
+    from hyperband.backends.local.store import StoreError, read_run
+
     try:
         body, trials = read_run(folder)
     except StoreError as error:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import linear_regression
 from typing import Any
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -29,8 +29,7 @@ def estimate_cost(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
     points = [point for trial in trials for point in _attempts(trial, anew)]
     if len({units for units, _ in points}) < 2:
         return None
-    units, seconds = np.array(points).T
-    slope, start = np.polyfit(units, seconds, 1)
+    slope, start = linear_regression(*zip(*points, strict=True))
     used = sum((trial.get("status") or {}).get("gpuSeconds", 0.0) for trial in trials)
     r_max = body["spec"]["resource"]["max"]
     start, slope = max(start, 0.0), max(slope, 0.0)

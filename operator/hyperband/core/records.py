@@ -8,8 +8,12 @@ as if it had never been away.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from hyperband.core.space import Space, Value
+from hyperband.core.parameters import Value
+
+if TYPE_CHECKING:  # it loads scipy, for which whoever reads a record alone does not wait
+    from hyperband.core.space import Space
 
 
 class Goal(StrEnum):
@@ -146,7 +150,7 @@ class Study:
     name: str
     objective: Objective
     resource: Resource
-    space: Space
+    space: "Space"
     max_trials: int
     seed: int
     parallelism: int = 1

@@ -2,12 +2,9 @@
 
 from typing import Final
 
+from hyperband.api.archive_data import FORMAT, MAX_DATA
 from hyperband.api.schema.build import choice, integer, record, rule, text
 from hyperband.api.schema.study_spec import MAX_TRIALS
-
-FORMAT: Final = "json+gzip"
-# An object in etcd has at most 1.5 MiB, and metadata comes on top.
-MAX_DATA: Final = 900_000  # characters of base64
 
 ARCHIVE_SPEC: Final = record(
     "The trials of one archive. Never changes.",

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from hyperband.api import names
 from hyperband.api.environment import study_folder
+from hyperband.api.owners import owner_reference
 from hyperband.api.study import StudyResource
-from hyperband.api.trial import owner_reference
 from hyperband.backends.kubernetes.api_errors import AlreadyExists, ApiError, NotFound
 from hyperband.backends.kubernetes.attempts import ending, is_over, waiting_reason
 from hyperband.backends.kubernetes.cluster import Cluster

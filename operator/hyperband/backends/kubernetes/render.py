@@ -10,8 +10,8 @@ from typing import Any
 
 from hyperband.api import names
 from hyperband.api.environment import training_environment
+from hyperband.api.owners import owner_reference
 from hyperband.api.study import ReportingMode, StudyResource
-from hyperband.api.trial import owner_reference
 from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE, report_volume, sidecar_container
 from hyperband.core.records import Trial
 from hyperband.core.rungs import Ladder

@@ -1,0 +1,76 @@
+"""How soon the command answers: no verb waits for what the others load."""
+
+import inspect
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from hyperband.cli.main import VERBS
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("kopf", "matplotlib", "scipy")
+LIGHT = sorted(
+    {"list", "describe", "watch", "logs", "suspend", "best", "export", "plot", "compare"}
+)
+LOADED = f"print(*sorted({set(HEAVY)} & set(sys.modules)))"
+
+
+def python(
+    code: str, *arguments: str, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter, for which the modules in a folder go before those that are installed."""
+    places = [str(each) for each in (path, ROOT / "operator") if each]
+    return subprocess.run(
+        [sys.executable, *(("-c", code) if code else ("-m", "hyperband.cli")), *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_loads_no_verb() -> None:
+    code = (
+        "import sys, atexit; atexit.register(lambda: print([m for m in sys.modules if 'backends' "
+    )
+    code += "in m or m in ('kopf', 'scipy', 'matplotlib', 'numpy')])); "
+    code += "from hyperband.cli.main import app; app()"
+    ended = python(code, "--help")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "[]"
+    for verb, (_, says) in VERBS.items():
+        assert f" {verb} " in ended.stdout
+        assert says in ended.stdout
+
+
+@pytest.mark.parametrize("verb", LIGHT)
+def test_what_looks_at_a_cluster_does_not_load_what_decides(verb: str) -> None:
+    ended = python(f"import sys; from hyperband.cli.main import load; load('{verb}'); {LOADED}")
+    assert ended.stdout == "\n", ended.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_is_listed_is_what_the_verb_says_of_itself(verb: str) -> None:
+    place, says = VERBS[verb]
+    module, _, function = place.partition(":")
+    told = inspect.getdoc(getattr(import_module(f"hyperband.cli.{module}"), function)) or ""
+    assert says == told.partition("\n\n")[0].replace("\n", " ")
+
+
+def test_every_verb_shows_its_help() -> None:
+    ended = python("", "compare", "-h")
+    assert ended.returncode == 0
+    assert "hyperband compare" in ended.stdout
+    assert "Studies of one metric and goal are put in order" in ended.stdout
+    assert "--install-completion" not in ended.stdout
+
+
+@pytest.mark.parametrize("module", ["typer", "aiohttp"])
+def test_control_c_while_it_loads_is_no_traceback(tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt")
+    ended = python("", "list", path=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
