@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hyperband.backends.kubernetes.breath import Breath
 from hyperband.backends.kubernetes.hands import HANDS, Hands
 from hyperband.backends.kubernetes.looks import Looks
 
@@ -27,7 +28,7 @@ class Trials:
     """Looks that take as long as their doors are closed."""
 
     def __init__(self, *due: int) -> None:
-        self.looks = Looks(self.look, due)
+        self.looks = Looks(self.look, due, Breath())
         self.begun: Counter[int] = Counter()
         self.ended: Counter[int] = Counter()
         self.doors: dict[int, asyncio.Event] = {}

@@ -946,7 +946,8 @@ async def test_the_statuses_of_all_studies_take_turns() -> None:
     for _ in range(2 * int(STATUSES_A_SECOND)):  # others have reserved two seconds
         world.cluster.statuses.reserve(0.0)
     status = ("status", STUDIES.plural, "s")
-    due = await world.task.try_step()
+    while (due := await world.task.try_step()) == 0.0:  # there are news of its pods to look at
+        pass
     assert due is not None and 1.9 <= due <= 2.1
     assert status not in world.client.calls
     assert len(world.trials) == 2, "nothing but the status waits"

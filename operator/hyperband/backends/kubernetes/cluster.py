@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from hyperband.backends.kubernetes.breath import Breath
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.objects import Object, Pod
@@ -28,3 +29,4 @@ class Cluster:
     metrics: Metrics = field(default_factory=Metrics)
     sidecar_image: str = SIDECAR_IMAGE  # where a study has a sidecar and does not say which
     statuses: Pace = field(default_factory=lambda: Pace(STATUSES_A_SECOND))
+    breath: Breath = field(default_factory=Breath)

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, count
 from typing import Any, TypeVar
 
+from hyperband.backends.kubernetes.breath import Breath
 from hyperband.backends.kubernetes.hands import HANDS, Hands, for_each
 from hyperband.backends.kubernetes.tasks import either
 
 T = TypeVar("T")
-
-BREATH = 50  # looks before others on the event loop have a turn
 
 
 class Looks:
@@ -21,24 +20,28 @@ class Looks:
         look: does all that there is to do about a trial. It takes it out of `due` before it begins,
             so that news meanwhile are not lost, and puts it there again if something is left.
         due: those that are to be looked at in the beginning.
+        breath: taken before each look that nothing was heard of; shared with other studies.
 
     Attributes:
         due: those that are to be looked at.
     """
 
-    def __init__(self, look: Callable[[int], Awaitable[None]], due: Iterable[int]) -> None:
+    def __init__(
+        self, look: Callable[[int], Awaitable[None]], due: Iterable[int], breath: Breath
+    ) -> None:
         self.due = set(due)
-        self._look = look
-        self._news: set[int] = set()  # those of `due` that something was heard of just now
-        self._heard = asyncio.Event()  # set when one of these may be looked at
+        self._look, self._breath = look, breath
+        # Both are sets in order, and parts of `due`.
+        self._news: dict[int, None] = {}  # something was heard of them just now
+        self._left: dict[int, None] = {}  # the last look at all had no time for them
+        self._heard = asyncio.Event()  # set when one of the news may be looked at
+        self._freed = asyncio.Event()  # set when nothing is done any more about one of the busy
         self._busy: set[int] = set()
-        self._left: dict[int, None] = {}  # a set in order: the last look at all had no time for it
-        self._done = 0
 
     def notice(self, index: int) -> None:
         """Something has happened to this trial."""
         self.due.add(index)
-        self._news.add(index)
+        self._news[index] = None
         self._heard.set()
 
     @property
@@ -53,8 +56,18 @@ class Looks:
         try:
             yield
         finally:
-            self._busy.difference_update(indices)
+            self._release(*indices)
             self._heard.set()
+
+    async def until_free(self, index: int) -> None:
+        """Waits until nothing is done about the trial."""
+        while index in self._busy:
+            self._freed.clear()
+            await self._freed.wait()
+
+    def _release(self, *indices: int) -> None:
+        self._busy.difference_update(indices)
+        self._freed.set()
 
     def waits(self, index: int) -> bool:
         """Whether there was no time yet for a look at this trial."""
@@ -71,30 +84,35 @@ class Looks:
         Args:
             enough: whether to begin no more of them. Those come first the next time.
         """
-        order = [index for index in self._left if index in self.due]
-        order += sorted(self.due - self._left.keys())
+        order = [*self._left, *sorted(self.due - self._left.keys())]
         self._left.clear()
-        self._news.clear()
         over = False
 
         async def look(index: int) -> None:
             nonlocal over
+            await self._breath.take()
             if over or index in self._busy or index not in self.due:  # its news have come first
                 return
             if enough():
                 over = True
                 rest = (i for i in order[order.index(index) :] if i in self.due)
-                self._left = dict.fromkeys(i for i in rest if i not in self._busy)
+                taken = self._busy | self._news.keys()
+                self._left = dict.fromkeys(i for i in rest if i not in taken)
                 return
             await self._alone(index)
 
-        await self.attend(for_each(order, look, HANDS))
+        await self.attend(for_each(order, look, HANDS), enough)
 
-    async def attend(self, work: Coroutine[Any, Any, T]) -> T:
+    async def attend(
+        self, work: Coroutine[Any, Any, T], enough: Callable[[], bool] = lambda: False
+    ) -> T:
         """Looks at news for as long as something else takes, and comes to what that comes to.
 
         What was begun is brought to its end whatever happens, unless this is cancelled. What was
         not, once the work is done, waits for the next look at all: there may be much of it.
+
+        Args:
+            enough: whether to begin no more looks.
 
         Raises:
             BaseException: the first error of a look, else that of the work.
@@ -105,7 +123,7 @@ class Looks:
             async with Hands(HANDS) as hands:
                 while not task.done() and not hands.failed:
                     self._heard.clear()
-                    await self.at_news(hands, enough=task.done)
+                    await self.at_news(hands, enough=lambda: task.done() or enough())
                     await either(task, self._heard)
         except asyncio.CancelledError:
             task.cancel()
@@ -119,15 +137,21 @@ class Looks:
     ) -> None:
         """Begins to look at what something was heard of and nothing is done about.
 
+        Then, if there is time, at what the last look at all had no time for.
+
         Args:
-            most: how many of them to begin with; None for all. The others stay news.
+            most: how many of them to begin with; None for all. The others stay as they are.
             enough: whether to begin no more of them.
         """
-        for index in islice(sorted(self._news - self._busy), most):
-            if hands.failed or enough():
+        for _ in count() if most is None else range(most):
+            index = self._next()
+            if index is None or hands.failed or enough():
                 return
-            if index in self._news and index not in self._busy:  # still, after the wait for a hand
-                await self.begin(hands, index)
+            await self.begin(hands, index)
+
+    def _next(self) -> int | None:
+        waiting = chain(self._news, self._left)
+        return next((index for index in waiting if index not in self._busy), None)
 
     async def begin(
         self, hands: Hands, index: int, first: Callable[[], Awaitable[None]] | None = None
@@ -140,12 +164,12 @@ class Looks:
         self.due.add(index)
         self._busy.add(index)
         if not await hands.begin(self._alone(index, first)):
-            self._busy.discard(index)
+            self._release(index)
 
     async def _alone(self, index: int, first: Callable[[], Awaitable[None]] | None = None) -> None:
         """Looks while nothing else is done about the trial: two would write its record."""
         self._busy.add(index)
-        self._news.discard(index)
+        self._news.pop(index, None)
         self._left.pop(index, None)
         try:
             if first is not None:
@@ -155,9 +179,6 @@ class Looks:
             self._heard.set()  # whoever attends is to know that a hand has failed
             raise
         finally:
-            self._busy.discard(index)
+            self._release(index)
             if index in self._news:
                 self._heard.set()
-        self._done += 1
-        if self._done % BREATH == 0:
-            await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from typing import Any
 from hyperband.api import names
 from hyperband.api.schema.policies import OPERATOR_NAMESPACE
 from hyperband.backends.kubernetes.api_errors import Forbidden, NotFound
+from hyperband.backends.kubernetes.breath import Breath
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.cluster import STATUSES_A_SECOND, Cluster
 from hyperband.backends.kubernetes.connection import Connection
@@ -62,11 +63,11 @@ async def run_operator(
     for name in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C, or the end of a pod
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     scopes: list[str | None] = [*sorted(set(namespaces))] or [None]
-    pools, statuses = Pools(metrics.fit_ended), Pace(STATUSES_A_SECOND)
+    pools, paces = Pools(metrics.fit_ended), (Pace(STATUSES_A_SECOND), Breath())
     clocks = (lambda: datetime.now(UTC), time.monotonic)
 
     def make_cluster(client: Client, caches: Caches) -> Cluster:
-        shared = (*clocks, pools, metrics, sidecar_image, statuses)
+        shared = (*clocks, pools, metrics, sidecar_image, *paces)
         return Cluster(client, caches.pods, caches.trials, *shared)
 
     async with AsyncExitStack() as clients:

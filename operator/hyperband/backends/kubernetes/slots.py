@@ -19,7 +19,7 @@ from hyperband.core.engine import Engine
 from hyperband.core.records import Spent
 
 LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
-NEWS = 8  # trials looked at before each launch, if something was heard of so many
+NEWS = 8  # trials looked at before each launch that takes a while to decide on, at most
 
 
 class Filled(NamedTuple):
@@ -70,8 +70,8 @@ class Slots:
         """Launches until no slot is free, the study closes, or the time is up.
 
         While too many pods wait for a node, slots stay free: what is to be tried next is decided
-        when it can be. News of other trials are looked at meanwhile, before each decision that
-        takes a while: what is to be stopped holds a slot.
+        when it can be. News of other trials are looked at meanwhile: what is to be stopped holds a
+        slot, too.
 
         Args:
             spent: what the study has spent.
@@ -83,15 +83,16 @@ class Slots:
             KubernetesError, ForeignObjectError: trouble that holds all up.
         """
         async with Hands(HANDS) as hands:
-            filled = await self._fill(hands, spent, marked)
+            filling = self._fill(hands, spent, marked)
+            filled = await (self._looks.attend(filling) if self._engine.searcher.quick else filling)
             await self._looks.attend(hands.finish())
         return filled
 
     async def _fill(self, hands: Hands, spent: Spent, marked: bool) -> Filled:
         until = self._monotonic() + LAUNCH_SECONDS
         while self._engine.closing(spent) is None:
-            await self._looks.at_news(hands, NEWS)
             if not self._engine.searcher.quick:  # its thread has the engine for itself
+                await self._looks.at_news(hands, NEWS)
                 await hands.finish()
             if hands.failed or not self._asks_for_more():
                 break
@@ -99,7 +100,7 @@ class Slots:
             if decision is None:
                 break
             if decision.trial.index in self._looks.busy:
-                await hands.finish()
+                await self._looks.until_free(decision.trial.index)
                 continue
             try:
                 await self._carry_out(decision, hands, marked)

@@ -84,7 +84,7 @@ class TrialKeeper:
         self._closing = False
         self._audit = False  # whether to ask if others have written trials
         self._gone = gone  # by trial: deleted pods whose last words are still to be read
-        self._looks = Looks(self._look_patiently, scribe.store.resources)
+        self._looks = Looks(self._look_patiently, scribe.store.resources, cluster.breath)
         self._archiver = Archiver(cluster, scribe.store, hold=self._looks.held)
         self._slots = Slots(cluster, scribe, self._looks, self._demand, self._lingering, wake)
         self._more = False  # whether this pass has left something to the next: free slots, or ends
