@@ -14,6 +14,8 @@ BY_SIZE: Final[dict[str, dict[str, Callable[[Point], float]]]] = {
     "a second": {
         "launches": lambda p: p["launches"],
         "launches, bare client": lambda p: p["bare"]["launches"],
+        "until all run": lambda p: p["running"],
+        "until all run, bare client": lambda p: p["bare"]["running"],
         "decisions": lambda p: p["decisions"],
         "ends": lambda p: p["ends"],
         "ends, bare client": lambda p: p["bare"]["ends"],

@@ -13,7 +13,7 @@ from hyperband.backends.kubernetes.sidecar import SIDECAR_IMAGE
 from hyperband.backends.kubernetes.telemetry.metrics import Metrics
 from hyperband.backends.kubernetes.workers import Workers
 
-STATUSES_A_SECOND = 18.0  # 20 are promised, and some take longer on their way than others
+STATUSES_A_SECOND = 16.0  # 20 are promised, and four may be late on their way
 
 
 @dataclass(frozen=True)
