@@ -25,7 +25,7 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load image release figures demo ready test test-unit test-cluster test-chart \
-  test-methods fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
+  test-methods test-integrations fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
   bench-growth bench-autoscaling bench-scale down clean
 
 help: ## Show this text
@@ -102,6 +102,18 @@ test-methods: env ## Run every scheduler with every searcher: on the kind cluste
 	@$(PY) -m hack.cluster up
 	@$(PY) -m tests.simulator.pairs
 	@$(ON_THE_CLUSTER) ALL_METHODS=1 $(PYTEST) tests/cluster/test_methods.py
+
+test-integrations: $(VENV)-integrations/complete ## Train with PyTorch Lightning, Transformers and Keras for real (6 GB once)
+	@INTEGRATIONS=1 KERAS_BACKEND=torch $(VENV)-integrations/bin/python -m pytest \
+	  -o cache_dir=$(CACHE)/pytest tests/integrations
+
+# Of its own: what `make verify` and the other tests see stays small, and the same everywhere.
+$(VENV)-integrations/complete: pyproject.toml constraints.txt
+	@echo "… making the environment of the integrations, 6 GB and some minutes the first time" >&2
+	@$(PYTHON) -m venv $(@D)
+	@$(PYTHON) hack/requirements.py run dev integrations | $(@D)/bin/python -m pip install --quiet \
+	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
+	@touch $@
 
 fuzz: env ## Feed bad input to what reads it: RUNS=1000000 of each target, or TARGET=metrics INPUT=FILE
 	@$(MAKE) -s --no-print-directory $(VENV)/fuzz || echo "… without atheris, which has no wheel for this platform" >&2

@@ -114,6 +114,13 @@ def checkpoint(resource: float, suffix: str = ".ckpt") -> Iterator[Path]:
     _prune(folder, attempt)
 
 
+def resource_of(path: Path) -> float:
+    """What training had spent when it saved a checkpoint that `resume_from` has given."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None, path
+    return float(match["resource"])
+
+
 def _complete(folder: Path) -> list[_Checkpoint]:
     """The folder's checkpoints from oldest to newest; other files are not ours."""
     found = []
