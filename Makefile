@@ -103,7 +103,7 @@ test-methods: env ## Run every scheduler with every searcher: on the kind cluste
 	@$(PY) -m tests.simulator.pairs
 	@$(ON_THE_CLUSTER) ALL_METHODS=1 $(PYTEST) tests/cluster/test_methods.py
 
-test-integrations: $(VENV)-integrations/complete ## Train with PyTorch Lightning, Transformers and Keras for real (6 GB once)
+test-integrations: $(VENV)-integrations/complete ## Train with Lightning, Transformers and Keras, export to MLflow and Parquet (6 GB once)
 	@INTEGRATIONS=1 KERAS_BACKEND=torch $(VENV)-integrations/bin/python -m pytest \
 	  -o cache_dir=$(CACHE)/pytest tests/integrations
 
@@ -111,7 +111,7 @@ test-integrations: $(VENV)-integrations/complete ## Train with PyTorch Lightning
 $(VENV)-integrations/complete: pyproject.toml constraints.txt
 	@echo "… making the environment of the integrations, 6 GB and some minutes the first time" >&2
 	@$(PYTHON) -m venv $(@D)
-	@$(PYTHON) hack/requirements.py run dev integrations | $(@D)/bin/python -m pip install --quiet \
+	@$(PYTHON) hack/requirements.py run dev integrations mlflow parquet | $(@D)/bin/python -m pip install --quiet \
 	  --disable-pip-version-check -c constraints.txt -r /dev/stdin
 	@touch $@
 

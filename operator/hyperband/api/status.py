@@ -50,6 +50,15 @@ def progress(engine: "Engine", spent: Spent) -> dict[str, Any]:
     }
 
 
+def counts_in_words(engine: "Engine") -> str:
+    """How many trials there are in each state."""
+    counts = ", ".join(f"{engine.states[state]} {state.value.lower()}" for state in TrialState)
+    total, most = len(engine.trials), engine.study.max_trials
+    if total > most:
+        return f"{total} trials, no more as maxTrials is {most}: {counts}"
+    return f"{total} of {most} trials: {counts}"
+
+
 def _best(engine: "Engine") -> dict[str, Any] | None:
     if engine.best is None:
         return None

@@ -21,6 +21,8 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, Kind
 from hyperband.backends.kubernetes.transport import Retry
+from hyperband.cli.completion import complete_studies, complete_trials
+from hyperband.cli.output import CannotWriteError
 from hyperband.core.errors import InvalidStudyError, all_printable, printable
 
 DONE, FAILED, USAGE = 0, 1, 2  # exit codes
@@ -34,9 +36,17 @@ KubeconfigOption = Annotated[
     str | None, typer.Option(help="File to use instead of KUBECONFIG or ~/.kube/config.")
 ]
 ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
-StudyArgument = Annotated[str, typer.Argument(help="The study's name.", show_default=False)]
+StudyArgument = Annotated[
+    str,
+    typer.Argument(help="The study's name.", show_default=False, autocompletion=complete_studies),
+]
 TrialArgument = Annotated[
-    str, typer.Argument(help="The trial's name, such as digits-7.", show_default=False)
+    str,
+    typer.Argument(
+        help="The trial's name, such as digits-7.",
+        show_default=False,
+        autocompletion=complete_trials,
+    ),
 ]
 
 
@@ -115,21 +125,30 @@ def run(verb: str, access: Access, work: Work, retry: Retry = IMPATIENT) -> NoRe
         typer.Exit: always; with 1 after an error, which is told on stderr, with 2 after bad usage.
     """
     try:
-        code = _do(access, work, retry)
+        code = ask(access, work, retry)
     except (
         ToldError,
         NoConnectionError,
         KubernetesError,
         UnreadableArchiveError,
         InvalidStudyError,
+        CannotWriteError,
         msgspec.MsgspecError,
     ) as error:
-        typer.echo(f"hyperband {verb}: {told(error)}", err=True)
-        code = error.code if isinstance(error, ToldError) else FAILED
+        raise ended(verb, error) from error
     raise typer.Exit(code)
 
 
-def _do(access: Access, work: Work, retry: Retry) -> int:
+def ended(verb: str, error: Exception) -> typer.Exit:
+    """Tells of an error; what is to be raised has the exit code."""
+    typer.echo(f"hyperband {verb}: {told(error)}", err=True)
+    if isinstance(error, ToldError):
+        return typer.Exit(error.code)
+    return typer.Exit(USAGE if isinstance(error, CannotWriteError) else FAILED)
+
+
+def ask(access: Access, work: Work, retry: Retry) -> int:
+    """Does some work on the cluster that is meant; errors are the caller's."""
     connection = connect(access.kubeconfig, access.context)
     namespace = access.namespace or connection.namespace
 

@@ -14,6 +14,7 @@ from hyperband.cli.converting.katib import convert_katib, is_katib
 from hyperband.cli.converting.polyaxon import convert_polyaxon, is_polyaxon
 from hyperband.cli.converting.source import Converted
 from hyperband.cli.converting.text import study_text, told
+from hyperband.cli.output import CannotWriteError, write_file
 from hyperband.cli.validate import INVALID, STDIN, USAGE, content_of, shown
 from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.parameters import show
@@ -136,10 +137,9 @@ def _write(text: str, output: Path | None) -> None:
         typer.echo(text, nl=False)
         return
     try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        told = f"--output {output}: {error.strerror}: name a file that can be written"
-        raise _ended(told, USAGE) from error
+        write_file("--output", output, text)
+    except CannotWriteError as error:
+        raise _ended(str(error), USAGE) from error
     typer.echo(f"{output}: written; see what it takes: hyperband preview {output}", err=True)
 
 

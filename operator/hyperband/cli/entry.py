@@ -1,7 +1,12 @@
 """What the installed commands call: `hyperband`, also when it is interrupted while it loads."""
 
+import io
+import os
+import shlex
 import sys
+from contextlib import redirect_stdout
 
+NO_FILES = 4  # Cobra's ShellCompDirectiveNoFileComp: kubectl is to offer no files beside these
 INTERRUPTED = 130  # exit code, as shells have it
 
 
@@ -13,3 +18,23 @@ def main() -> None:
         app(prog_name=sys.argv[0].rpartition("/")[2])
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def complete() -> None:
+    """What kubectl runs as `kubectl_complete-hyperband WORD…`, the last one being unfinished.
+
+    Writes a completion a line, and last a directive of Cobra's, as kubectl wants it
+    (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/). Typer has the completions:
+    it is asked as bash asks it.
+    """
+    words = sys.argv[1:]
+    os.environ["_HYPERBAND_COMPLETE"] = "complete_bash"
+    os.environ["COMP_WORDS"] = shlex.join(["hyperband", *words])
+    os.environ["COMP_CWORD"] = str(len(words))
+    sys.argv[:] = ["hyperband"]
+    told = io.StringIO()
+    try:
+        with redirect_stdout(told):
+            main()
+    except SystemExit:
+        print(*filter(None, told.getvalue().splitlines()), f":{NO_FILES}", sep="\n")

@@ -1,9 +1,7 @@
 """`hyperband export STUDY`: all trials, or all values at rungs, as rows for other tools."""
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,19 +21,32 @@ from hyperband.cli.cluster import (
     Session,
     StudyArgument,
     ToldError,
+    ended,
     run,
 )
+from hyperband.cli.exporting.parquet import MissingLibraryError, as_parquet
+from hyperband.cli.exporting.rows import (
+    TRIAL_COLUMNS,
+    VALUE_COLUMNS,
+    as_csv,
+    as_json,
+    trial_rows,
+    value_rows,
+)
 from hyperband.cli.local_runs import DirOption, read_locally
+from hyperband.cli.output import write_file
 from hyperband.core.errors import all_printable
 
-Row = dict[str, Any]
+SERVER = "MLFLOW_TRACKING_URI"  # MLflow's own variable
 
 
 class Format(StrEnum):
-    """How rows are written."""
+    """How trials are written."""
 
     CSV = "csv"
     JSON = "json"
+    PARQUET = "parquet"
+    MLFLOW = "mlflow"
 
 
 class Rows(StrEnum):
@@ -56,12 +67,30 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Write to this file instead of standard output.")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI", help=f"mlflow: of the tracking server; default: the variable {SERVER}."
+        ),
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="mlflow: default: the study's name.")
+    ] = None,
     namespace: NamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     dir: DirOption = None,
 ) -> None:
-    """Write all trials of a study, archived ones included, by index; or all values, in order."""
+    """Write all trials of a study, archived ones included, by index; or all values, in order.
+
+    To MLflow, a study is a run and each of its trials a run within: parameters, the learning curve
+    and the values at rungs, what became of it. Repeated, it adds what is new.
+    """
+    server = to or os.environ.get(SERVER)
+    try:
+        _check(output, out, to, experiment, server)
+    except ToldError as error:
+        raise ended("export", error) from error
 
     async def work(session: Session) -> int:
         body = await session.shown_study(study)
@@ -71,16 +100,10 @@ def export(
         return tell(body, items)
 
     def tell(body: Mapping[str, Any], items: Sequence[CustomObject]) -> int:
-        made = list(trial_rows(items) if rows is Rows.TRIALS else value_rows(items))
-        names = [each["name"] for each in body["spec"]["parameters"]]
-        text = as_csv(made, rows, names) if output is Format.CSV else as_json(made)
-        if out is None:
-            typer.echo(text, nl=False)
-            return DONE
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ToldError(f"--out {out}: {error.strerror}: name a file", USAGE) from error
+        if output is Format.MLFLOW:
+            _log(str(server), experiment or study, body, items)
+        else:
+            _write(out, _content(body, items, rows, output))
         return DONE
 
     if dir is not None:
@@ -88,81 +111,60 @@ def export(
     run("export", Access(kubeconfig, context, namespace), work)
 
 
+def _check(
+    output: Format, out: Path | None, to: str | None, experiment: str | None, server: str | None
+) -> None:
+    """Before a cluster is asked for ten thousand trials."""
+    if output is Format.MLFLOW:
+        if not server:
+            mend = f"name the tracking server, such as --to http://localhost:5000, or set {SERVER}"
+            raise ToldError(f"--to is missing: {mend}", USAGE)
+        if out is not None:
+            raise ToldError(f"--out {out}: mlflow has no file: leave it out", USAGE)
+        return
+    for option, given in (("--to", to), ("--experiment", experiment)):
+        if given is not None:
+            raise ToldError(f"{option} {given}: only -o mlflow has it: leave it out", USAGE)
+    if output is Format.PARQUET and out is None:
+        raise ToldError("-o parquet is no text: name a file with --out", USAGE)
+
+
+def _content(
+    body: Mapping[str, Any], items: Sequence[CustomObject], rows: Rows, output: Format
+) -> str | bytes:
+    made = list(trial_rows(items) if rows is Rows.TRIALS else value_rows(items))
+    columns = TRIAL_COLUMNS if rows is Rows.TRIALS else VALUE_COLUMNS
+    if output is Format.JSON:
+        return as_json(made)
+    if output is Format.CSV:
+        return as_csv(made, columns, [each["name"] for each in body["spec"]["parameters"]])
+    try:
+        return as_parquet(made, columns, body)
+    except MissingLibraryError as error:
+        raise ToldError(f"-o parquet: {error}", USAGE) from error
+
+
+def _write(out: Path | None, content: str | bytes) -> None:
+    if out is None:
+        typer.echo(content, nl=False)
+    else:
+        write_file("--out", out, content)
+
+
+def _log(
+    server: str, experiment: str, body: Mapping[str, Any], items: Sequence[CustomObject]
+) -> None:
+    # Here, as only this form needs it.
+    from hyperband.cli.exporting.tracking import TrackingError, log_study, open_client
+
+    try:
+        told = log_study(open_client(server), server, experiment, body, items)
+    except TrackingError as error:
+        raise ToldError(str(error)) from error
+    counts = f"{told.new} runs new, {told.changed} changed, {told.same} as they were"
+    typer.echo(f"{server}: experiment {told.experiment}, run {told.parent}: {counts}", err=True)
+
+
 def as_objects(trials: Sequence[Mapping[str, Any]]) -> list[CustomObject]:
     """Trials of a run as a client gives those of a cluster."""
     return msgspec.convert(trials, list[CustomObject])
-
-
-TRIAL_COLUMNS = (
-    *("index", "trial", "bracket", "state", "origin", "value", "resource", "values"),
-    *("attempts", "failures", "disruptions", "gpuSeconds", "reason", "message"),
-)
-VALUE_COLUMNS = ("sequence", "index", "trial", "bracket", "level", "resource", "value")
-
-
-def trial_rows(items: Sequence[CustomObject]) -> Iterator[Row]:
-    """One for each trial; its value is that at its highest rung, absent if it has none."""
-    for item in items:
-        status, spec = item.status, item.spec
-        rungs = status.get("rungs") or []
-        last = rungs[-1] if rungs else {}
-        row = {
-            "index": spec["index"],
-            "trial": item.metadata.name,
-            "bracket": spec["bracket"],
-            "state": status.get("state", "Pending"),
-            "origin": spec["suggestion"]["origin"],
-            "value": last.get("value"),
-            "resource": last.get("resource"),
-            "values": len(rungs),
-            "attempts": int(status.get("attempt", -1)) + 1,
-            "failures": status.get("failures", 0),
-            "disruptions": status.get("disruptions", 0),
-            "gpuSeconds": status.get("gpuSeconds", 0.0),
-            "reason": status.get("reason"),
-            "message": status.get("message"),
-            "parameters": spec["parameters"],
-        }
-        yield all_printable(row)
-
-
-def value_rows(items: Sequence[CustomObject]) -> Iterator[Row]:
-    """One for each value at a rung, in the order in which they were recorded."""
-    found = [
-        (rung["sequence"], item, rung) for item in items for rung in item.status.get("rungs", ())
-    ]
-    for sequence, item, rung in sorted(found, key=lambda each: int(each[0])):
-        row = {
-            "sequence": sequence,
-            "index": item.spec["index"],
-            "trial": item.metadata.name,
-            "bracket": item.spec["bracket"],
-            "level": rung["level"],
-            "resource": rung["resource"],
-            "value": rung["value"],
-            "parameters": item.spec["parameters"],
-        }
-        yield all_printable(row)
-
-
-def as_csv(rows: Sequence[Row], kind: Rows, parameters: Sequence[str]) -> str:
-    """With a column for each parameter, empty where it is inactive."""
-    columns = TRIAL_COLUMNS if kind is Rows.TRIALS else VALUE_COLUMNS
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*columns, *(f"parameters.{name}" for name in parameters)])
-    for row in rows:
-        given = row["parameters"]
-        writer.writerow([*(row[c] for c in columns), *(_cell(given, name) for name in parameters)])
-    return text.getvalue()
-
-
-def _cell(given: Mapping[str, Any], name: str) -> Any:
-    value = given.get(name)
-    return json.dumps(value) if isinstance(value, bool) else value
-
-
-def as_json(rows: Sequence[Row]) -> str:
-    """A list with one row a line."""
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"

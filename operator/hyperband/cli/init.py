@@ -12,6 +12,7 @@ import typer
 from hyperband.api.files import read_documents
 from hyperband.api.study_problems import study_problems
 from hyperband.cli.init_text import Wanted, study_text
+from hyperband.cli.output import CannotWriteError, write_file
 from hyperband.cli.parameter_option import (
     EXAMPLES,
     BadParameterError,
@@ -99,10 +100,9 @@ def init(
         typer.echo(text, nl=False)
         return
     try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        told = f"--file {file}: {error.strerror}: name a file that can be written"
-        raise _ended([told]) from error
+        write_file("--file", file, text)
+    except CannotWriteError as error:
+        raise _ended([str(error)]) from error
     typer.echo(f"{file}: written; see what it takes: hyperband preview {file}", err=True)
 
 

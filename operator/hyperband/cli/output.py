@@ -2,10 +2,15 @@
 
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+
+
+class CannotWriteError(Exception):
+    """A file cannot be written; the message has its option, its name and the mend."""
 
 
 class Output(StrEnum):
@@ -29,3 +34,17 @@ def write(answer: Any, output: Output) -> None:
     else:
         text = yaml.safe_dump(answer, sort_keys=False, allow_unicode=True, width=100)
         typer.echo(text, nl=False)
+
+
+def write_file(option: str, path: Path, content: str | bytes) -> None:
+    """Writes what a verb has made into the file that an option names.
+
+    Raises:
+        CannotWriteError: it cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        mend = "name a file that can be written"
+        raise CannotWriteError(f"{option} {path}: {error.strerror}: {mend}") from error

@@ -11,6 +11,7 @@ from hyperband.api.status import (
     WAITING,
     Blocked,
     conditions,
+    counts_in_words,
     progress,
     suspended_seconds,
 )
@@ -221,11 +222,7 @@ def _only_time_passed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 def _progress(engine: Engine | None, waiting: Waits) -> str:
     if engine is None:
         return "nothing has started"
-    counts = ", ".join(f"{engine.states[state]} {state.value.lower()}" for state in TrialState)
-    total, most = len(engine.trials), engine.study.max_trials
-    text = f"{total} of {most} trials: {counts}"
-    if total > most:
-        text = f"{total} trials, no more as maxTrials is {most}: {counts}"
+    text = counts_in_words(engine)
     if waiting:
         reasons = ", ".join(
             f"{reason} {count} ({example[:MAX_EXAMPLE]})"

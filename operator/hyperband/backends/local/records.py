@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports
-from hyperband.api.status import SUSPENDED, budget_reached, conditions, progress
+from hyperband.api.status import SUSPENDED, budget_reached, conditions, counts_in_words, progress
 from hyperband.api.study import StudyResource
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.local.store import Store
@@ -135,7 +135,7 @@ class Records:
             suspended=bool(interrupted),
             finish=finish,
             running=self.engine.states[TrialState.RUNNING] > 0,
-            progress_message=interrupted or _counts(self.engine),
+            progress_message=interrupted or counts_in_words(self.engine),
             generation=self.study.generation,
             spent=spent.reached,
             before=old.get("conditions") or [],
@@ -153,8 +153,3 @@ class Records:
 
     def _time(self) -> str:
         return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _counts(engine: Engine) -> str:
-    counts = ", ".join(f"{engine.states[state]} {state.value.lower()}" for state in TrialState)
-    return f"{len(engine.trials)} of {engine.study.max_trials} trials: {counts}"

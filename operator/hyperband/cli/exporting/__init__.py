@@ -1,0 +1,1 @@
+"""What is exported, a form a module: rows, and runs of MLflow."""
