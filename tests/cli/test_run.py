@@ -1,5 +1,6 @@
 """`hyperband run`: what a person types and sees, with real processes."""
 
+import json
 import os
 import re
 import signal
@@ -286,3 +287,51 @@ def test_a_folder_without_a_run_is_told() -> None:
     ended = verb("export", "toy")
     assert ended.exit_code == 2
     assert "toy.run has no run: name the --dir of a run" in ended.stderr
+
+
+def test_a_run_is_listed_described_and_compared(folder: Path) -> None:
+    write(runs.study("echo hello; " + runs.TRAINING.replace("$NOTES/", "")))
+    assert run().exit_code == 0
+    listed = json.loads(verb("list", "-o", "json").stdout)
+    assert [(each["name"], each["status"], each["trials"]) for each in listed] == [
+        ("toy", "Exhausted", 9)
+    ]
+    above = CliRunner().invoke(app, ["list", "--dir", "."])
+    assert above.stdout.splitlines()[1].split()[0] == "toy"
+    described = verb("describe", "toy").stdout
+    assert "9 of 9, 2 at a time" in described
+    assert "Minimize loss" in described
+    assert "best: loss" in described
+    compared = json.loads(verb("compare", "toy", "toy", "-o", "json").stdout)
+    assert [each["name"] for each in compared["studies"]] == ["toy"]
+    other = verb("compare", "toy", "other")
+    assert other.exit_code == 2
+    assert "toy.run has no run of study 'other': it has toy" in other.stderr
+    none = CliRunner().invoke(app, ["list", "--dir", "toy.run/trials"])
+    assert none.exit_code == 2
+    assert "toy.run/trials has no run of hyperband run: name the folder of a run" in none.stderr
+
+
+def test_the_log_of_a_training_is_shown(folder: Path) -> None:
+    write(runs.study("echo $HYPERBAND_ATTEMPT; " + runs.TRAINING.replace("$NOTES/", "")))
+    assert run().exit_code == 0
+    best = json.loads(verb("best", "toy", "-o", "json").stdout)["trial"]
+    last = verb("logs", best, "--follow")  # it is over: there is nothing to wait for
+    assert (last.exit_code, last.stdout) == (0, "2\n"), last.stderr
+    assert verb("logs", best, "--attempt", "0").stdout == "0\n"
+    for words, said in (
+        (("toy-0", "--attempt", "7"), "trial toy-0 has no attempt 7"),
+        (("toy-99",), "study toy has no trial 'toy-99': of 9"),
+        (("toy-0", "-c", "main"), "--container main: a run on a machine has none"),
+    ):
+        refused = verb("logs", *words)
+        assert refused.exit_code != 0
+        assert said in refused.stderr
+
+
+def test_what_is_told_of_a_trial_knows_of_no_pods(folder: Path) -> None:
+    assert run().exit_code == 0
+    story = verb("explain", "toy-0").stdout
+    assert "attempt 0: process on " in story
+    assert "paused: its process ends at the rung" in story
+    assert "pod" not in story

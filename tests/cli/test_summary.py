@@ -1,5 +1,7 @@
 """What `hyperband watch` says of a study."""
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -69,3 +71,36 @@ def test_what_training_in_full_would_have_cost(resume: bool, seconds: list[float
     assert cost is not None
     assert cost.used == sum(seconds)
     assert (cost.start, cost.full) == (pytest.approx(2.0), pytest.approx(11.0))
+
+
+def test_gpu_use_and_the_last_decisions_are_shown() -> None:
+    spec = json.loads(json.dumps(STUDY["spec"]))
+    container = spec["trialTemplate"]["spec"]["containers"][0]
+    container["resources"] = {"limits": {"nvidia.com/gpu": 2}}
+    spec |= {"parallelism": 4, "budget": {"gpuHours": 8}}
+    body = {**STUDY, "spec": spec, "status": {**STATUS, "gpuSeconds": 5400.0}}
+    trials = [
+        decided(i, "Running" if i < 3 else "Paused", f"2026-01-01T10:00:{i:02}Z") for i in range(9)
+    ]
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(view(body, trials, datetime(2026, 1, 1, 10, 1, tzinfo=UTC)))
+    text = capture.get()
+    assert "6 of 8 GPUs in use, 1.5 of 8 GPU-hours, " in text
+    last = text.partition("last decisions")[2].splitlines()[1:]
+    assert [line.split()[:3] for line in last[1:]] == [
+        [f"{60 - i}s", f"digits-{i}", "Paused"] for i in (8, 7, 6, 5, 4)
+    ]
+    assert last[1].endswith("paused at epochs 3: rank 2 of 8")
+    with console.capture() as capture:
+        console.print(view(body, trials, local=True))
+    assert "in use" not in capture.get()
+
+
+def decided(index: int, state: str, moment: str) -> dict[str, Any]:
+    """A trial of which something was decided at a moment."""
+    said = "paused at epochs 3: rank 2 of 8"
+    return {
+        **trial(index, "Random"),
+        "status": {"state": state, "message": said, "transitionTime": moment},
+    }

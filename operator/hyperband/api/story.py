@@ -38,20 +38,23 @@ class Step:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def story(body: Body, trial: Body, trials: Sequence[Past], pod: Body | None) -> list[Step]:
+def story(
+    body: Body, trial: Body, trials: Sequence[Past], pod: Body | None, *, local: bool = False
+) -> list[Step]:
     """All that happened to a trial, in order, and last how it stands now.
 
     Args:
         body: the study.
         trials: all trials of the study, the one itself included.
         pod: of the current attempt, if it is there.
+        local: whether attempts are processes of a machine without a cluster.
     """
-    return list(_Teller(body, trial, trials).tell(pod))
+    return list(_Teller(body, trial, trials, local).tell(pod))
 
 
 class _Teller:
-    def __init__(self, body: Body, trial: Body, trials: Sequence[Past]) -> None:
-        self._body, self._trial = body, trial
+    def __init__(self, body: Body, trial: Body, trials: Sequence[Past], local: bool) -> None:
+        self._body, self._trial, self._local = body, trial, local
         self._status: Body = trial.get("status") or {}
         self._study: Study = parse_study(body).study
         self._ladder = Ladder.of(self._study)
@@ -69,7 +72,7 @@ class _Teller:
         yield self._configuration()
         left = list(self._rungs)
         for attempt in self._status.get("attempts") or []:
-            yield _begin(attempt)
+            yield _begin(attempt, self._local)
             reached = attempt.get("resource", math.inf if not attempt.get("endTime") else -1)
             promoted: list[Step] = []  # after the end of the pod that paused
             while left and left[0]["resource"] <= reached:
@@ -91,6 +94,10 @@ class _Teller:
         if "improvement" in detail:
             text += f", expected improvement {detail['improvement']:.4g}"
         return Step("configuration", text, dict(detail))
+
+    @property
+    def _what(self) -> str:
+        return "process" if self._local else "pod"
 
     def _amount(self, resource: float) -> str:
         return self._study.resource.amount(resource)
@@ -139,7 +146,9 @@ class _Teller:
         if level == self._ladder.top:
             return Step("decision", "completed: trained in full")
         if self._scheduler.pauses:
-            return Step("decision", "paused: its pod ends at the rung, and gives its GPUs back")
+            return Step(
+                "decision", f"paused: its {self._what} ends at the rung, and gives its GPUs back"
+            )
         if then.good_enough:
             return Step("decision", "went on: good enough", _numbers(then))
         return Step("decision", "stopped: not good enough", _numbers(then))
@@ -181,7 +190,7 @@ class _Teller:
         text = f"{state}: {self._status.get('message') or 'nothing has happened to it yet'}"
         waits = ""
         if state == "Pending":
-            waits = f"waits for its pod to run{_pod_words(pod)}"
+            waits = f"waits for its {self._what} to run{'' if self._local else _pod_words(pod)}"
         elif state == "Running":
             waits = f"trains up to {self._amount(float(self._status.get('target', 0)))}"
         elif state == "Paused":
@@ -220,10 +229,11 @@ def _ranked(standing: Standing) -> str:
     return f"rank {standing.rank} of {standing.values}"
 
 
-def _begin(attempt: Body) -> Step:
-    text = f"attempt {attempt['number']}: pod {attempt.get('pod', '?')}"
+def _begin(attempt: Body, local: bool) -> Step:
+    what, where = ("process", "on") if local else (f"pod {attempt.get('pod', '?')}", "on node")
+    text = f"attempt {attempt['number']}: {what}"
     if attempt.get("node"):
-        text += f" on node {attempt['node']}"
+        text += f" {where} {attempt['node']}"
     if attempt.get("startTime"):
         text += f" from {_clock(attempt['startTime'])}"
     wait = _seconds(attempt.get("startTime"), attempt.get("trainingTime"))

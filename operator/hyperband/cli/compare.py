@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,27 +14,36 @@ from hyperband.api.status import short
 from hyperband.api.words import number, span
 from hyperband.cli.cluster import (
     DONE,
+    USAGE,
     Access,
     ContextOption,
     KubeconfigOption,
     NamespaceOption,
     Session,
+    ToldError,
     run,
 )
-from hyperband.cli.describe import spent
+from hyperband.cli.completion import complete_studies
 from hyperband.cli.list_studies import row
+from hyperband.cli.local_runs import RunsOption, local_studies, tell_locally
 from hyperband.cli.output import Output, OutputOption, write
+from hyperband.cli.spent import spent
 from hyperband.cli.tables import console, table
+from hyperband.core.errors import printable
 
 Body = Mapping[str, Any]
 
 
 def compare(
-    studies: Annotated[list[str], typer.Argument(metavar="STUDY", help="Names of studies.")],
+    studies: Annotated[
+        list[str],
+        typer.Argument(metavar="STUDY", help="Names of studies.", autocompletion=complete_studies),
+    ],
     namespace: NamespaceOption = None,
     output: OutputOption = Output.TABLE,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
+    dir: RunsOption = None,
 ) -> None:
     """Compare studies of a namespace: best value and its parameters, and what each has spent.
 
@@ -42,7 +52,9 @@ def compare(
 
     async def work(session: Session) -> int:
         wanted = dict.fromkeys(studies)  # each once
-        bodies = await asyncio.gather(*(session.shown_study(name) for name in wanted))
+        return tell(await asyncio.gather(*(session.shown_study(name) for name in wanted)))
+
+    def tell(bodies: Sequence[Body]) -> int:
         now, alike = datetime.now(UTC), comparable(bodies)
         rows = [compared(body, now) for body in bodies]
         if alike:
@@ -53,7 +65,19 @@ def compare(
             write({"comparable": alike, "studies": rows}, output)
         return DONE
 
+    if dir is not None:
+        tell_locally("compare", lambda: tell(_named(studies, local_studies(dir), dir)))
     run("compare", Access(kubeconfig, context, namespace), work)
+
+
+def _named(names: Sequence[str], bodies: Sequence[Body], folder: Path) -> list[Body]:
+    """Those of these names, each once."""
+    there = {body["metadata"]["name"]: body for body in bodies}
+    for name in names:
+        if name not in there:
+            said = f"{folder} has no run of study '{printable(name)}': it has {', '.join(there)}"
+            raise ToldError(said, USAGE)
+    return [there[name] for name in dict.fromkeys(names)]
 
 
 def comparable(bodies: Sequence[Body]) -> bool:

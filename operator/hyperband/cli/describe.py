@@ -9,8 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hyperband.api import names
-from hyperband.api.status import elapsed_seconds
-from hyperband.api.words import number, since, span
+from hyperband.api.words import number, since
 from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.objects import PODS, Object
 from hyperband.backends.kubernetes.recorder import EVENTS
@@ -25,7 +24,9 @@ from hyperband.cli.cluster import (
     run,
 )
 from hyperband.cli.list_studies import row
+from hyperband.cli.local_runs import DirOption, read_locally
 from hyperband.cli.output import Output, OutputOption, write
+from hyperband.cli.spent import gpu_words, gpus_in_use, spent, spent_words
 from hyperband.cli.tables import console, pairs, table
 from hyperband.cli.trials import is_owned, state
 from hyperband.cli.watch import in_progress, ladder
@@ -43,20 +44,30 @@ def describe(
     output: OutputOption = Output.TABLE,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
+    dir: DirOption = None,
 ) -> None:
     """Show a study: what it searches, how it stands, its rungs, its best, what it has spent."""
 
     async def work(session: Session) -> int:
         body = await session.shown_study(study)
         running = await running_trials(session, body)
-        events = await _events(session, body)
+        return tell(body, running, await _events(session, body))
+
+    def tell(
+        body: Body, running: Sequence[dict[str, Any]], events: Sequence[Body], local: bool = False
+    ) -> int:
         now = datetime.now(UTC)
         if output is Output.TABLE:
-            console().print(page(body, running, events, now))
+            console().print(page(body, running, events, now, local))
         else:
-            write(answer(body, running, events, now), output)
+            write(answer(body, running, events, now, local), output)
         return DONE
 
+    def look(body: dict[str, Any], trials: list[dict[str, Any]]) -> int:
+        return tell(all_printable(body), active(all_printable(trials)), [], local=True)
+
+    if dir is not None:
+        read_locally("describe", dir, study, look)
     run("describe", Access(kubeconfig, context, namespace), work)
 
 
@@ -78,8 +89,13 @@ async def running_trials(session: Session, body: Body) -> list[dict[str, Any]]:
     trials = {each.name for each in owners if each is not None and each.kind == names.TRIAL_KIND}
     found = await asyncio.gather(*(session.trial_object(name) for name in trials))
     own = [all_printable(t) for t in found if t is not None and is_owned(t, metadata["uid"])]
-    active = [trial for trial in own if state(trial) in ("Pending", "Running")]
-    return sorted(active, key=lambda trial: int(trial["spec"]["index"]))
+    return active(own)
+
+
+def active(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that hold a slot, by index."""
+    found = [trial for trial in trials if state(trial) in ("Pending", "Running")]
+    return sorted(found, key=lambda trial: int(trial["spec"]["index"]))
 
 
 async def _events(session: Session, body: Body) -> list[dict[str, Any]]:
@@ -94,23 +110,14 @@ async def _events(session: Session, body: Body) -> list[dict[str, Any]]:
     return found[:MAX_EVENTS]
 
 
-def spent(body: Body, now: datetime) -> dict[str, Any]:
-    """What has been spent, and of what, where there is a bound."""
-    status, budget = body.get("status") or {}, body["spec"].get("budget") or {}
-    ended = status.get("completionTime")
-    until = datetime.fromisoformat(ended) if ended else now
-    return {
-        "gpuHours": round(float(status.get("gpuSeconds", 0.0)) / 3600, 4),
-        "seconds": round(elapsed_seconds(status, until), 1),
-        "resourceUnits": status.get("resourceUnits", 0),
-        "budget": dict(budget),
-    }
-
-
 def answer(
-    body: Body, running: Sequence[Body], events: Sequence[Body], now: datetime
+    body: Body, running: Sequence[Body], events: Sequence[Body], now: datetime, local: bool
 ) -> dict[str, Any]:
-    """The page as plain data."""
+    """The page as plain data.
+
+    Args:
+        local: whether trials are processes of a machine, which may do without their GPUs.
+    """
     spec, status = body["spec"], body.get("status") or {}
     return {
         **row(body),
@@ -126,6 +133,7 @@ def answer(
         "brackets": status.get("brackets") or [],
         "bestTrial": status.get("best"),
         "spent": spent(body, now),
+        "gpusInUse": None if local else gpus_in_use(body, _running(status)),
         "warmStart": status.get("warmStart"),
         "runningTrials": [
             {"name": t["metadata"]["name"], "parameters": t["spec"]["parameters"], **_now(t)}
@@ -145,11 +153,19 @@ def _now(trial: Body) -> dict[str, Any]:
     }
 
 
+def _running(status: Body) -> int:
+    return int((status.get("trials") or {}).get("running", 0))
+
+
 def page(
-    body: Body, running: Sequence[dict[str, Any]], events: Sequence[Body], now: datetime
+    body: Body,
+    running: Sequence[dict[str, Any]],
+    events: Sequence[Body],
+    now: datetime,
+    local: bool,
 ) -> RenderableType:
     """All of it for people."""
-    parts: list[RenderableType] = [pairs(_head(body, now)), _parameters(body)]
+    parts: list[RenderableType] = [pairs(_head(body, now, local)), _parameters(body)]
     parts.append(ladder(body))
     best = (body.get("status") or {}).get("best")
     if best:
@@ -165,7 +181,7 @@ def page(
     return Group(*[item for part in parts for item in (part, Text(""))][:-1])
 
 
-def _head(body: Body, now: datetime) -> dict[str, Any]:
+def _head(body: Body, now: datetime, local: bool) -> dict[str, Any]:
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     line, objective, resource = row(body), spec["objective"], spec["resource"]
     hyperband = spec.get("hyperband") or {}
@@ -184,23 +200,10 @@ def _head(body: Body, now: datetime) -> dict[str, Any]:
         "trials": f"{line['trials']} of {spec['maxTrials']}, {spec.get('parallelism', 1)} at a time"
         + (f": {states}" if states else ""),
         "promotions": status.get("promotions") or None,
-        "spent": _spent(body, now),
+        "spent": spent_words(body, now),
+        "GPUs": "" if local else gpu_words(body, _running(status)),
         "warm start": _warm_start(status),
     }
-
-
-def _spent(body: Body, now: datetime) -> str:
-    used, unit = spent(body, now), body["spec"]["resource"]["name"]
-    budget = used["budget"]
-
-    def of(key: str) -> str:
-        return f" of {number(budget[key])}" if key in budget else ""
-
-    return (
-        f"{number(used['gpuHours'])}{of('gpuHours')} GPU-hours, "
-        f"{span(used['seconds'])}{of('duration')}, "
-        f"{number(used['resourceUnits'])}{of('resourceUnits')} {unit}"
-    )
 
 
 def _warm_start(status: Body) -> str:

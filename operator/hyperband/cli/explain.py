@@ -19,15 +19,14 @@ from hyperband.cli.cluster import (
     KubeconfigOption,
     NamespaceOption,
     Session,
-    ToldError,
     TrialArgument,
     run,
 )
-from hyperband.cli.local_runs import DirOption, read_locally
+from hyperband.cli.local_runs import DirOption, local_trial, read_locally
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.tables import console, pairs, table
 from hyperband.cli.trials import find, state, status
-from hyperband.core.errors import all_printable, printable
+from hyperband.core.errors import all_printable
 
 
 def explain(
@@ -58,11 +57,8 @@ def explain(
 
     def look(body: dict[str, Any], trials: list[dict[str, Any]]) -> int:
         body, trials = all_printable(body), all_printable(trials)
-        found = next((each for each in trials if each["metadata"]["name"] == trial), None)
-        if found is None:
-            name = body["metadata"]["name"]
-            raise ToldError(f"study {name} has no trial '{printable(trial)}': of {len(trials)}")
-        return tell(body, found, story(body, found, [_as_past(each) for each in trials], None))
+        found, past = local_trial(body, trials, trial), [_as_past(each) for each in trials]
+        return tell(body, found, story(body, found, past, None, local=True))
 
     if dir is not None:
         read_locally("explain", dir, trial.rpartition("-")[0], look)

@@ -1,6 +1,6 @@
 """`hyperband list`: all studies, one a line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from hyperband.cli.cluster import (
     Session,
     run,
 )
+from hyperband.cli.local_runs import RunsOption, local_studies, tell_locally
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.tables import console, table
 from hyperband.core.errors import all_printable
@@ -34,6 +35,7 @@ def list_studies(
     output: OutputOption = Output.TABLE,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
+    dir: RunsOption = None,
 ) -> None:
     """List studies: how each searches, how it stands, and its best value so far."""
 
@@ -41,6 +43,11 @@ def list_studies(
         where = None if all_namespaces else session.namespace
         pages = session.client.pages(STUDIES, dict, where)
         bodies = [all_printable(body) async for page in pages for body in page.items]
+        there = "in any namespace" if where is None else f"in namespace {where}"
+        more = "" if where is None else "; -A lists those of all namespaces"
+        return tell(bodies, f"There is no study {there}{more}.")
+
+    def tell(bodies: Sequence[Mapping[str, Any]], none: str = "") -> int:
         rows = sorted((row(body) for body in bodies), key=lambda r: (r["namespace"], r["name"]))
         if output is not Output.TABLE:
             write(rows, output)
@@ -51,10 +58,11 @@ def list_studies(
             shown = cells if all_namespaces else [each[1:] for each in cells]
             console(WIDE).print(table(columns, shown, right=RIGHT))
         else:
-            there = "in any namespace" if where is None else f"in namespace {where}"
-            more = "" if where is None else "; -A lists those of all namespaces"
-            typer.echo(f"There is no study {there}{more}.", err=True)
+            typer.echo(none, err=True)
         return DONE
+
+    if dir is not None:
+        tell_locally("list", lambda: tell(local_studies(dir)))
 
     run("list", Access(kubeconfig, context, namespace), work)
 

@@ -2,7 +2,9 @@
 
 import codecs
 import sys
+import time
 from contextlib import aclosing
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,8 +25,12 @@ from hyperband.cli.cluster import (
     is_missing_object,
     run,
 )
+from hyperband.cli.local_runs import DirOption, local_trial, read_locally
 from hyperband.cli.trials import find, status
 from hyperband.core.errors import printable
+
+CHUNK = 65536  # bytes
+POLL_SECONDS = 0.2
 
 
 def logs(
@@ -39,6 +45,7 @@ def logs(
     namespace: NamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
+    dir: DirOption = None,
 ) -> None:
     """Show the log of a trial's pod: the one that runs, or the last one.
 
@@ -66,7 +73,50 @@ def logs(
             raise
         return DONE
 
+    def look(body: dict[str, Any], trials: list[dict[str, Any]]) -> int:
+        if container is not None:
+            said = f"--container {container}: a run on a machine has none: leave it out"
+            raise ToldError(said, USAGE)
+        _show_file(_log_of(Path(str(dir)), local_trial(body, trials, trial), attempt), follow)
+        return DONE
+
+    if dir is not None:
+        read_locally("logs", dir, trial.rpartition("-")[0], look)
     run("logs", Access(kubeconfig, context, namespace), work)
+
+
+def _log_of(folder: Path, trial: dict[str, Any], attempt: int | None) -> Path:
+    """The log of an attempt of a run; by default of the last one that has begun.
+
+    Raises:
+        ToldError: there is none.
+    """
+    # Here, as only a run of a machine has it.
+    from hyperband.backends.local.keeper import LOG
+
+    own, name = folder / "trials" / str(trial["spec"]["index"]), trial["metadata"]["name"]
+    last = int(status(trial).get("attempt", 0))
+    for number in [attempt] if attempt is not None else range(last, -1, -1):
+        if (path := own / f"attempt-{number}" / LOG).exists():
+            return path
+    if attempt is None:
+        raise ToldError(f"trial {name} has not begun: hyperband explain {name} tells why")
+    raise ToldError(f"trial {name} has no attempt {attempt}: its last one is {last}")
+
+
+def _show_file(path: Path, follow: bool) -> None:
+    """Shows a log; with follow until its training has ended."""
+    from hyperband.backends.local.keeper import ENDED
+
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    with path.open("rb") as log:
+        while True:
+            over = not follow or (path.parent / ENDED).exists()  # before its last lines are read
+            while chunk := log.read(CHUNK):
+                _show(chunk, decoder)
+            if over:
+                return
+            time.sleep(POLL_SECONDS)
 
 
 def _show(chunk: bytes, decoder: codecs.IncrementalDecoder) -> None:

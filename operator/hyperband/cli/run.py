@@ -326,7 +326,7 @@ class Display:
         self._body = self._records.body
         body, trials = self.shown()
         if self._console.is_terminal:
-            self._live.update(view(body, trials))
+            self._live.update(view(body, trials, local=True))
         elif (line := one_line(body, trials)) != self._line:
             self._line = line
             self._console.print(Text(line), soft_wrap=True)

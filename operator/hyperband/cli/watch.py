@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hyperband.api.status import is_finished, short
-from hyperband.api.words import condition
+from hyperband.api.words import condition, since
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.cli.cluster import (
     DONE,
@@ -26,12 +28,14 @@ from hyperband.cli.cluster import (
     StudyArgument,
     run,
 )
+from hyperband.cli.spent import gpu_words, spent_words
 from hyperband.cli.summary import best_trial, promotes, summarize
 from hyperband.cli.trials import Archives, read, state, status
 from hyperband.core.records import TrialState
 
 POLL_SECONDS = 1.0
 MAX_TRIALS_SHOWN = 12
+MAX_DECISIONS = 5
 BAR = 30  # characters
 TIMED_OUT = 3  # exit code
 HEARD = 5.0  # seconds in which an operator writes a study's first status
@@ -91,13 +95,55 @@ async def follow(session: Session, name: str, timeout: float) -> int:
     return DONE if condition(body, "Succeeded").get("status") == "True" else FAILED
 
 
-def view(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> RenderableType:
-    """The whole screen: a line of counts, the rungs as a ladder, the trials in progress."""
-    parts: list[RenderableType] = [Text(one_line(body, trials)), ladder(body)]
+def view(
+    body: Mapping[str, Any],
+    trials: list[dict[str, Any]],
+    now: datetime | None = None,
+    *,
+    local: bool = False,
+) -> RenderableType:
+    """The whole screen: a line of counts, what is used, the ladder, what runs, what was decided.
+
+    Args:
+        local: whether trials are processes of this machine, which may do without their GPUs.
+    """
+    now = now or datetime.now(UTC)
+    running = sum(state(trial) == "Running" for trial in trials)
+    used = [] if local else [gpu_words(body, running)]
+    line = ", ".join(each for each in (*used, f"{spent_words(body, now)} spent") if each)
+    parts: list[RenderableType] = [Text(one_line(body, trials)), Text(line), ladder(body)]
     active = [t for t in trials if state(t) in ("Pending", "Running")]
     if active:
         parts.append(in_progress(active))
+    if decided := last_decisions(trials):
+        parts.append(_decisions(decided, now))
     return Group(*parts)
+
+
+def last_decisions(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The trials of which something was decided last, the latest first."""
+    told = [t for t in trials if status(t).get("transitionTime") and status(t).get("message")]
+    return nlargest(MAX_DECISIONS, told, key=_decided)
+
+
+def _decided(trial: Mapping[str, Any]) -> tuple[str, int]:
+    return str(status(trial)["transitionTime"]), int(trial["spec"]["index"])
+
+
+def _decisions(trials: list[dict[str, Any]], now: datetime) -> Table:
+    table = Table(title="last decisions", title_justify="left", box=None, pad_edge=False)
+    for column in ("ago", "trial", "state"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("why")
+    for trial in trials:
+        known = status(trial)
+        table.add_row(
+            since(known["transitionTime"], now),
+            trial["metadata"]["name"],
+            state(trial),
+            Text(known["message"], no_wrap=True, overflow="ellipsis"),
+        )
+    return table
 
 
 def one_line(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> str:
