@@ -111,7 +111,7 @@ def test_exported_rows_are_drawn_as_far_as_they_go(finished: Server, tmp_path: P
     call("export", "s", "--rows", "values", "-o", "json", "--out", str(values))
     call("export", "s", "-o", "json", "--out", str(trials))
     goal = ("--goal", "Minimize")
-    for kind in ("curves", "rungs", "parallel", "slices", "importance"):
+    for kind in ("curves", "rungs", "parallel", "slices", "pairs", "importance"):
         assert call("plot", str(values), kind, *goal).exit_code == 0
     assert call("plot", str(trials), "slices", *goal).exit_code == 0
     told = call("plot", str(values), "best", "--over", "values", *goal)

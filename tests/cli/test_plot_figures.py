@@ -4,12 +4,14 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hyperband.plots.figure import Figure, Mark, finite, plain, thin
 from hyperband.plots.flow import rungs, timeline
 from hyperband.plots.importance import importance
 from hyperband.plots.moments import gpu_hours, moments
+from hyperband.plots.pairs import pairs
 from hyperband.plots.parameters import parallel, slices
 from hyperband.plots.records import (
     Attempt,
@@ -20,6 +22,7 @@ from hyperband.plots.records import (
     of_objects,
     of_rows,
 )
+from hyperband.plots.terminal import lines
 from hyperband.plots.values import Over, best, curves, predicted
 
 X = Dimension("x", 0.0, 1.0)
@@ -159,6 +162,58 @@ def test_a_panel_for_each_parameter_without_trials_that_lack_it() -> None:
     assert figure.panels[1].x.ticks == ((0, "a"), (1, "b"), (2, "c"))
 
 
+def test_a_panel_for_each_pair_coloured_by_rank() -> None:
+    given = records(
+        run(0, "Paused", (1, 0.3), parameters={"x": 0.5, "lr": 0.1, "kind": "c"}),
+        run(1, "Paused", (1, 0.1), parameters={"x": 0.7, "lr": 0.2, "kind": "a"}),
+        run(2, "Paused", (1, 0.2), parameters={"x": 1.0, "lr": 0.3}),
+        run(3, "Pending", parameters={"x": 0.1, "lr": 0.4, "kind": "a"}),
+        dimensions=(X, LR, KIND),
+    )
+    figure = pairs(given)
+    axes = [(panel.x.label, panel.y.label) for panel in figure.panels]
+    assert axes == [("x", "lr (log)"), ("x", "kind"), ("lr (log)", "kind")]
+    drawn = [(item.xs, item.ys, item.shade) for s in figure.panels[0].series for item in s.items]
+    assert drawn == [((0.5,), (0.1,), 0.0), ((1.0,), (0.3,), 0.5), ((0.7,), (0.2,), 1.0)]
+    assert series(figure, "best", 0) == [((0.7,), (0.2,))]
+    # Where a parameter is inactive, there is no pair.
+    assert sum(len(each.items) for each in figure.panels[1].series) == 2
+    ((_, (place,)),) = series(figure, "lower half", 1)
+    assert 1.75 <= place <= 2.25  # spread within the third category
+    assert figure.panels[1].y.ticks == ((0, "a"), (1, "b"), (2, "c"))
+
+
+def test_of_many_parameters_the_most_important_are_paired() -> None:
+    dimensions = tuple(Dimension(name, 0.0, 1.0) for name in "abcdefg")
+    random = np.random.default_rng(0)
+
+    def parameters() -> dict[str, float]:
+        return {each.name: float(random.uniform()) for each in dimensions}
+
+    points = [parameters() for _ in range(80)]
+    runs = [
+        run(i, "Paused", (1, p["f"] + 0.7 * p["g"]), parameters=p) for i, p in enumerate(points)
+    ]
+    figure = pairs(records(*runs, dimensions=dimensions))
+    assert (figure.panels[0].x.label, figure.panels[0].y.label) == ("f", "g")
+    assert len(figure.panels) == 6
+    assert "the 4 of 7 parameters on which the value depends most (plot importance)" in figure.notes
+    few = pairs(records(*runs[:5], dimensions=dimensions))
+    assert few.panels[0].x.label == "a"
+    assert "the first 4 of 7 parameters: too few values to tell what matters" in few.notes
+
+
+def test_categories_are_written_beside_their_lines_in_the_terminal() -> None:
+    given = records(
+        run(0, "Paused", (1, 0.3), parameters={"x": 0.5, "kind": "c"}),
+        run(1, "Paused", (1, 0.1), parameters={"x": 0.7, "kind": "a"}),
+        dimensions=(X, KIND),
+    )
+    text = lines(pairs(given), 60)
+    beside = [line.split(" │")[0] for line in text if " │" in line]
+    assert [each for each in beside if each.strip()] == ["c", "b", "a"]
+
+
 def test_rungs_count_what_became_of_trials() -> None:
     figure = rungs(SMALL)
     assert figure.columns == ("rung", "went on", "completed", "paused", "stopped", "failed")
@@ -250,7 +305,7 @@ def test_a_parameter_that_was_never_varied_has_none() -> None:
     assert importance(records(*runs)).rows == (("x", 0.0, 0.0, 0.0),)
 
 
-ALL = (curves, best, parallel, importance, slices, rungs, timeline, predicted)
+ALL = (curves, best, parallel, importance, slices, pairs, rungs, timeline, predicted)
 
 
 @pytest.mark.parametrize("draw", ALL)

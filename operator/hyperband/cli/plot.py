@@ -20,17 +20,20 @@ from hyperband.cli.cluster import (
     NamespaceOption,
     Session,
     ToldError,
+    ended,
     run,
 )
+from hyperband.cli.completion import complete_studies
 from hyperband.cli.local_runs import DirOption, read_locally
+from hyperband.cli.output import CannotWriteError, write_file
 from hyperband.cli.trials import read
-from hyperband.core.errors import printable
 from hyperband.core.records import Goal
 from hyperband.plots.draw import MissingLibraryError, draw
 from hyperband.plots.figure import Figure, plain
 from hyperband.plots.flow import rungs, timeline
 from hyperband.plots.importance import importance
 from hyperband.plots.page import page
+from hyperband.plots.pairs import pairs
 from hyperband.plots.parameters import parallel, slices
 from hyperband.plots.records import Records, of_objects, of_rows
 from hyperband.plots.terminal import lines
@@ -49,6 +52,7 @@ class Kind(StrEnum):
     PARALLEL = "parallel"
     IMPORTANCE = "importance"
     SLICES = "slices"
+    PAIRS = "pairs"
     RUNGS = "rungs"
     TIMELINE = "timeline"
     PREDICTED = "predicted"
@@ -59,6 +63,7 @@ DRAWN: Final[Mapping[Kind, Callable[[Records], Figure]]] = {
     Kind.PARALLEL: parallel,
     Kind.IMPORTANCE: importance,
     Kind.SLICES: slices,
+    Kind.PAIRS: pairs,
     Kind.RUNGS: rungs,
     Kind.TIMELINE: timeline,
     Kind.PREDICTED: predicted,
@@ -75,6 +80,7 @@ def plot(
             help="The study's name; or a file that `hyperband export -o json` or `kubectl get "
             "hbs,hbt -o json` has written, for which no cluster is asked.",
             show_default=False,
+            autocompletion=complete_studies,
         ),
     ],
     kind: Annotated[Kind, typer.Argument(help="What is drawn.", show_default=False)],
@@ -100,6 +106,7 @@ def plot(
     - parallel: parallel coordinates
     - importance: how strongly the value depends on each parameter
     - slices: the value against each parameter
+    - pairs: pairs of parameters, coloured by value
     - rungs: what became of trials at each rung
     - timeline: pods on slots of nodes, and disruptions
     - predicted: what a model expected of suggestions, and what came
@@ -109,9 +116,8 @@ def plot(
         if study.endswith(".json"):
             _show(_figure(_of_file(Path(study), kind, goal), kind, over), out)
             return
-    except ToldError as error:
-        typer.echo(f"hyperband plot: {printable(str(error))}", err=True)
-        raise typer.Exit(error.code) from error
+    except (ToldError, CannotWriteError) as error:
+        raise ended("plot", error) from error
 
     def tell(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> int:
         _show(_figure(of_objects(body, trials), kind, over), out)
@@ -211,11 +217,10 @@ def _show(figure: Figure, out: Path | None) -> None:
             console.print(Text(line), soft_wrap=True)
         return
     try:
-        out.write_bytes(_drawn(figure, out.suffix.lower()))
+        drawn = _drawn(figure, out.suffix.lower())
     except MissingLibraryError as error:
         raise ToldError(f"--out {out}: {error}", USAGE) from error
-    except OSError as error:
-        raise ToldError(f"--out {out}: {error.strerror}: name a file", USAGE) from error
+    write_file("--out", out, drawn)
     if figure.empty:
         typer.echo(f"hyperband plot: {out}: nothing to draw yet", err=True)
 

@@ -70,15 +70,14 @@ def draw(figure: Figure, form: str, *, transparent: bool = False) -> bytes:
         numbers = iter(range(10**6))
         for i, (panel, ax) in enumerate(zip(figure.panels, axes, strict=False)):
             _panel(ax, panel, numbers, key=len(figure.panels) == 1)
-            if i % columns:
+            if i % columns and panel.y.label == figure.panels[i - 1].y.label:
                 ax.set_ylabel("")  # that of the panel at its left
         for ax in axes[len(figure.panels) :]:
             ax.set_axis_off()
-        canvas.suptitle(figure.title, fontsize=11, fontweight="bold")
+        if figure.title:
+            canvas.suptitle(figure.title, fontsize=11, fontweight="bold")
         if len(figure.panels) > 1:  # one key for all
-            canvas.legend(
-                *axes[0].get_legend_handles_labels(), loc="outside upper right", fontsize=7.5
-            )
+            _key(canvas, axes)
         if figure.shades:
             _shade_bar(canvas, axes, figure.shades)
         if figure.notes:
@@ -118,6 +117,15 @@ def _panel(ax: "Axes", panel: Panel, numbers: Iterator[int], *, key: bool) -> No
     if key and len(drawn) > 1 and drawn[0].items[0].shade is None:
         beside: Any = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
         ax.legend(fontsize=7.5, **(beside if panel.rows else {"loc": "best"}))
+
+
+def _key(canvas: Any, axes: Sequence["Axes"]) -> None:
+    """What is drawn in any of the panels, each once."""
+    named: dict[str, Any] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    canvas.legend(named.values(), named.keys(), loc="outside upper right", fontsize=7.5)
 
 
 def _text(ax: "Axes", x: float, y: float, text: str, *, inside: bool) -> None:
@@ -162,7 +170,7 @@ def _series(ax: "Axes", series: Series, colour: str, marker: str, hatch: str) ->
             xs,
             ys,
             size,
-            c=colour,
+            c=_colours(items, colour),
             marker=marker,
             alpha=max(alpha, 0.5),
             label=series.name,

@@ -24,6 +24,7 @@ LEAST_TRIALS = 10
 PERMUTATIONS = 200
 HALVES = 50
 QUANTILE = 0.95
+NEVER = 1e-12  # so little is a kernel of what was never varied
 
 Matrix = npt.NDArray[np.float64]
 
@@ -44,10 +45,25 @@ class Importance:
         return f"{self.value:.2f} ± {self.error:.2f}, {more} chance ({self.chance:.2f})"
 
 
+def ranking(records: Records) -> list[str]:
+    """The parameters by name, the most important first; none where there are too few values."""
+    level, there = _most(records)
+    if there < LEAST_TRIALS:
+        return []
+    names, kernels, values = _kernels(records, level)
+    found = sorted((-_r2(kernel, values), i) for i, kernel in enumerate(kernels))
+    return [names[i] for _, i in found]
+
+
+def _most(records: Records) -> tuple[int, int]:
+    """The level that most trials have a value at, and how many."""
+    levels = Counter(value.level for run in records.runs for value in run.values)
+    return max(levels.items(), key=lambda each: (each[1], -each[0]), default=(0, 0))
+
+
 def importance(records: Records) -> Figure:
     """How strongly the value depends on each parameter, at the rung that most have reached."""
-    levels = Counter(value.level for run in records.runs for value in run.values)
-    level, there = max(levels.items(), key=lambda each: (each[1], -each[0]), default=(0, 0))
+    level, there = _most(records)
     found, shown = _measured(records, level) if there >= LEAST_TRIALS else ([], 0)
     found.sort(key=lambda each: each.value)
     ticks = tuple((float(i), f"{e.parameter} {e.value:.2f}") for i, e in enumerate(found))
@@ -83,22 +99,26 @@ def _notes(records: Records, level: int, there: int) -> tuple[str, ...]:
 
 
 def _measured(records: Records, level: int) -> tuple[list[Importance], int]:
-    pairs = [(run, v.value) for run in records.runs for v in run.values if v.level == level]
-    pairs = thin(pairs, MAX_TRIALS)
-    ranks = _ranks(np.array([value for _, value in pairs]))
-    values = _smooth(ranks)
-    random = generator(0, len(pairs), "importance")
-    count = len(pairs)
+    names, kernels, values = _kernels(records, level)
+    count = len(values)
+    random = generator(0, count, "importance")
     orders = [random.permutation(count) for _ in range(PERMUTATIONS)]
     halves = [random.permutation(count)[: count // 2] for _ in range(HALVES)]
-    found = []
+    found = _judged(names, kernels, values, orders, halves) if names else []
+    return found, count
+
+
+def _kernels(records: Records, level: int) -> tuple[list[str], list[Matrix], Matrix]:
+    """The parameters with the kernel of each, and that of the values at a level."""
+    pairs = [(run, v.value) for run in records.runs for v in run.values if v.level == level]
+    pairs = thin(pairs, MAX_TRIALS)
+    values = _smooth(_ranks(np.array([value for _, value in pairs])))
+    kernels = []
     for each in records.dimensions:
         dimension = fitted(each, records.runs)
-        kernel = _kernel(
-            dimension, [place(dimension, r.parameters.get(each.name)) for r, _ in pairs]
-        )
-        found.append(_judge(plain(each.name), kernel, values, orders, halves))
-    return found, count
+        places = [place(dimension, r.parameters.get(each.name)) for r, _ in pairs]
+        kernels.append(_kernel(dimension, places))
+    return [plain(each.name) for each in records.dimensions], kernels, values
 
 
 def _kernel(dimension: Dimension, places: Sequence[float | None]) -> Matrix:
@@ -127,28 +147,34 @@ def _smooth(ranks: Matrix) -> Matrix:
     return np.asarray(np.exp(-6.0 * np.subtract.outer(ranks, ranks) ** 2), dtype=float)
 
 
-def _judge(
-    name: str,
-    kernel: Matrix,
+def _judged(
+    names: Sequence[str],
+    kernels: Sequence[Matrix],
     values: Matrix,
     orders: Sequence[npt.NDArray[np.int64]],
     halves: Sequence[npt.NDArray[np.int64]],
-) -> Importance:
-    x, y = _centred(kernel), _centred(values)
-    scale = float(np.linalg.norm(x) * np.linalg.norm(y))
-    if scale <= 1e-12:  # it was never varied
-        return Importance(name, 0.0, 0.0, 0.0)
-    value = float(np.vdot(x, y)) / scale
-    by_chance = [float(np.vdot(x, y[np.ix_(order, order)])) / scale for order in orders]
-    parts = [_r2(kernel[np.ix_(half, half)], values[np.ix_(half, half)]) for half in halves]
-    chance = float(np.quantile(by_chance, QUANTILE))
-    return Importance(name, value, float(np.std(parts)), chance)
+) -> list[Importance]:
+    """All parameters at once: each order of the values is made once for all of them."""
+    y = _centred(values)
+    xs = np.array([_centred(kernel).ravel() for kernel in kernels])
+    scales = np.linalg.norm(xs, axis=1) * np.linalg.norm(y)
+    by_chance = np.array([xs @ y[np.ix_(order, order)].ravel() for order in orders])
+    made = []
+    for i, (name, kernel) in enumerate(zip(names, kernels, strict=True)):
+        if scales[i] <= NEVER:  # it was never varied
+            made.append(Importance(name, 0.0, 0.0, 0.0))
+            continue
+        parts = [_r2(kernel[np.ix_(half, half)], values[np.ix_(half, half)]) for half in halves]
+        value = float(xs[i] @ y.ravel()) / float(scales[i])
+        chance = float(np.quantile(by_chance[:, i], QUANTILE)) / float(scales[i])
+        made.append(Importance(name, value, float(np.std(parts)), chance))
+    return made
 
 
 def _r2(kernel: Matrix, values: Matrix) -> float:
     x, y = _centred(kernel), _centred(values)
     scale = float(np.linalg.norm(x) * np.linalg.norm(y))
-    return float(np.vdot(x, y)) / scale if scale > 1e-12 else 0.0
+    return float(np.vdot(x, y)) / scale if scale > NEVER else 0.0
 
 
 def _centred(kernel: Matrix) -> Matrix:

@@ -1,5 +1,6 @@
 """A figure as one HTML file: nothing is loaded, and it can be read by screen readers."""
 
+from dataclasses import replace
 from html import escape
 from typing import Final
 from xml.etree import ElementTree
@@ -95,7 +96,8 @@ def inline(figure: Figure) -> str:
     """The SVG as a part of a page: with tooltips, and colours that follow the page's."""
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
-    drawn = draw(figure, "svg", transparent=True)
+    # The page has the title and the notes as text.
+    drawn = draw(replace(figure, title="", notes=()), "svg", transparent=True)
     root = ElementTree.fromstring(drawn)
     for metadata in root.findall(f"{{{SVG}}}metadata"):
         root.remove(metadata)

@@ -55,7 +55,7 @@ def parallel(records: Records) -> Figure:
     notes = ["values are at each trial's highest rung"]
     notes += ["below the axes: inactive parameters"] if absent else []
     names = [each.name for each in records.dimensions]
-    shown = len(shown_best) + len(shown_rest)
+    count = len(shown_best) + len(shown_rest)
     return Figure(
         f"{records.study}: parallel coordinates",
         (
@@ -66,10 +66,10 @@ def parallel(records: Records) -> Figure:
                 tuple(texts),
             ),
         ),
-        (*notes, *thinned(shown, len(with_value), "trials"), *records.cautions()),
+        (*notes, *thinned(count, len(with_value), "trials"), *records.cautions()),
         ("trial", *map(plain, names), records.metric),
         tuple(
-            (run.name, *(_shown(run, name) for name in names), _value(run))
+            (run.name, *(shown(run, name) for name in names), _value(run))
             for run in (*shown_best, *shown_rest)
         ),
         f"{records.objective}, by rank",
@@ -80,7 +80,8 @@ def _value(run: Run) -> float:
     return run.last.value if run.last else math.nan
 
 
-def _shown(run: Run, name: str) -> str:
+def shown(run: Run, name: str) -> str:
+    """A parameter of a trial in words; empty if it is inactive."""
     return number(run.parameters[name]) if name in run.parameters else ""
 
 
@@ -130,12 +131,12 @@ def slices(records: Records) -> Figure:
     """The value against each parameter, at each trial's highest rung."""
     runs = [run for run in records.runs if run.last]
     drawn = [fitted(each, records.runs) for each in records.dimensions[:MAX_PANELS]]
-    shown = thin(runs, MAX_ITEMS // max(len(drawn), 1))
+    some = thin(runs, MAX_ITEMS // max(len(drawn), 1))
     best = records.best
-    if best is not None and best not in shown:
-        shown[-1] = best
+    if best is not None and best not in some:
+        some[-1] = best
     top = max((run.last.level for run in runs if run.last), default=0)
-    kinds = [(run, _kind(run, best, top)) for run in shown]
+    kinds = [(run, _kind(run, best, top)) for run in some]
     panels = [_slice(records, each, kinds) for each in drawn]
     more = len(records.dimensions) - len(drawn)
     notes = ["values are at each trial's highest rung"]
@@ -143,11 +144,9 @@ def slices(records: Records) -> Figure:
     return Figure(
         f"{records.study}: values by parameter",
         tuple(panels),
-        (*notes, *thinned(len(shown), len(runs), "trials"), *records.cautions()),
+        (*notes, *thinned(len(some), len(runs), "trials"), *records.cautions()),
         ("trial", *(plain(each.name) for each in drawn), records.metric),
-        tuple(
-            (run.name, *(_shown(run, each.name) for each in drawn), _value(run)) for run in shown
-        ),
+        tuple((run.name, *(shown(run, each.name) for each in drawn), _value(run)) for run in some),
     )
 
 
@@ -164,13 +163,17 @@ def _slice(records: Records, dimension: Dimension, runs: Sequence[tuple[Run, str
         if at is not None:
             said = f"{run.name}: {number(_value(run))} at {number(run.parameters[dimension.name])}"
             items[kind].append(Item(said, (at,), (_value(run),)))
-    ticks: list[tuple[float, str]] = []
-    if dimension.values:
-        places = thin(list(enumerate(dimension.values)), MAX_CHOICES)
-        ticks = [(float(i), _choice(value)) for i, value in places]
-    axis = Axis(_head(dimension), dimension.log, tuple(ticks))
     series = tuple(
         Series(kind, Mark.POINTS, tuple(found), kind == "at a lower rung")
         for kind, found in items.items()
     )
-    return Panel(axis, records.axis(_value(run) for run, _ in runs), series)
+    return Panel(axis_of(dimension), records.axis(_value(run) for run, _ in runs), series)
+
+
+def axis_of(dimension: Dimension) -> Axis:
+    """The axis of a parameter; of a categorical one with its values."""
+    ticks: list[tuple[float, str]] = []
+    if dimension.values:
+        places = thin(list(enumerate(dimension.values)), MAX_CHOICES)
+        ticks = [(float(i), _choice(value)) for i, value in places]
+    return Axis(_head(dimension), dimension.log, tuple(ticks))

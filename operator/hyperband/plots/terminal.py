@@ -66,17 +66,15 @@ def _scale(axis: Axis, values: Sequence[float], *, categories: bool) -> Scale:
 def _plane(panel: Panel, width: int) -> list[str]:
     items = [item for series in panel.series for item in series.items]
     x = _scale(panel.x, [v for item in items for v in item.xs], categories=True)
-    y = _scale(panel.y, [v for item in items for v in item.ys], categories=False)
-    middle = math.sqrt(y.low * y.high) if y.log else (y.low + y.high) / 2
-    left = [number(float(v)) for v in (y.low, middle, y.high)]
     written = all(text for _, text in panel.y.ticks) and not panel.texts
-    margin = max(map(len, left)) if written else 0
+    y = _scale(panel.y, [v for item in items for v in item.ys], categories=written)
+    sides = _sides(panel.y, y) if written else {}
+    margin = max(map(len, sides.values()), default=0)
     canvas = _Canvas(width - margin - 2, HEIGHT)
     key = _draw_all(canvas, panel, x, y)
     for at, height, text in panel.texts:
         canvas.write(float(x.places([at])[0]), float(y.places([height])[0]), text)
     made = [f"  {panel.y.label}"] if written else []
-    sides = dict(zip((HEIGHT - 1, HEIGHT // 2, 0), left, strict=True)) if written else {}
     made += [f"{sides.get(i, ''):>{margin}} │{row}" for i, row in enumerate(canvas.rows())]
     made.append(" " * margin + " └" + "─" * canvas.width)
     labels, more = _ticks(panel.x, x, canvas.width)
@@ -84,6 +82,18 @@ def _plane(panel: Panel, width: int) -> list[str]:
     made += [f"  {each}" for each in more]
     made += [f"  {'x: ' if written else ''}{panel.x.label}"] if panel.x.label else []
     return [*made, "  " + "   ".join(key)]
+
+
+def _sides(axis: Axis, scale: Scale) -> dict[int, str]:
+    """What is written beside which line: the axis' own ticks, or its ends and its middle."""
+    if axis.ticks:
+        places = scale.places([at for at, _ in axis.ticks])
+        rows = [round(float(1 - place) * (HEIGHT - 1)) for place in places]
+        return {row: text for row, (_, text) in zip(rows, axis.ticks, strict=True)}
+    low, high = scale.low, scale.high
+    middle = math.sqrt(low * high) if scale.log else (low + high) / 2
+    left = [number(float(v)) for v in (low, middle, high)]
+    return dict(zip((HEIGHT - 1, HEIGHT // 2, 0), left, strict=True))
 
 
 def _draw_all(canvas: "_Canvas", panel: Panel, x: Scale, y: Scale) -> list[str]:
