@@ -24,8 +24,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load image release figures demo ready test test-unit test-cluster test-chart \
-  test-methods test-integrations fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
+.PHONY: help env up run watch simulate load image release figures page screenshots demo ready test test-unit test-cluster \
+  test-chart test-methods test-integrations fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
   bench-growth bench-autoscaling bench-scale down clean
 
 help: ## Show this text
@@ -63,7 +63,7 @@ load: env ## Load an image of your own into the kind cluster's nodes: make load 
 	@test -n "$(IMAGE)" || { echo "name the image: make load IMAGE=trainer:1" >&2; exit 2; }
 	@$(PY) -m hack.cluster load $(IMAGE)
 
-image: env ## Build the operator's image: make image IMAGE=you/operator:1 ENGINE=podman BASE=… TARGET=sidecar
+image: env page ## Build the operator's image: make image IMAGE=you/operator:1 ENGINE=podman BASE=… TARGET=sidecar
 	@$(PY) -m hack.image $(if $(ENGINE),--engine $(ENGINE)) $(if $(BASE),--base $(BASE)) \
 	  $(if $(IMAGE),--image $(IMAGE)) $(if $(TARGET),--target $(TARGET))
 
@@ -81,10 +81,17 @@ demo: env ## Set everything up, tune the digits sample and show the best configu
 TOOLS = etcd kube-apiserver kube-scheduler kube-controller-manager kwok karpenter promtool prometheus \
   helm kubeconform
 
-ready: env
+page: env ## Bundle the dashboard's page (npm; once for each set of its sources)
+	@$(PY) -m hack.page
+
+screenshots: env ## Take the documentation's pictures of the page again, by Chromium: docs/pictures
+	@$(PY) -m tests.browser.pictures $(ARGS)
+
+ready: env page
 	@$(PY) -m hack.cluster up
 	@$(PY) -m hack.cluster tools $(TOOLS) > /dev/null
 	@$(PY) -m hack.cluster ship > /dev/null
+	@$(PY) -m hack.browser > /dev/null
 
 test: env verify ready ## Set everything up and run all tests
 	@$(ON_THE_CLUSTER) $(PYTEST)

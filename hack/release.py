@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from hack import page
 from hack.chart import helm
 from hack.chart.files import CHART, NAME
 from hack.cluster import engine as engines
@@ -79,6 +80,8 @@ def main() -> int:
 
 def build(release: Release, scratch: Path, *, cached: bool = True) -> None:
     """Build all of it; `scratch` is a folder for what is of no use afterwards."""
+    page.ensure(release.sources)
+    page.ensure(paths.REPOSITORY)  # of which the images are made
     with step("building the wheel"):
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
         command = [*pip, "wheel", "--no-deps", f"--wheel-dir={release.folder}"]
