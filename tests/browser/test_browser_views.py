@@ -1,0 +1,296 @@
+"""Every view of the page, as a person sees it, and as one who uses no pointer does."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from hack import page as pages
+from tests.browser.conftest import Opener
+from tests.browser.stage import TOKEN, Stage
+
+VIEWS = {
+    "ladder": "Ladder of rungs",
+    "curves": "Learning curves",
+    "best": "Best value so far",
+    "parallel": "Parameters and values",
+    "importance": "What the value depends on",
+    "timeline": "Slots over time",
+    "decisions": "Decisions and their reasons",
+    "trials": "Trials",
+}
+STUDY = "#/studies/default/digits"
+PLACES = ["#/", *(f"{STUDY}/{view}" for view in VIEWS), "#/trials/default/digits/3"]
+
+
+def go(page: Page, stage: Stage, place: str) -> None:
+    """To a place, until what is there has come."""
+    page.goto(stage.address + place)
+    expect(page.locator("main h1")).to_be_visible()
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    # What is drawn is in the picture by the next frame.
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+
+def drawn(page: Page) -> int:
+    """How many charts have something on them but their ground."""
+    return int(
+        page.evaluate(
+            """() => [...document.querySelectorAll('.canvas canvas')].filter(canvas => {
+                 const { width, height } = canvas;
+                 const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+                 return data.some(byte => byte !== 0);
+               }).length"""
+        )
+    )
+
+
+def test_the_list_leads_to_a_study_and_back(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    expect(page.get_by_role("row")).to_have_count(3)  # with the head
+    page.get_by_role("link", name="digits", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    page.get_by_role("link", name="Curves").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Learning curves")
+    page.reload()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Learning curves")
+    page.go_back()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Ladder of rungs")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+
+
+def test_the_token_is_not_in_the_address(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    assert TOKEN not in page.url
+    assert page.evaluate("sessionStorage.length") == 1
+    assert page.evaluate("localStorage.length") == 0
+    page.go_back()  # there is nothing before it that would have the token
+    assert TOKEN not in page.url
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_shows_something(running: Stage, open_page: Opener, view: str) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/{view}")
+    expect(page.locator("h2").first).to_have_text(VIEWS[view])
+    expect(page.get_by_text("Nothing to draw")).to_have_count(int(view == "importance"))
+    charts = page.get_by_role("img", name=re.compile("^Chart:"))
+    assert drawn(page) == charts.count()
+    if view in ("curves", "best", "parallel", "importance", "timeline"):
+        assert charts.count() > 0
+    else:
+        assert page.get_by_role("link", name=re.compile(r"^digits-\d+$")).count() > 3
+
+
+def test_the_ladder_has_what_is_recorded(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, STUDY)
+    rows = page.get_by_role("table", name="Rungs of digits").get_by_role("row")
+    expect(rows).to_have_count(5)
+    first = rows.nth(1)
+    expect(first.get_by_role("rowheader")).to_have_text("1")
+    expect(first.get_by_role("cell").nth(1)).to_have_text("36")
+    page.get_by_role("link", name=re.compile(r"^digits-\d+$")).first.click()
+    expect(page.get_by_role("heading", name="Learning curve")).to_be_visible()
+
+
+def test_a_chart_can_be_read_as_a_table(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/curves")
+    page.get_by_text("The data as a table").click()
+    table = page.get_by_role("region", name=re.compile("^Table: digits: learning curves"))
+    expect(table.get_by_role("rowheader")).to_have_count(36)
+    expect(table.get_by_role("link", name="digits-29")).to_be_visible()
+
+
+def test_parallel_coordinates_are_brushed_on_an_axis(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/parallel")
+    box = page.locator(".canvas").bounding_box()
+    assert box is not None
+    # Along the first axis, its upper half.
+    page.mouse.move(box["x"] + 56, box["y"] + 54)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 56, box["y"] + 120, steps=4)
+    page.mouse.move(box["x"] + 56, box["y"] + 210, steps=4)
+    page.mouse.up()
+    heading = page.get_by_role("heading", name=re.compile(r"^\d+ of 36 trials within bounds"))
+    expect(heading).to_be_visible()
+    found = int((heading.text_content() or "").split()[0])
+    assert 0 < found < 36
+    rates = page.locator("section td:nth-child(4)").all_text_contents()
+    assert min(map(float, rates)) > 0.003  # the lower half goes from 0.0001 to 0.01
+    page.get_by_text("Set bounds by numbers").click()
+    low = page.get_by_role("group", name="learning_rate").get_by_label("from")
+    expect(low).not_to_have_value("")
+
+
+def test_parallel_coordinates_are_brushed_by_numbers(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/parallel")
+    page.get_by_text("Set bounds by numbers").click()
+    page.get_by_role("group", name="activation").get_by_label("relu").uncheck()
+    page.get_by_role("group", name="val_loss").get_by_label("to").fill("1.2")
+    page.keyboard.press("Enter")
+    expect(
+        page.get_by_role("heading", name=re.compile("of 36 trials within bounds"))
+    ).to_be_visible()
+    columns = page.locator("section thead th").all_text_contents()
+    activation = columns.index("activation")
+    rows = page.locator("section tbody tr")
+    kinds = [row.locator("th, td").nth(activation).text_content() for row in rows.all()]
+    values = [float(row.locator("td").first.text_content() or "") for row in rows.all()]
+    assert set(kinds) == {"tanh"}
+    assert max(values) <= 1.2
+    page.get_by_role("button", name="Clear all bounds").click()
+    expect(page.get_by_role("heading", name="The best trials")).to_be_visible()
+
+
+def test_the_best_value_is_drawn_over_what_is_chosen(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/best")
+    page.get_by_label("GPU-hours").check()
+    expect(page.get_by_role("img", name=re.compile("GPU-hours spent"))).to_be_visible()
+    assert page.url.endswith("?over=gpu-hours")
+    page.reload()
+    expect(page.get_by_role("img", name=re.compile("GPU-hours spent"))).to_be_visible()
+
+
+def test_trials_are_sorted_and_filtered(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/trials")
+    page.get_by_role("button", name="trial", exact=True).click()
+    expect(page.locator("tbody th").first).to_have_text("digits-0")
+    page.get_by_role("button", name=re.compile("^trial")).click()
+    expect(page.locator("tbody th").first).to_have_text("digits-35")
+    head = page.get_by_role("columnheader", name=re.compile("^trial"))
+    expect(head).to_have_attribute("aria-sort", "descending")
+    page.get_by_label("State").select_option("Running")
+    expect(page.locator("tbody tr")).to_have_count(6)
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(6)
+
+
+def test_a_trial_tells_all_that_is_known_of_it(running: Stage, open_page: Opener) -> None:
+    running.source.told = [
+        {
+            "at": "2026-01-01T00:00:00Z",
+            "type": "Warning",
+            "reason": "BackOff",
+            "message": "<b>pulling</b> failed",
+            "object": "pod/digits-29-1",
+            "count": 3,
+        }
+    ]
+    page = open_page(running.link)
+    go(page, running, "#/trials/default/digits/29")
+    titles = page.get_by_role("heading", level=2).all_text_contents()
+    assert titles == [
+        *("Parameters", "Learning curve", "Story", "Attempts", "Pods now", "Events", "Logs")
+    ]
+    expect(page.get_by_text("<b>pulling</b> failed (3 times)")).to_be_visible()  # no markup
+    expect(page.get_by_role("region", name=re.compile("^Log of attempt"))).to_contain_text(
+        "epoch 1: loss 0.5"
+    )
+    expect(page.get_by_role("region", name="Table of attempts")).to_contain_text("Disrupted")
+    assert drawn(page) == 1
+
+
+def test_a_place_that_is_none_is_told_of(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    page.goto(f"{running.address}#/nowhere/at/all")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such place")
+    page.goto(f"{running.address}#/studies/default/gone")
+    expect(page.get_by_role("alert")).to_contain_text("There is no study gone")
+
+
+def test_all_can_be_reached_by_keyboard(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    expect(page.get_by_role("link", name="digits", exact=True)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="digits", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    wanted = "Parallel"
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == wanted:
+            break
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Parameters and values")
+    # The tabs keep the focus: the next one is a step away.
+    expect(page.get_by_role("link", name=wanted)).to_be_focused()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_colours_are_the_systems_or_those_chosen(
+    running: Stage, open_page: Opener, colours: str
+) -> None:
+    page = open_page(running.link, color_scheme=colours)
+    other = {"light": "dark", "dark": "light"}[colours]
+    ground = "getComputedStyle(document.body).backgroundColor"
+    expect(page.locator("html")).to_have_attribute("data-theme", colours)
+    before = page.evaluate(ground)
+    page.get_by_label("Colours").select_option(other)
+    expect(page.locator("html")).to_have_attribute("data-theme", other)
+    assert page.evaluate(ground) != before
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", other)
+
+
+def test_nothing_is_wider_than_a_phone(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link, viewport={"width": 390, "height": 844}, has_touch=True)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    for place in PLACES:
+        go(page, running, place)
+        wide = page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, place
+
+
+def test_nothing_comes_from_elsewhere(running: Stage, open_page: Opener) -> None:
+    page = open_page("about:blank")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(running.link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    for place in PLACES:
+        go(page, running, place)
+    assert len(asked) > len(PLACES)
+    assert [url for url in asked if not url.startswith(running.address)] == []
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_rule_of_axe_is_broken(running: Stage, open_page: Opener, colours: str) -> None:
+    axe = (pages.package("axe-core") / "axe.min.js").read_text(encoding="utf-8")
+    page = open_page(running.link, color_scheme=colours, reduced_motion="reduce")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    page.evaluate(axe)
+    broken = []
+    for place in PLACES:
+        go(page, running, place)
+        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        broken += [
+            (place, each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"])
+            for each in found["violations"]
+        ]
+    assert broken == []
+
+
+def test_the_built_page_is_what_its_sources_make(browser: Browser) -> None:
+    static = Path("operator/hyperband/dashboard/static")
+    names = sorted(path.name for path in static.iterdir())
+    assert names == ["app.css", "app.js", "icon.svg", "index.html"]
+    assert sum(path.stat().st_size for path in static.iterdir()) < 900_000
