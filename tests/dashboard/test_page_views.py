@@ -41,6 +41,7 @@ def test_a_version_has_all_trials_by_index_and_nothing_left_to_tell() -> None:
     ("change", "told", "not_told"),
     [
         ({"latest": {"resource": 2.0, "value": 0.5}}, {"curves"}, {"best", "decisions"}),
+        ({"curve": [{"resource": 0.5, "value": 1.0}]}, {"curves"}, {"best", "decisions"}),
         ({"rungs": []}, {"curves", "best", "parallel", "decisions"}, {"timeline"}),
         ({"attempts": []}, {"timeline", "best"}, {"parallel", "curves"}),
         ({"state": "Failed"}, {"trials", "parallel", "decisions"}, {"curves"}),
@@ -235,7 +236,11 @@ def test_a_trials_page_has_all_that_is_recorded() -> None:
     made = trial.page(shown, 5)
     known = shown.trials[5]["status"]
     assert made["name"] == "digits-5" and made["suggestion"]["origin"] == "Random"
-    assert len(made["curve"]["x"]) == len(made["curve"]["y"]) == len(known["curve"])
+    assert (
+        len(made["curve"]["x"])
+        == len(made["curve"]["y"])
+        == len(objects()[1][5]["status"]["curve"])
+    )
     assert [each["sequence"] for each in made["rungs"]] == [e["sequence"] for e in known["rungs"]]
     assert [each["name"] for each in made["attempts"]] == [e["pod"] for e in known["attempts"]]
     assert made["story"][0]["what"] == "configuration"

@@ -49,15 +49,24 @@ async def site(
     feeds: Feeds | None = None,
     pages: Path | None = None,
     hosts: frozenset[str] = LOOPBACK,
+    review_every: float = 30.0,
 ) -> AsyncIterator[Site]:
     """A server of that source, and somebody who asks it."""
-    feeds = feeds or Feeds(source)
+    feeds = Feeds(source) if feeds is None else feeds
     running = asyncio.create_task(feeds.run())
     shown = Pages(pages) if pages is not None else Pages(Path("/nonexistent"))
     address = Address("127.0.0.1", 0)
     try:
         async with (
-            serving(source, feeds, access, address, hosts=hosts, pages=shown) as port,
+            serving(
+                source,
+                feeds,
+                access,
+                address,
+                hosts=hosts,
+                pages=shown,
+                review_every=review_every,
+            ) as port,
             aiohttp.ClientSession() as session,
         ):
             yield Site(session, f"http://127.0.0.1:{port}", feeds)

@@ -16,6 +16,8 @@ from hyperband.dashboard.answers import Answers
 from hyperband.dashboard.feeds import Feeds, Source
 from hyperband.dashboard.pages import Pages
 from hyperband.dashboard.server import Api, application
+from hyperband.dashboard.stream import REVIEW
+from hyperband.dashboard.tls import Files
 
 LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "[::1]"))
 MAX_HEADER: Final = 32768  # bytes: tokens of some providers are long
@@ -31,6 +33,7 @@ async def serving(
     hosts: frozenset[str] = frozenset(),
     tls: ssl.SSLContext | None = None,
     pages: Pages | None = None,
+    review_every: float = REVIEW,
 ) -> AsyncIterator[int]:
     """Serves the page meanwhile; gives the port.
 
@@ -38,7 +41,8 @@ async def serving(
         CannotListenError: another program listens there.
     """
     answers = Answers()
-    app = application(Api(source, feeds, access, answers), source, pages or Pages(), hosts)
+    api = Api(source, feeds, access, answers, review_every)
+    app = application(api, source, pages or Pages(), hosts)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -69,7 +73,7 @@ async def serve(
     started: Callable[[int], None],
     *,
     hosts: frozenset[str] = frozenset(),
-    tls: ssl.SSLContext | None = None,
+    files: Files | None = None,
 ) -> None:
     """Serves until it is interrupted.
 
@@ -80,7 +84,9 @@ async def serve(
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    tasks = [begin(each, "dashboard") for each in (*background, feeds.run())]
+    tls = None if files is None else files.context()
+    renewing = [files.renew(tls)] if files is not None and tls is not None else []
+    tasks = [begin(each, "dashboard") for each in (*background, *renewing, feeds.run())]
     try:
         async with serving(source, feeds, access, address, hosts=hosts, tls=tls) as port:
             started(port)

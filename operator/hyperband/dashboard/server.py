@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -26,7 +27,7 @@ from hyperband.dashboard.figures import KINDS, figure
 from hyperband.dashboard.pages import HEADERS, Pages
 from hyperband.dashboard.query import QueryError
 from hyperband.dashboard.snapshot import Snapshot
-from hyperband.dashboard.stream import Stream
+from hyperband.dashboard.stream import REVIEW, Stream
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """Answers to requests below /api."""
 
-    def __init__(self, source: Source, feeds: Feeds, access: Access, answers: Answers) -> None:
+    def __init__(
+        self,
+        source: Source,
+        feeds: Feeds,
+        access: Access,
+        answers: Answers,
+        review_every: float = REVIEW,
+    ) -> None:
         self._source, self._feeds = source, feeds
         self._access, self._answers = access, answers
+        self._review_every = review_every
         self._streams = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -193,10 +202,12 @@ class Api:
             raise UnavailableError(f"{MAX_STREAMS} pages are open already: close one")
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", **HEADERS}
         response = web.StreamResponse(headers=headers)
+        review = partial(self._ended, request)
+        stream = Stream(feed, self._answers, review, self._review_every)
         self._streams += 1
         try:
             await response.prepare(request)
-            await Stream(feed, self._answers, lambda: self._ended(request)).send(response)
+            await stream.send(response)
         except ConnectionError:  # the viewer has left
             pass
         finally:

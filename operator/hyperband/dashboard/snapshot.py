@@ -19,7 +19,6 @@ EVERYTHING = frozenset(("curves", "best", "parallel", "trials", "decisions", "ti
 _BY_STATUS = {
     "state": {"trials", "parallel", "decisions", "timeline"},
     "rungs": {"curves", "best", "parallel", "trials", "decisions"},
-    "curve": {"curves"},
     "latest": {"curves", "trials"},
     "attempts": {"timeline", "best", "decisions"},
 }
@@ -40,7 +39,7 @@ class Snapshot:
     """What all views of one version are made from; it never changes.
 
     Attributes:
-        trials: the objects, by index, ascending.
+        trials: the objects, by index, ascending, without their curves.
         read: the same as drawn, with the count of their values that are no numbers.
         archived: whether some of them come from archives.
         memo: answers that were made of it, see `answers`.
@@ -68,6 +67,11 @@ class Snapshot:
     def records(self) -> Records:
         """What figures are drawn of."""
         return of_runs(self.body, self.read)
+
+    @cached_property
+    def runs(self) -> Mapping[int, Run]:
+        """Trials as they are drawn, by index."""
+        return {run.index: run for run, _ in self.read}
 
     @cached_property
     def resource(self) -> StudyResource:
@@ -123,14 +127,17 @@ class Live:
         Only an edit past the definition makes one: the operator says so in the study's conditions.
         """
         try:
-            index = int(body["spec"]["index"])
-            if body == self._trials.get(index):
-                return
-            read = read_run(body)
+            index, read = int(body["spec"]["index"]), read_run(body)
+            kept = _without_curve(body)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             return
-        self.changed |= _changes(self._trials.get(index), body)
-        self._trials[index], self._read[index] = body, read
+        old, old_read = self._trials.get(index), self._read.get(index)
+        if kept == old and read == old_read:
+            return
+        self.changed |= _changes(old, kept)
+        if old_read is None or old_read[0].curve != read[0].curve:
+            self.changed.add("curves")
+        self._trials[index], self._read[index] = kept, read
 
     def forget(self, index: int) -> None:
         """A trial's object is gone."""
@@ -142,6 +149,10 @@ class Live:
     def indices(self) -> set[int]:
         """Of the trials that are known."""
         return set(self._trials)
+
+    def happened(self, index: int) -> bool:
+        """Whether anything of a trial is known but that it is to be."""
+        return bool(status(self._trials.get(index, {})))
 
     def snapshot(self) -> tuple[Snapshot, frozenset[str]]:
         """A new version, and what changed since the one before.
@@ -164,9 +175,15 @@ class Live:
         return made, changed
 
 
+def _without_curve(body: Body) -> Body:
+    """What is drawn has it already, in a quarter of the memory."""
+    known = {key: value for key, value in status(body).items() if key != "curve"}
+    return {"metadata": body["metadata"], "spec": body["spec"], "status": known}
+
+
 def _changes(old: Body | None, new: Body) -> set[str]:
     if old is None:
-        return {"trials", "decisions", "timeline", *(("curves",) if status(new) else ())}
+        return set(EVERYTHING - {"study"}) if status(new) else {"trials", "decisions"}
     before, after = status(old), status(new)
     found = {"trials"}
     for key, views in _BY_STATUS.items():

@@ -10,7 +10,6 @@ from hyperband.core.origins import describe
 from hyperband.core.records import Suggestion
 from hyperband.dashboard.snapshot import Body, Snapshot, status
 from hyperband.dashboard.trials import row
-from hyperband.plots.figure import finite
 
 _TIMES = {"attempt": "startTime", "end": "endTime"}
 
@@ -26,14 +25,14 @@ def page(snapshot: Snapshot, index: int, pod: Body | None = None) -> dict[str, A
     """
     trial = snapshot.trials[index]
     known = status(trial)
-    curve = [each for each in known.get("curve") or () if finite(each.get("value"))]
+    curve = snapshot.runs[index].curve
     made = {
         **row(trial),
         "version": snapshot.version,
         "suggestion": _suggestion(snapshot, trial),
         "curve": {
-            "x": [each["resource"] for each in curve],
-            "y": [each["value"] for each in curve],
+            "x": [resource for resource, _ in curve],
+            "y": [value for _, value in curve],
         },
         "rungs": [
             {key: each.get(key) for key in ("level", "resource", "value", "sequence")}

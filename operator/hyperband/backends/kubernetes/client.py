@@ -198,9 +198,16 @@ class Client(Transport):
         *,
         container: str | None = None,
         follow: bool = False,
+        tail: int | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """What a container has written, in pieces of any length; to its end if it is followed."""
+        """What a container has written, in pieces of any length; to its end if it is followed.
+
+        Args:
+            tail: so many lines of it, the last ones.
+        """
         query = {"follow": "true"} if follow else {}
+        if tail is not None:
+            query["tailLines"] = str(tail)
         if container:
             query["container"] = container
         call = Call("get", PODS, namespace, pod, "log", query=query)
