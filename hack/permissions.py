@@ -28,16 +28,18 @@ from hack.cluster.run import ClusterError
 
 OPERATOR: Final = "operator"
 TRIALS: Final = "trials"
+DASHBOARD: Final = "dashboard"
 # Whose a role is, by how its name begins. Those of people, to edit and to view, are not compared.
 _OWNERS: Final = {
     "hyperband-edit": None,
     "hyperband-view": None,
     "hyperband-reporter": TRIALS,
     "hyperband-namespace-lease": OPERATOR,
+    f"{NAME}-dashboard": DASHBOARD,
     NAME: OPERATOR,
 }
 # The sets of values whose roles differ.
-_SETS: Final = ((), ("--set=namespaces={team}",))
+_SETS: Final = ((), ("--set=namespaces={team}",), ("--set=dashboard.enabled=true",))
 _ACCOUNT: Final = "system:serviceaccount:"
 
 
@@ -113,7 +115,7 @@ def compare(rights: set[Right], lines: Iterable[str], since: datetime | None = N
                 result.used[right] += 1
         # An API server that has just started refuses everybody until it has read the roles. What
         # trials try in vain are attacks, of which there are tests.
-        elif not allowing and asked.owner == OPERATOR:
+        elif not allowing and asked.owner != TRIALS:
             result.refused[asked] += 1
     return result
 
@@ -122,13 +124,21 @@ def _request(event: dict[str, Any]) -> Right | None:
     """What was asked for, where one of our accounts has asked for an object."""
     user = event["user"].get("username", "")  # "" of a token that has expired
     account = user.rpartition(":")[2] if user.startswith(_ACCOUNT) else ""
-    owner = TRIALS if account == "hyperband-reporter" else OPERATOR if NAME in account else None
+    owner = _owner_of(account)
     target = event.get("objectRef")
     if owner is None or target is None or "resource" not in target:
         return None
     sub = f"/{target['subresource']}" if "subresource" in target else ""
     name = target.get("name", "")
     return Right(owner, target.get("apiGroup", ""), target["resource"] + sub, name, event["verb"])
+
+
+def _owner_of(account: str) -> str | None:
+    if account == "hyperband-reporter":
+        return TRIALS
+    if NAME not in account:
+        return None
+    return DASHBOARD if account.endswith("-dashboard") else OPERATOR
 
 
 def _whole_kind(right: Right) -> Right:

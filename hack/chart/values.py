@@ -39,6 +39,9 @@ def integer(low: int, high: int) -> Schema:
     return {"type": "integer", "minimum": low, "maximum": high}
 
 
+PORT: Final = integer(1024, 65535)
+
+
 def one_of(*choices: str) -> Schema:
     return {"type": "string", "enum": list(choices)}
 
@@ -220,7 +223,7 @@ VALUES: Final[dict[str, Value | Group]] = {
         },
         ANY_OBJECT,
     ),
-    "port": Value("Of probes and metrics.", 8080, integer(1024, 65535)),
+    "port": Value("Of probes and metrics.", 8080, PORT),
     "livenessProbe": Value(
         "/healthz: the event loop answers.",
         {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
@@ -296,6 +299,34 @@ VALUES: Final[dict[str, Value | Group]] = {
         {
             "enabled": Value("Whether there is one.", False, BOOLEAN),
             "labels": Value("By which the sidecar finds it.", {"grafana_dashboard": "1"}, LABELS),
+        },
+    ),
+    "dashboard": Group(
+        "The page that shows studies in a browser. It reads; viewers bring a token, and see what "
+        "the cluster lets them. Its pod takes the operator's image, security contexts, "
+        "nodeSelector and tolerations.",
+        {
+            "enabled": Value("Whether there is one.", False, BOOLEAN),
+            "port": Value("Of its pod; its Service has 80, or 443 with TLS.", 8080, PORT),
+            "tlsSecret": Value(
+                "A Secret with tls.crt and tls.key, for HTTPS. Without one, reach it by kubectl "
+                "port-forward, or through an ingress or a mesh that encrypts: tokens are secrets.",
+                "",
+                STRING,
+            ),
+            "from": Value(
+                "Who may reach it where networkPolicy.enabled, as peers of a NetworkPolicy; none "
+                "for everybody.",
+                [],
+                ANY_OBJECTS,
+            ),
+            "resources": Value(
+                "Of its container, which takes about 50 kB for each trial that is looked at.",
+                {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
+                ANY_OBJECT,
+            ),
+            "podLabels": Value("On its pod.", {}, LABELS),
+            "podAnnotations": Value("On its pod.", {}, STRINGS),
         },
     ),
     "commonLabels": Value("On every object, and on the operator's pods.", {}, LABELS),

@@ -101,22 +101,50 @@ def test_labels_are_everywhere(values: Path) -> None:
         labels = each["metadata"]["labels"]
         assert labels["found"] == "yes", each["metadata"]["name"]
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
-    [deployment] = of_kind(objects, "Deployment")
-    pod = deployment["spec"]["template"]["metadata"]["labels"]
-    assert pod["found"] == "yes"
-    assert deployment["spec"]["selector"]["matchLabels"].items() <= pod.items()
-    assert "found" not in deployment["spec"]["selector"]["matchLabels"], "it cannot change"
+    for deployment in of_kind(objects, "Deployment"):
+        pod = deployment["spec"]["template"]["metadata"]["labels"]
+        assert pod["found"] == "yes"
+        assert deployment["spec"]["selector"]["matchLabels"].items() <= pod.items()
+        assert "found" not in deployment["spec"]["selector"]["matchLabels"], "it cannot change"
 
 
-def test_the_pod_is_as_restricted_as_can_be() -> None:
-    [deployment] = of_kind(rendered(), "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in pod["containers"]:
-        context = container["securityContext"]
-        assert RESTRICTED.items() <= context.items()
-        assert context["capabilities"] == {"drop": ["ALL"]}
+def test_pods_are_as_restricted_as_can_be() -> None:
+    deployments = of_kind(rendered("--set=dashboard.enabled=true"), "Deployment")
+    assert len(deployments) == 2
+    for deployment in deployments:
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert RESTRICTED.items() <= context.items()
+            assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_there_is_no_page_unless_it_is_asked_for() -> None:
+    assert not [each for each in rendered() if each["metadata"]["name"].endswith("-dashboard")]
+
+
+def test_the_page_may_read_and_ask_and_nothing_else() -> None:
+    """Of its own rights none writes; its pods are not taken for the operator's."""
+    objects = rendered("--set=dashboard.enabled=true,namespaces={a,b}")
+    own = [each for each in objects if each["metadata"]["name"].endswith("-dashboard")]
+    roles = [*of_kind(own, "Role"), *of_kind(own, "ClusterRole")]
+    assert len(roles) == 3
+    for role in roles:
+        for rule in role["rules"]:
+            reviews = {"tokenreviews", "subjectaccessreviews"}
+            asks = set(rule["resources"]) <= reviews and rule["verbs"] == ["create"]
+            assert asks or set(rule["verbs"]) <= {"get", "list", "watch"}
+            assert "secrets" not in rule["resources"]
+    [cluster] = of_kind(own, "ClusterRole")
+    assert len(cluster["rules"]) == 2, "of the whole cluster, reviews alone"
+    operator, page = (
+        next(d for d in of_kind(objects, "Deployment") if d["metadata"]["name"].endswith(end))
+        for end in ("-operator", "-dashboard")
+    )
+    labels = page["spec"]["template"]["metadata"]["labels"]
+    assert not operator["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
 def test_with_namespaces_there_are_no_rights_in_the_whole_cluster() -> None:

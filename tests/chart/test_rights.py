@@ -1,10 +1,11 @@
 """Rights granted by the chart, held against an audit log that is made up."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hack.permissions import OPERATOR, TRIALS, Right, compare, granted, summary
+from hack.permissions import DASHBOARD, OPERATOR, TRIALS, Right, compare, granted, summary
 
 GET = Right(OPERATOR, "hyperband.dev", "hyperbandstudies", "", "get")
 STATUS = Right(OPERATOR, "hyperband.dev", "hyperbandstudies/status", "", "update")
@@ -72,6 +73,14 @@ def test_refusals_that_say_nothing_of_the_roles() -> None:
     assert found.unused == sorted(RIGHTS)
 
 
+def test_the_page_has_rights_of_its_own() -> None:
+    """What the operator may do is nothing that the page may."""
+    page = {"username": "system:serviceaccount:ops:my-hyperband-operator-dashboard"}
+    found = compare(RIGHTS, [event(GET, user=page, allowed=False)])
+    assert found.refused == {replace(GET, owner=DASHBOARD, name="x"): 1}
+    assert GET in found.unused
+
+
 def test_what_came_before_does_not_count() -> None:
     late = event(GET, auditID="2", stageTimestamp="2026-01-01T12:02:00.000000Z")
     assert compare(RIGHTS, [event(GET), late], MINUTE).used[GET] == 1
@@ -84,5 +93,11 @@ def test_what_the_chart_grants() -> None:
     names = {right.name for right in rights if right.resource == "leases"}
     assert names == {"", "hyperband-operator", "hyperband-namespace-operator"}
     assert not any(right.verb == "*" for right in rights)
+    assert {right.verb for right in rights if right.owner == DASHBOARD} == {
+        "create",  # reviews
+        "get",
+        "list",
+        "watch",
+    }
     people = Right(OPERATOR, "hyperband.dev", "hyperbandstudies", "", "create")
     assert people not in rights, "studies are made by people"

@@ -19,6 +19,12 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The same of the page's pods, which are none of the operator's. */}}
+{{- define "hyperband.dashboardSelector" -}}
+app.kubernetes.io/name: hyperband-dashboard
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{/* Labels of every object. */}}
 {{- define "hyperband.labels" -}}
 {{ include "hyperband.selector" . }}
@@ -101,6 +107,33 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [authorization.k8s.io]
   resources: [localsubjectaccessreviews]
   verbs: [create]
+{{- end }}
+
+{{/* What the page reads where it shows studies. */}}
+{{- define "hyperband.dashboardRules" -}}
+- apiGroups: [hyperband.dev]
+  resources: [hyperbandstudies, hyperbandtrials]
+  verbs: [list, watch]
+- apiGroups: [hyperband.dev]
+  resources: [hyperbandarchives]
+  verbs: [get, list]
+- apiGroups: [""]
+  resources: [pods, events]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
+
+{{/* Whom a pod of ours may reach: DNS and the API server. */}}
+{{- define "hyperband.egress" -}}
+- ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+- ports:
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
 {{- end }}
 
 {{/* A Lease that elects one of several operators: its name. RBAC cannot tie `create` to one. */}}
