@@ -46,6 +46,18 @@ for epoch in range(start + 1, int(resource_target()) + 1):
     print(f"epoch {epoch}", flush=True)
 """
 
+# An operator that looks for something to archive every other second; nothing else is different.
+OFTEN = """
+from hyperband.backends.kubernetes import archiver, study_task
+from hyperband.cli.main import app
+archiver.QUIET_SECONDS, study_task.RESYNC_SECONDS = 0.5, 2.0
+"""
+
+
+def often_archiving(*more: str) -> tuple[str, ...]:
+    """The program of such an operator, with more lines."""
+    return (sys.executable, "-c", "\n".join([OFTEN, *more, "app()"]))
+
 
 def trainer(code: str = GOOD, pause: float = 0.05) -> list[str]:
     """A container's command."""

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,15 @@ from tests.cluster.harness import (
     check_records,
     condition,
     eventually,
+    often_archiving,
     running_operator,
     study,
 )
 
 pytestmark = pytest.mark.cluster
 
-# An operator that looks for something to archive every other second; nothing else is different.
-OFTEN = """
-from hyperband.backends.kubernetes import archiver, study_task
-from hyperband.cli.main import app
-archiver.QUIET_SECONDS, study_task.RESYNC_SECONDS = 0.5, 2.0
-"""
 SMALL = "archiver.CHUNK, archiver.BATCH = 2, 1"
 TOTAL, KEPT, KILLS = 10, 2, 2
-
-
-def _program(*more: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", "\n".join([OFTEN, *more, "app()"]))
 
 
 async def _tidy(here: Bench) -> None:
@@ -54,7 +44,7 @@ async def test_trials_are_archived_while_the_operator_is_killed(
     small = {"maxTrials": TOTAL, "retention": {"trials": KEPT}}
     stopping = {"hyperband": {"mode": "Stopping"}}
     killed = 0
-    log, program = tmp_path / "operator.log", _program(SMALL)
+    log, program = tmp_path / "operator.log", often_archiving(SMALL)
     with running_operator(namespace, log, program=program) as operator:
         async with bench(kubeconfig, namespace) as here:
             await here.apply(study("archived", **small, **stopping))
@@ -87,7 +77,7 @@ async def test_trials_are_archived_while_the_operator_is_killed(
 async def test_a_finished_study_is_archived_unpacked_by_hand_started_from_and_deleted(
     kubeconfig: str, namespace: str, tmp_path: Path
 ) -> None:
-    with running_operator(namespace, tmp_path / "operator.log", program=_program()):
+    with running_operator(namespace, tmp_path / "operator.log", program=often_archiving()):
         async with bench(kubeconfig, namespace) as here:
             await here.apply(study("old", retention={"trials": 0}))
             await here.finished("old")

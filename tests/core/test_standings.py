@@ -2,12 +2,13 @@
 
 from itertools import count
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperband.core.records import Resource
 from hyperband.core.rungs import Ladder, Rung
-from hyperband.core.standings import Recorded, first_good, standing_at, values_needed
+from hyperband.core.standings import History, Recorded, first_good, standing_at, values_needed
 
 LADDER = Ladder(Resource("epochs", 1, 27), 3)
 
@@ -44,6 +45,19 @@ def test_the_first_moment_is_the_first_of_all(
         and standing.values >= 2
     )
     assert first_good(values, own, before, limit, least=2) == next(good, None)
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5]), min_size=1, max_size=30))
+def test_a_history_answers_as_the_functions_do(losses: list[float]) -> None:
+    values = recorded(*losses)
+    history, limits = History(values[::-1]), np.array([limit(n + 1) for n in range(40)])
+    for own in values:
+        for moment in (own.sequence, 10 * len(values)):
+            told = history.standing_at(own, moment, limit)
+            assert told == standing_at(values, own, moment, limit)
+        for least in (1, 2):
+            first = first_good(values, own, 1000, limit, least)
+            assert history.first_good(own, limits, least) == first
 
 
 def test_values_are_given_in_any_order() -> None:

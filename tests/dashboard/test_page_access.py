@@ -158,7 +158,9 @@ async def test_of_another_namespace_not_even_what_there_is_is_told() -> None:
             said.append(body["error"])
         assert said[0] == said[1]
         assert "ann may not get hyperbandstudies in namespace team-b" in said[0]
-        assert len(here.page.feeds) == 0  # nor is anything read for them
+        assert (
+            here.page.feeds is not None and len(here.page.feeds) == 0
+        )  # nor is anything read for them
 
 
 @pytest.mark.parametrize(

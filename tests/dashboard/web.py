@@ -24,7 +24,9 @@ STUDY = "/api/studies/default/digits"
 class Site:
     """What a browser does."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, feeds: Feeds) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base: str, feeds: Feeds | None = None
+    ) -> None:
         self._session, self.base, self.feeds = session, base, feeds
 
     async def ask(

@@ -7,6 +7,9 @@ was made from can be told long afterwards, as `Rung.standing` gave it then.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from hyperband.core.rungs import Standing
 
 Limit = Callable[[int], int]  # the worst rank that is good enough among n values
@@ -49,6 +52,46 @@ def first_good(
         if each.sequence >= own.sequence and count >= least and rank <= limit(count):
             return each.sequence, Standing(rank, count, limit(count))
     return None
+
+
+class History:
+    """All values of a rung, for those who ask how many of them stood: the same answers, sooner."""
+
+    def __init__(self, values: Sequence[Recorded]) -> None:
+        there = sorted(values)
+        self._sequences = np.array([each.sequence for each in there])
+        self._losses = np.array([each.loss for each in there])
+        self._indices = np.array([each.index for each in there])
+
+    def _better(self, own: Recorded) -> npt.NDArray[np.bool_]:
+        ties = (self._losses == own.loss) & (self._indices < own.index)
+        better: npt.NDArray[np.bool_] = (self._losses < own.loss) | ties
+        return better
+
+    def standing_at(self, own: Recorded, moment: int, limit: Limit) -> Standing:
+        """As the function of that name."""
+        count = int(np.searchsorted(self._sequences, moment, "right"))
+        return Standing(int(self._better(own)[:count].sum()) + 1, count, limit(count))
+
+    def first_good(
+        self, own: Recorded, limits: npt.NDArray[np.int64], least: int = 1
+    ) -> tuple[int, Standing] | None:
+        """As the function of that name, with no end of moments.
+
+        Args:
+            limits: of 1, 2, … values; at least as many as there are.
+        """
+        ranks = 1 + np.cumsum(self._better(own))
+        counts = np.arange(1, len(ranks) + 1)
+        good = (self._sequences >= own.sequence) & (counts >= least)
+        found = np.flatnonzero(good & (ranks <= limits[: len(ranks)]))
+        if not found.size:
+            return None
+        at = int(found[0])
+        return int(self._sequences[at]), Standing(int(ranks[at]), at + 1, int(limits[at]))
+
+    def __len__(self) -> int:
+        return len(self._sequences)
 
 
 def values_needed(rank: int, count: int, limit: Limit, most: int) -> int | None:

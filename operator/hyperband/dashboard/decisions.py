@@ -7,9 +7,14 @@ lost pods) is worked out from the times of pods, as is the time of a value.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import partial
+from itertools import accumulate
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from hyperband.api.words import number
 from hyperband.core.errors import printable
@@ -17,7 +22,7 @@ from hyperband.core.origins import describe
 from hyperband.core.records import Suggestion, Trial, TrialState
 from hyperband.core.rungs import Standing
 from hyperband.core.schedulers import make_scheduler
-from hyperband.core.standings import Recorded, first_good, standing_at
+from hyperband.core.standings import History, Recorded
 from hyperband.dashboard.snapshot import Body, Snapshot, state, status
 from hyperband.plots.figure import finite
 from hyperband.plots.moments import begin, moments
@@ -26,17 +31,16 @@ MAX_LIMIT: Final = 500
 ENDS: Final = ("Disrupted", "Failed")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class Entry(NamedTuple):
     """One decision: after which value of the study, and what is told of it when it is shown."""
 
     place: int
     order: int  # among those of one place
     index: int
-    kind: str = field(compare=False)
-    level: int = field(default=-1, compare=False)
-    at: float | None = field(default=None, compare=False)
-    given: Body = field(default_factory=dict, compare=False)  # the value, or the attempt
+    kind: str
+    level: int
+    at: float | None
+    given: Body  # the value, or the attempt
 
 
 class Log:
@@ -47,6 +51,8 @@ class Log:
         self._scheduler = make_scheduler(self._study, snapshot.ladder)
         self._loss = self._study.objective.loss
         self._groups: dict[tuple[int, int], list[Recorded]] = defaultdict(list)
+        self._histories: dict[tuple[int, int], History] = {}
+        self._limits: dict[int, npt.NDArray[np.int64]] = {}
         first = begin(snapshot.records) or 0.0
         told = moments(snapshot.records)
         self._known = {
@@ -54,20 +60,13 @@ class Log:
             for each in told
             if each.seconds is not None
         }
-        times = sorted((t, i) for i, t in enumerate(self._moments_of(told)) if t is not None)
+        times = sorted(
+            (first + each.seconds, each.value.sequence) for each in told if each.seconds is not None
+        )
         self._times = [time for time, _ in times]
-        latest, self._places = 0, []
-        for _, i in times:
-            latest = max(latest, told[i].value.sequence)
-            self._places.append(latest)
+        self._places = list(accumulate((sequence for _, sequence in times), max))
         self._last = max((each.value.sequence for each in told), default=0)
-        self.entries = sorted(self._all())
-        for values in self._groups.values():
-            values.sort()
-
-    def _moments_of(self, told: Sequence[Any]) -> Iterator[float | None]:
-        for each in told:
-            yield self._known.get((each.run.index, each.value.level))
+        self.entries = sorted(self._all(), key=itemgetter(0, 1, 2))
 
     def _place(self, time: float | None) -> int:
         """The last value that was known at a time; of none, the last of all."""
@@ -169,20 +168,29 @@ class Log:
         used = "uses no retry" if outcome == "Disrupted" else "uses a retry"
         return outcome.lower(), f"{why}; {used}, another attempt follows"
 
-    def _own(self, entry: Entry) -> tuple[list[Recorded], Recorded]:
+    def _own(self, entry: Entry) -> tuple[History, Recorded]:
+        """A value, and those that it was ranked with."""
         trial = self._snapshot.trials[entry.index]
-        group = self._group(entry.index, int(trial["spec"]["bracket"]))
+        key = (self._group(entry.index, int(trial["spec"]["bracket"])), entry.level)
+        if key not in self._histories:
+            self._histories[key] = History(self._groups[key])
         loss = self._loss(float(entry.given["value"]))
-        own = Recorded(int(entry.given["sequence"]), loss, entry.index)
-        return self._groups[group, entry.level], own
+        return self._histories[key], Recorded(int(entry.given["sequence"]), loss, entry.index)
 
-    def _limit(self, level: int, n: int) -> int:
-        return self._snapshot.ladder.limit(level, n)
+    def _limits_of(self, level: int, most: int) -> npt.NDArray[np.int64]:
+        """How many may go on among 1, 2, … values of a level."""
+        known = self._limits.get(level)
+        if known is None or len(known) < most:
+            limit = self._snapshot.ladder.limit
+            known = np.array([limit(level, n) for n in range(1, most + 1)], dtype=np.int64)
+            self._limits[level] = known
+        return known
 
     def _value(self, entry: Entry, trial: Body) -> tuple[str, str]:
         values, own = self._own(entry)
         level = entry.level
-        then = standing_at(values, own, own.sequence, lambda n: self._limit(level, n))
+        limit = partial(self._snapshot.ladder.limit, level)
+        then = values.standing_at(own, own.sequence, limit)
         value = number(float(entry.given["value"]))
         text = f"{self._study.objective.metric} {value} at {self._amount(level)}: {_ranked(then)}"
         if level == self._snapshot.ladder.top:
@@ -199,10 +207,10 @@ class Log:
         level = entry.level
         up = self._amount(level + 1)
         if self._study.mode == "Synchronous":
-            then = standing_at(values, own, entry.place, lambda n: n)
+            then = values.standing_at(own, entry.place, lambda n: n)
             return f"to {up}: {_ranked(then)} of its rung"
         least = 2 if self._scheduler.lone_waits else 1
-        found = first_good(values, own, self._last + 1, lambda n: self._limit(level, n), least)
+        found = values.first_good(own, self._limits_of(level, len(values)), least)
         if found is None:  # records of others were deleted
             return f"to {up}; the values that made it so are gone"
         moment, then = found

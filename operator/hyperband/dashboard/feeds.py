@@ -1,6 +1,7 @@
 """The studies that somebody looks at: kept up while looked at, published at most twice a second."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -99,7 +100,13 @@ class Feed:
             self._dirty.set()
 
     def complete(self) -> None:
-        """All has been read: from now on there are versions."""
+        """All has been read: from now on there are versions.
+
+        What is read lies in no cycles. Python's collector shall not walk it again and again: for
+        ten thousand trials that takes longer than any answer.
+        """
+        if not self.read:
+            gc.freeze()
         self.read = True
         self.touch()
 
@@ -240,8 +247,12 @@ class Feeds:
                 await asyncio.sleep(self._idle / 4)
                 self.sweep()
         finally:
-            for key in list(self._held):
-                self._drop(key)
+            self.drop_all()
+
+    def drop_all(self) -> None:
+        """Follows no study any more."""
+        for key in list(self._held):
+            self._drop(key)
 
 
 def _told(task: "asyncio.Task[None]") -> None:

@@ -111,11 +111,8 @@ def best(records: Records, over: Over = Over.TIME) -> Figure:
                 "when they came is not known, or not yet; --over values draws them"
             )
     steps = _improvements(records, known, xs)
-    points = [
-        Item(_named_value(each), (x,), (each.value.value,))
-        for each, x in zip(known, xs, strict=True)
-    ]
-    shown = thin(points, MAX_ITEMS // 2)
+    drawn = thin(list(zip(known, xs, strict=True)), MAX_ITEMS // 2)
+    shown = [Item(_named_value(each), (x,), (each.value.value,)) for each, x in drawn]
     line = [] if not steps else [_staircase(steps, max(xs))]
     series = (
         Series("values at rungs", Mark.POINTS, tuple(shown), True),
@@ -124,7 +121,7 @@ def best(records: Records, over: Over = Over.TIME) -> Figure:
     return Figure(
         f"{records.study}: best so far",
         (Panel(Axis(label), records.axis(each.value.value for each in known), series),),
-        (*notes, *thinned(len(shown), len(points), "values")),
+        (*notes, *thinned(len(shown), len(known), "values")),
         (label, records.metric, "trial", records.resource),
         tuple((x, m.value.value, m.run.name, m.value.resource) for m, x in steps),
     )
