@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
     place: int
     order: int  # among those of one place
-    index: int
+    trial: int
     kind: str
     level: int
     at: float | None
@@ -126,11 +126,11 @@ class Log:
 
     def told(self, entry: Entry) -> dict[str, Any]:
         """What is shown of a decision."""
-        trial = self._snapshot.trials[entry.index]
+        trial = self._snapshot.trials[entry.trial]
         what, why = self._words(entry, trial)
         return {
             "sequence": entry.place,
-            "trial": entry.index,
+            "trial": entry.trial,
             "name": trial["metadata"]["name"],
             "at": None if entry.at is None else _clock(entry.at),
             "what": what,
@@ -170,12 +170,12 @@ class Log:
 
     def _own(self, entry: Entry) -> tuple[History, Recorded]:
         """A value, and those that it was ranked with."""
-        trial = self._snapshot.trials[entry.index]
-        key = (self._group(entry.index, int(trial["spec"]["bracket"])), entry.level)
+        trial = self._snapshot.trials[entry.trial]
+        key = (self._group(entry.trial, int(trial["spec"]["bracket"])), entry.level)
         if key not in self._histories:
             self._histories[key] = History(self._groups[key])
         loss = self._loss(float(entry.given["value"]))
-        return self._histories[key], Recorded(int(entry.given["sequence"]), loss, entry.index)
+        return self._histories[key], Recorded(int(entry.given["sequence"]), loss, entry.trial)
 
     def _limits_of(self, level: int, most: int) -> npt.NDArray[np.int64]:
         """How many may go on among 1, 2, … values of a level."""
