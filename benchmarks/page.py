@@ -25,6 +25,7 @@ from hyperband.backends.simulator.curves import AnalyticCurves
 from hyperband.backends.simulator.faults import Faults
 from hyperband.backends.simulator.simulation import Simulation
 from hyperband.core.records import Report, RungValue, Trial
+from hyperband.dashboard import snapshot
 from hyperband.dashboard.access import OwnMachine
 from hyperband.dashboard.feeds import Feed, Feeds
 from hyperband.dashboard.serve import serving
@@ -97,15 +98,17 @@ def _attempts(trial: Trial) -> Iterator[AttemptRecord]:
 class Still:
     """A source of one study, in which nothing happens but what it is told."""
 
-    wrong = ""
-
     def __init__(self, body: Body, trials: list[Body]) -> None:
         self._body, self._trials = body, trials
 
-    def studies(self) -> list[Body]:
+    @property
+    def wrong(self) -> str:
+        return ""
+
+    def studies(self) -> list[snapshot.Body]:
         return [self._body]
 
-    def study(self, namespace: str, name: str) -> Body | None:
+    def study(self, namespace: str, name: str) -> snapshot.Body | None:
         return self._body
 
     async def follow(self, feed: Feed) -> None:
@@ -115,13 +118,13 @@ class Still:
                 await asyncio.sleep(0)
         feed.complete()
 
-    async def pods(self, snapshot: Snapshot, index: int) -> list[Body]:
+    async def pods(self, at: Snapshot, index: int) -> list[Body]:
         return []
 
-    async def events(self, snapshot: Snapshot, index: int) -> list[Body]:
+    async def events(self, at: Snapshot, index: int) -> list[Body]:
         return []
 
-    async def log(self, snapshot: Snapshot, index: int, attempt: int | None, tail: int) -> bytes:
+    async def log(self, at: Snapshot, index: int, attempt: int | None, tail: int) -> bytes:
         return b""
 
 
