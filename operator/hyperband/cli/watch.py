@@ -121,8 +121,14 @@ def view(
 
 
 def last_decisions(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The trials of which something was decided last, the latest first."""
-    told = [t for t in trials if status(t).get("transitionTime") and status(t).get("message")]
+    """The trials of which something was decided last, the latest first; that one runs is none."""
+    told = [
+        trial
+        for trial in trials
+        if state(trial) != "Running"
+        and status(trial).get("transitionTime")
+        and status(trial).get("message")
+    ]
     return nlargest(MAX_DECISIONS, told, key=_decided)
 
 
