@@ -15,7 +15,7 @@ import yaml
 
 from hack.chart import helm
 from hyperband.backends.kubernetes.api_errors import Conflict, NotFound
-from hyperband.backends.kubernetes.objects import ARCHIVES, PODS
+from hyperband.backends.kubernetes.objects import ARCHIVES, PODS, TRIALS
 from tests.cluster.harness import (
     PROGRAM,
     Bench,
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.cluster
 NAME = "hyperband-operator-dashboard"
 OWN = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 OTHER = "kube-system"
+KEPT = 2  # trials that are not archived
 PATIENCE = 60.0  # until a token that is no good any more is noticed
 RECORDS = ["hyperbandstudies", "hyperbandtrials", "hyperbandarchives"]
 
@@ -153,7 +154,7 @@ async def test_each_viewer_sees_what_their_token_may(
     program = often_archiving()
     with running_operator(namespace, tmp_path / "operator.log", program=program):
         async with bench(kubeconfig, namespace) as here, page(tmp_path) as site:
-            await here.apply(study("shown", retention={"trials": 2}))
+            await here.apply(study("shown", retention={"trials": KEPT}))
             assert (await site.ask(root, None))[0] == 401
             assert (await site.ask(root, full[:-4] + "AAAA"))[0] == 401
             await _allowed(site, root, full)
@@ -194,9 +195,10 @@ async def test_each_viewer_sees_what_their_token_may(
             # Archived trials stay on the page.
             async def archived() -> bool:
                 await _delete_pods(here)
-                return bool(await here.objects(ARCHIVES, "shown"))
+                kept = await here.objects(TRIALS, "shown")
+                return len(kept) == KEPT and bool(await here.objects(ARCHIVES, "shown"))
 
-            await eventually(archived, "trials are archived")
+            await eventually(archived, "all trials but two are archived")
 
             async def without_objects() -> bool:
                 found = await _allowed(site, f"{root}/trials?limit=500", full)
