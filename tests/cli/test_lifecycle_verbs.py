@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hyperband.cli.cluster import FIELD_MANAGER
+from hyperband.backends.kubernetes.people import FIELD_MANAGER
 from tests.cli.fake_server import Server, call, serve, world
 from tests.kubernetes.fake_cluster import study_body
 

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hyperband.cli.plot import DRAWN, Kind
 from hyperband.plots.draw import draw
 from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series
+from hyperband.plots.kinds import DRAWN, Kind
 from hyperband.plots.page import page
 from hyperband.plots.records import Records, of_objects
 from hyperband.plots.terminal import lines

@@ -3,31 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
 
 from hyperband.api.archive import UnreadableArchiveError
-from hyperband.backends.kubernetes.api_errors import (
-    ApiError,
-    Forbidden,
-    KubernetesError,
-    NotFound,
-    Unauthorized,
-    Unreachable,
-)
+from hyperband.backends.kubernetes.api_errors import KubernetesError, NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, TRIALS, Kind
+from hyperband.backends.kubernetes.people import IMPATIENT, is_missing_object, told
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.cli.completion import complete_studies, complete_trials
 from hyperband.cli.output import CannotWriteError
 from hyperband.core.errors import InvalidStudyError, all_printable, printable
 
 DONE, FAILED, USAGE = 0, 1, 2  # exit codes
-FIELD_MANAGER: Final = "hyperband-cli"  # what people change is told apart from the operator's own
-IMPATIENT: Final = Retry(attempts=3, total=10.0)  # a person waits
 
 NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Default: that of the context.")
@@ -157,31 +149,3 @@ def ask(access: Access, work: Work, retry: Retry) -> int:
             return await work(Session(client, namespace))
 
     return asyncio.run(within())
-
-
-def is_missing_object(error: NotFound) -> bool:
-    """Whether the server knows the kind, and lacks the object."""
-    return bool(error.details.get("name"))
-
-
-def told(error: Exception) -> str:
-    """An error in words, with the mend."""
-    return printable(_told(error))
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, Unreachable):
-        mend = "is it up, and are --kubeconfig and --context the right ones?"
-        return f"the cluster cannot be reached ({error}): {mend}"
-    if isinstance(error, Unauthorized):
-        return f"the cluster does not know you ({error.message}): log in anew"
-    if isinstance(error, Forbidden):
-        mend = "ask for the role edit (to look: view) in that namespace, or use another --context"
-        return f"{error.message}: {mend}"
-    if isinstance(error, NotFound) and not is_missing_object(error):
-        return "the cluster has no HyperbandStudy: install crds/ and the operator, or use --context"
-    if isinstance(error, ApiError):
-        return f"the cluster refuses it: {error.message or error}"
-    if isinstance(error, msgspec.MsgspecError):
-        return f"the cluster's answer makes no sense ({error}): is it a Kubernetes API server?"
-    return str(error)

@@ -12,17 +12,16 @@ from hyperband.backends.kubernetes.api_errors import Forbidden, KubernetesError
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection, NoConnectionError, connect
 from hyperband.backends.kubernetes.objects import STUDIES, Object
+from hyperband.backends.kubernetes.people import IMPATIENT, told
 from hyperband.backends.kubernetes.telemetry.logs import LogFormat, configure
 from hyperband.backends.kubernetes.telemetry.server import Address, CannotListenError
 from hyperband.backends.local.store import StoreError
 from hyperband.cli.cluster import (
     FAILED,
-    IMPATIENT,
     USAGE,
     ContextOption,
     KubeconfigOption,
     ToldError,
-    told,
 )
 from hyperband.dashboard.access import Access, OwnMachine
 from hyperband.dashboard.cluster import Cluster

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from hyperband.api.rows import TRIAL_COLUMNS, VALUE_COLUMNS, trial_rows, value_rows
 from hyperband.backends.kubernetes.archives import read_trials
 from hyperband.backends.kubernetes.objects import CustomObject
 from hyperband.cli.cluster import (
@@ -25,14 +26,7 @@ from hyperband.cli.cluster import (
     run,
 )
 from hyperband.cli.exporting.parquet import MissingLibraryError, as_parquet
-from hyperband.cli.exporting.rows import (
-    TRIAL_COLUMNS,
-    VALUE_COLUMNS,
-    as_csv,
-    as_json,
-    trial_rows,
-    value_rows,
-)
+from hyperband.cli.exporting.rows import as_csv, as_json
 from hyperband.cli.local_runs import DirOption, read_locally
 from hyperband.cli.output import write_file
 from hyperband.core.errors import all_printable

@@ -1,14 +1,10 @@
 """The file that `hyperband init` writes: a study with the comments that its reader will want."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from hyperband.api.files import read_scalar
+from hyperband.api.text import flow
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import Resource
 from hyperband.core.rungs import geometric_levels
@@ -35,26 +31,6 @@ class Wanted:
     parallelism: int
     claim: str | None  # of a volume for checkpoints
     mode: str
-
-
-def flow(value: Any) -> str:
-    """A value in YAML on one line, which kubectl and we read alike."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(flow, value)) + "]"
-    if isinstance(value, str) and _plain(value):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _plain(text: str) -> bool:
-    """Whether it is text without quotes, too, whichever YAML is read."""
-    if text in ("y", "Y", "n", "N"):  # booleans, to some
-        return False
-    if not re.fullmatch(r"[A-Za-z/]([A-Za-z0-9_./:-]*[A-Za-z0-9_/])?", text):
-        return False
-    return bool(yaml.safe_load(text) == text == read_scalar(text))
 
 
 def study_text(wanted: Wanted, file: str) -> str:

@@ -12,6 +12,7 @@ import typer
 from hyperband.api import names
 from hyperband.backends.kubernetes.api_errors import ApiError, NotFound
 from hyperband.backends.kubernetes.objects import PODS
+from hyperband.backends.kubernetes.people import is_missing_object
 from hyperband.cli.cluster import (
     DONE,
     USAGE,
@@ -22,7 +23,6 @@ from hyperband.cli.cluster import (
     Session,
     ToldError,
     TrialArgument,
-    is_missing_object,
     run,
 )
 from hyperband.cli.local_runs import DirOption, local_trial, read_locally

@@ -1,8 +1,7 @@
 """`hyperband plot STUDY KIND`: pictures of a study, in a file or in the terminal."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -30,44 +29,15 @@ from hyperband.cli.trials import read
 from hyperband.core.records import Goal
 from hyperband.plots.draw import MissingLibraryError, draw
 from hyperband.plots.figure import Figure, plain
-from hyperband.plots.flow import rungs, timeline
-from hyperband.plots.importance import importance
+from hyperband.plots.kinds import Kind, figure_of
 from hyperband.plots.page import page
-from hyperband.plots.pairs import pairs
-from hyperband.plots.parameters import parallel, slices
 from hyperband.plots.records import Records, of_objects, of_rows
 from hyperband.plots.terminal import lines
-from hyperband.plots.values import Over, best, curves, predicted
+from hyperband.plots.values import Over
 
 WIDE = 80  # columns, where there is no terminal and nothing says how many
 FORMS: Final = (".png", ".svg", ".html")
 FROM_EXPORT: Final = "it holds no pods and no predictions: give the study's name, or kubectl's list"
-
-
-class Kind(StrEnum):
-    """What is drawn."""
-
-    CURVES = "curves"
-    BEST = "best"
-    PARALLEL = "parallel"
-    IMPORTANCE = "importance"
-    SLICES = "slices"
-    PAIRS = "pairs"
-    RUNGS = "rungs"
-    TIMELINE = "timeline"
-    PREDICTED = "predicted"
-
-
-DRAWN: Final[Mapping[Kind, Callable[[Records], Figure]]] = {
-    Kind.CURVES: curves,
-    Kind.PARALLEL: parallel,
-    Kind.IMPORTANCE: importance,
-    Kind.SLICES: slices,
-    Kind.PAIRS: pairs,
-    Kind.RUNGS: rungs,
-    Kind.TIMELINE: timeline,
-    Kind.PREDICTED: predicted,
-}
 NEED_VALUES: Final = (Kind.CURVES, Kind.BEST, Kind.RUNGS, Kind.IMPORTANCE)  # each at its rung
 NEED_OBJECTS: Final = (Kind.TIMELINE, Kind.PREDICTED)
 
@@ -114,13 +84,13 @@ def plot(
     try:
         _check(study, kind, out, over, goal, dir)
         if study.endswith(".json"):
-            _show(_figure(_of_file(Path(study), kind, goal), kind, over), out)
+            _show(figure_of(_of_file(Path(study), kind, goal), kind, over), out)
             return
     except (ToldError, CannotWriteError) as error:
         raise ended("plot", error) from error
 
     def tell(body: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> int:
-        _show(_figure(of_objects(body, trials), kind, over), out)
+        _show(figure_of(of_objects(body, trials), kind, over), out)
         return DONE
 
     async def work(session: Session) -> int:
@@ -149,10 +119,6 @@ def _check(
         raise ToldError(f"--over {over}: only best has it: leave it out, or draw best", USAGE)
     if goal is not None and not study.endswith(".json"):
         raise ToldError(f"--goal {goal}: the study tells its own goal: leave it out", USAGE)
-
-
-def _figure(records: Records, kind: Kind, over: Over | None) -> Figure:
-    return best(records, over or Over.TIME) if kind is Kind.BEST else DRAWN[kind](records)
 
 
 # -- files -------------------------------------------------------------------------------------

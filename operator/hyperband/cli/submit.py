@@ -17,10 +17,10 @@ from hyperband.api.status import is_finished
 from hyperband.api.words import condition
 from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.objects import STUDIES
+from hyperband.backends.kubernetes.people import FIELD_MANAGER, is_missing_object
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.cli.cluster import (
     DONE,
-    FIELD_MANAGER,
     USAGE,
     Access,
     ContextOption,
@@ -28,7 +28,6 @@ from hyperband.cli.cluster import (
     NamespaceOption,
     Session,
     ToldError,
-    is_missing_object,
     run,
 )
 from hyperband.cli.validate import content_of, judge, objects, shown

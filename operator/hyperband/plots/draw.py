@@ -11,6 +11,7 @@ from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, numb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
 
 # Told apart by those who see no red or no green (Okabe and Ito), and on black as on white.
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#5a6ee0")
@@ -53,19 +54,30 @@ def draw(figure: Figure, form: str, *, transparent: bool = False) -> bytes:
     Raises:
         MissingLibraryError: matplotlib is not installed.
     """
+    made = canvas(figure, "leave --out out: the terminal needs none")
+    return saved(made, form, transparent=transparent)
+
+
+def canvas(figure: Figure, otherwise: str = "") -> "Canvas":
+    """The figure as one of matplotlib's.
+
+    Args:
+        otherwise: what else a person may do who has no matplotlib.
+
+    Raises:
+        MissingLibraryError: matplotlib is not installed.
+    """
     try:
         import matplotlib
         from matplotlib.figure import Figure as Canvas
     except ImportError as error:
-        mend = (
-            "pip install '.[plots]' in this repository, or leave --out out: the terminal needs none"
-        )
+        mend = "pip install '.[plots]' in this repository" + (otherwise and f", or {otherwise}")
         raise MissingLibraryError(f"matplotlib is not installed: {mend}") from error
     with matplotlib.rc_context(RC), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # signs that the font lacks are drawn as boxes
-        canvas = Canvas(figsize=_size(figure), layout="constrained")
+        made = Canvas(figsize=_size(figure), layout="constrained")
         columns = min(COLUMNS, len(figure.panels)) or 1
-        grid = canvas.subplots(ceil(len(figure.panels) / columns) or 1, columns, squeeze=False)
+        grid = made.subplots(ceil(len(figure.panels) / columns) or 1, columns, squeeze=False)
         axes: list[Axes] = list(grid.flat)
         numbers = iter(range(10**6))
         for i, (panel, ax) in enumerate(zip(figure.panels, axes, strict=False)):
@@ -75,16 +87,25 @@ def draw(figure: Figure, form: str, *, transparent: bool = False) -> bytes:
         for ax in axes[len(figure.panels) :]:
             ax.set_axis_off()
         if figure.title:
-            canvas.suptitle(figure.title, fontsize=11, fontweight="bold")
+            made.suptitle(figure.title, fontsize=11, fontweight="bold")
         if len(figure.panels) > 1:  # one key for all
-            _key(canvas, axes)
+            _key(made, axes)
         if figure.shades:
-            _shade_bar(canvas, axes, figure.shades)
+            _shade_bar(made, axes, figure.shades)
         if figure.notes:
-            canvas.supxlabel("\n".join(figure.notes), fontsize=7.5, color=PALE)
-        file = io.BytesIO()
+            made.supxlabel("\n".join(figure.notes), fontsize=7.5, color=PALE)
+    return made
+
+
+def saved(made: "Canvas", form: str, *, transparent: bool = False) -> bytes:
+    """What `canvas` has drawn, as a file."""
+    import matplotlib
+
+    file = io.BytesIO()
+    with matplotlib.rc_context(RC), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # as above
         metadata = {"Date": None} if form == "svg" else None
-        canvas.savefig(file, format=form, dpi=110, metadata=metadata, transparent=transparent)
+        made.savefig(file, format=form, dpi=110, metadata=metadata, transparent=transparent)
     return file.getvalue()
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hyperband.cli.exporting.rows import Row
+from hyperband.api.rows import Row
 from hyperband.core.parameters import show
 
 # Columns that hold no text, in rows of either kind.
