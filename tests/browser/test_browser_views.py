@@ -98,6 +98,19 @@ def test_the_ladder_has_what_is_recorded(running: Stage, open_page: Opener) -> N
     expect(page.get_by_role("heading", name="Learning curve")).to_be_visible()
 
 
+def test_a_line_of_a_chart_leads_to_its_trial(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/curves")
+    box = page.locator(".canvas").bounding_box()
+    assert box is not None
+    # Down through the middle, where all lines of those that went on pass.
+    for y in range(40, int(box["height"]) - 40, 3):
+        page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + y)
+        if "/trials/" in page.url:
+            break
+    expect(page.get_by_role("heading", name="Story")).to_be_visible()
+
+
 def test_a_chart_can_be_read_as_a_table(running: Stage, open_page: Opener) -> None:
     page = open_page(running.link)
     go(page, running, f"{STUDY}/curves")
