@@ -25,8 +25,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
 
 .DEFAULT_GOAL := help
 .PHONY: help env up run watch simulate load image release figures page screenshots demo ready test test-unit test-cluster \
-  test-chart test-methods test-integrations fuzz chaos verify generate bench bench-search bench-latency bench-recovery bench-state \
-  bench-growth bench-autoscaling bench-scale down clean
+  test-chart test-methods test-integrations fuzz chaos verify generate docs bench bench-search bench-latency \
+  bench-recovery bench-state bench-growth bench-autoscaling bench-scale down clean
 
 help: ## Show this text
 	@echo "HyperbandStudy on Kubernetes. Targets:"
@@ -150,6 +150,9 @@ verify: env ## Check generated files, lint, types, import arrows, and that all t
 	@$(PY) -m mypy benchmarks
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(PYTEST) --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
+
+docs: env ## Build the site of the documentation (in the cache); a broken link is an error
+	@$(PY) -m hack.docs $(CACHE)/site
 
 generate: env ## Write the generated files again: CRDs, chart, manifests, golden files of the tests
 	@$(PY) -m hack.generate

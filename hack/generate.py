@@ -1,4 +1,4 @@
-"""Writes what is generated: definitions, the Helm chart's fixed parts, and plain manifests.
+"""Writes what is generated: definitions, the chart's fixed parts, manifests and drawn pictures.
 
 ``python -m hack.generate`` writes the files; with ``--check`` it writes nothing, names each file
 that differs from what would be written, and exits with 1. The plain manifests are what Helm makes
@@ -18,6 +18,7 @@ sys.path.insert(0, str(REPOSITORY / "operator"))
 
 from hack.chart import helm  # noqa: E402
 from hack.chart.files import chart_files  # noqa: E402
+from hack.docs.pictures import pictures  # noqa: E402
 from hyperband.api.schema.definitions import (  # noqa: E402
     archive_definition,
     study_definition,
@@ -59,7 +60,7 @@ def render(manifests: Sequence[dict[str, Any]]) -> str:
 def texts() -> dict[str, str]:
     """Path and text of each file that needs no other program."""
     definitions = {path: HEADER + render(manifests()) for path, manifests in FILES.items()}
-    return {**definitions, **chart_files(render)}
+    return {**definitions, **chart_files(render), **pictures()}
 
 
 def drifted(wanted: Mapping[str, str], root: Path = REPOSITORY) -> list[str]:

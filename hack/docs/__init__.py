@@ -1,0 +1,1 @@
+"""The site of the documentation: what is built of `docs/`, and of the code."""
