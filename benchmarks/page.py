@@ -98,6 +98,8 @@ def _attempts(trial: Trial) -> Iterator[AttemptRecord]:
 class Still:
     """A source of one study, in which nothing happens but what it is told."""
 
+    local = False
+
     def __init__(self, body: Body, trials: list[Body]) -> None:
         self._body, self._trials = body, trials
 

@@ -35,6 +35,7 @@ class Token(OwnMachine):
 class Studies:
     """Studies with their trials, as a source of the server."""
 
+    local = False
     wrong = ""
 
     def __init__(self, studies: Sequence[tuple[Body, list[Body]]]) -> None:

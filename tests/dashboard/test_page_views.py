@@ -249,6 +249,15 @@ def test_a_trials_page_has_all_that_is_recorded() -> None:
         trial.page(shown, 99)
 
 
+def test_attempts_of_a_laptop_are_processes() -> None:
+    def told(local: bool) -> str:
+        story = trial.page(snapshot(), 5, local=local)["story"]
+        return " ".join(step["why"] for step in story if step["what"] == "attempt")
+
+    assert "process" in told(True) and "pod" not in told(True)
+    assert "pod digits-5-0" in told(False)
+
+
 def test_what_moves_a_cursor_or_hides_text_is_shown() -> None:
     made, body = _with({"message": "\x1b[2J\u202eevil", "state": "Failed"})
     body["spec"]["parameters"]["activation"] = "\x07relu"

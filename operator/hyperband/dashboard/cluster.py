@@ -52,6 +52,8 @@ class Cluster:
         namespaces: none for all.
     """
 
+    local = False
+
     def __init__(self, client: Client, namespaces: Sequence[str]) -> None:
         self._client = client
         self._changed: Changed = lambda key, body: None

@@ -31,6 +31,10 @@ class Source(Protocol):
     """Where studies come from."""
 
     @property
+    def local(self) -> bool:
+        """Whether attempts are processes of a machine without a cluster."""
+
+    @property
     def wrong(self) -> str:
         """Why it cannot tell which studies there are, in words; empty if it can."""
 

@@ -25,6 +25,8 @@ class Folder:
         StoreError: there is none.
     """
 
+    local = True
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._body: Body = _placed(read_run(folder)[0])

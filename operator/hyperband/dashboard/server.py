@@ -173,8 +173,9 @@ class Api:
 
     async def trial(self, request: web.Request) -> web.StreamResponse:
         snapshot, index = await self._trial(request)
+        local = self._source.local
         return await self._made(
-            request, snapshot, ("trial", index), lambda: trial.page(snapshot, index)
+            request, snapshot, ("trial", index), partial(trial.page, snapshot, index, local=local)
         )
 
     async def pods(self, request: web.Request) -> web.StreamResponse:

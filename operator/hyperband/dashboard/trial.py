@@ -14,11 +14,11 @@ from hyperband.dashboard.trials import row
 _TIMES = {"attempt": "startTime", "end": "endTime"}
 
 
-def page(snapshot: Snapshot, index: int, pod: Body | None = None) -> dict[str, Any]:
+def page(snapshot: Snapshot, index: int, *, local: bool = False) -> dict[str, Any]:
     """All that is recorded of a trial.
 
     Args:
-        pod: of its current attempt, where it is known.
+        local: whether attempts are processes of a machine without a cluster.
 
     Raises:
         KeyError: there is none of that index.
@@ -38,7 +38,7 @@ def page(snapshot: Snapshot, index: int, pod: Body | None = None) -> dict[str, A
             {key: each.get(key) for key in ("level", "resource", "value", "sequence")}
             for each in known.get("rungs") or ()
         ],
-        "story": [_step(each) for each in story(snapshot.body, trial, snapshot.past, pod)],
+        "story": [_step(each) for each in _story(snapshot, trial, local)],
         "attempts": [_attempt(each) for each in known.get("attempts") or ()],
         "gpuSeconds": known.get("gpuSeconds", 0.0),
         "failures": known.get("failures", 0),
@@ -60,6 +60,10 @@ def _suggestion(snapshot: Snapshot, trial: Body) -> dict[str, Any]:
         "words": words,
         "detail": {key: number(float(value)) for key, value in detail.items()},
     }
+
+
+def _story(snapshot: Snapshot, trial: Body, local: bool) -> list[Step]:
+    return story(snapshot.body, trial, snapshot.past, None, local=local)
 
 
 def _step(step: Step) -> dict[str, Any]:
