@@ -93,6 +93,23 @@ def test_what_is_built_is_what_a_file_has() -> None:
     }
 
 
+def test_fields_of_the_file_are_added_to_what_arguments_make() -> None:
+    study = Study(
+        "digits",
+        metric="loss",
+        goal="Minimize",
+        resource=("epochs", 1, 9),
+        parameters=[Float("x", 0, 1)],
+        max_trials=9,
+        searcher="Random",
+        seed=7,
+        image="example.com/train:1",
+        spec={"hyperband": {"sizes": "Paper"}, "searcher": {"type": "GaussianProcess"}},
+    )
+    assert study.spec["hyperband"] == {"mode": "Promotion", "sizes": "Paper"}
+    assert study.spec["searcher"] == {"type": "GaussianProcess", "seed": 7}
+
+
 @pytest.mark.parametrize("body", [good_study(), large_study()], ids=["good", "large"])
 def test_a_study_comes_back_from_its_file(body: dict[str, Any], tmp_path: Path) -> None:
     study = Study.from_dict(body)

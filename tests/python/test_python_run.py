@@ -96,6 +96,20 @@ def test_a_run_that_is_interrupted_goes_on(folder: Path) -> None:
         study.run()
 
 
+def test_a_study_that_may_not_run_in_a_folder_reads_nothing_of_what_is_there(
+    finished: Study,
+) -> None:
+    source = str(finished).partition("run in ")[2].rstrip(">")
+    other = toy(maxTrials=9)
+    with pytest.raises(StudyError, match="holds a run already"):
+        other.run(dir=source)
+    resource = {"name": "epochs", "min": 1, "max": 27}
+    with pytest.raises(StudyError, match=r"spec\.resource: is not as it was .* run by dir=…"):
+        toy(resource=resource).run(dir=source, resume=True)
+    with pytest.raises(StudyError, match="was neither run nor submitted"):
+        other.trials()
+
+
 def test_ctrl_c_ends_what_runs_and_then_the_run(folder: Path) -> None:
     waits = 'touch "$NOTES/waits"; while [ ! -e "$NOTES/go" ]; do sleep 0.02; done\n'
     study = toy(waits + runs.TRAINING, maxTrials=1)

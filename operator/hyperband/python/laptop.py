@@ -16,6 +16,7 @@ from hyperband.backends.local.records import Clock, Records
 from hyperband.backends.local.runner import Runner
 from hyperband.backends.local.store import StoreError, is_begun, read_run
 from hyperband.backends.local.training import BadCommandError
+from hyperband.core.errors import InvalidStudyError
 from hyperband.python.loop import wait_for
 from hyperband.python.problems import StudyError
 
@@ -32,6 +33,7 @@ class Wish:
     timeout: float | None
     show: Show
     tell: Callable[[str], None]  # what a cluster would have done otherwise
+    begun: Callable[[], None]  # the folder is held by this run
 
 
 def run(body: Body, wish: Wish) -> None:
@@ -53,14 +55,25 @@ def run(body: Body, wish: Wish) -> None:
     work = _Work(body, wish)
     try:
         wait_for(work.run, work.interrupt)
-    except (RunError, StoreError, BadCommandError) as error:
-        raise StudyError(str(error)) from error
+    except (RunError, StoreError, BadCommandError, InvalidStudyError) as error:
+        raise StudyError(_in_python(str(error))) from error
+    except OSError as error:
+        mend = "mend that, or name another folder by dir=…"
+        raise StudyError(f"{wish.folder} cannot be used ({error}): {mend}") from error
     except sqlite3.Error as error:
         mend = "mend that, and go on with resume=True"
         raise StudyError(f"{wish.folder} cannot be written ({error}): {mend}") from error
     if work.late:
         mend = "run(resume=True) goes on"
         raise TimeoutError(f"the run was interrupted after {wish.timeout:g} s: {mend}")
+
+
+def _in_python(text: str) -> str:
+    """A mend that was worded for the command line, by the names of `Study.run`."""
+    for option in ("dir", "command", "gpus", "parallelism"):
+        text = text.replace(f"with --{option}", f"by {option}=…")
+        text = text.replace(f"--{option}", f"{option}=…")
+    return text.replace("--resume", "resume=True")
 
 
 class _Work:
@@ -84,6 +97,7 @@ class _Work:
         """Works until the study is over, or the run interrupted."""
         wish = self._wish
         with opened(wish.folder, self._body, wish.options) as store:
+            wish.begun()
             kept = store.read()
             if is_finished(kept.study.get("status") or {}):
                 return

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from hyperband.backends.kubernetes.archives import as_object
 from hyperband.backends.kubernetes.objects import CustomObject
-from hyperband.backends.local.store import is_begun
 from hyperband.python import laptop
 
 Body = dict[str, Any]
@@ -33,11 +32,6 @@ class Folder:
 
     def __str__(self) -> str:
         return f"run in {self.folder}"
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is one."""
-        return is_begun(self.folder)
 
     def study(self) -> Body:
         return self.read()[0]

@@ -94,7 +94,8 @@ class Study:
             max_trials: configurations to try.
             image: of the container that trains; without it, give `spec={"trialTemplate": …}`.
             checkpoint_claim: a volume claim where promoted trials find their checkpoints.
-            spec: all other fields, by their names in a file; they come before those above.
+            spec: all other fields, by their names in a file; they come before those above, and
+                are added to what these make of `hyperband` and `searcher`.
 
         Raises:
             StudyProblemsError: all that is wrong, each with field, value and mend.
@@ -119,7 +120,7 @@ class Study:
                 "apiVersion": names.API_VERSION,
                 "kind": names.STUDY_KIND,
                 "metadata": metadata,
-                "spec": {**made, **(spec or {})},
+                "spec": _merged(made, spec or {}),
             }
         )
         self._source: Source | None = None
@@ -228,14 +229,16 @@ class Study:
         """
         folder = Path(dir if dir is not None else f"{self.name}.run").absolute()
         shown = Progress(progress)
-        wish = laptop.Wish(
-            folder, Options(command, gpus, parallelism, resume), timeout, shown.show, shown.tell
-        )
+        options = Options(command, gpus, parallelism, resume)
+
+        def begun() -> None:
+            self._source = Folder(folder)
+
+        wish = laptop.Wish(folder, options, timeout, shown.show, shown.tell, begun)
         try:
             laptop.run(self.to_dict(), wish)
         finally:
             shown.close()
-            self._source = Folder(folder) if Folder(folder).begun else self._source
         return self
 
     # -- on a cluster --------------------------------------------------------------------------
@@ -441,6 +444,19 @@ class Study:
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def _merged(made: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given comes first, field by field in those that hold fields."""
+    return {
+        **made,
+        **{
+            key: {**made[key], **value}
+            if isinstance(made.get(key), Mapping) and isinstance(value, Mapping)
+            else value
+            for key, value in given.items()
+        },
+    }
 
 
 def _rows(body: Mapping[str, Any]) -> dict[str, str]:
