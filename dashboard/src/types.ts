@@ -206,12 +206,13 @@ export interface Pod {
 }
 
 export interface Event {
-  at: string | null;
+  first: string | null;
+  last: string | null;
   type: string;
   reason: string;
   message: string;
-  object?: string;
-  count?: number;
+  object: string;
+  count: number;
 }
 
 export interface Me {

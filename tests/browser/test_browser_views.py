@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from hack import page as pages
+from hyperband.dashboard import pods
 from tests.browser.conftest import Opener
 from tests.browser.stage import TOKEN, Stage
 
@@ -190,22 +191,30 @@ def test_trials_are_sorted_and_filtered(running: Stage, open_page: Opener) -> No
 
 def test_a_trial_tells_all_that_is_known_of_it(running: Stage, open_page: Opener) -> None:
     running.source.told = [
-        {
-            "at": "2026-01-01T00:00:00Z",
-            "type": "Warning",
-            "reason": "BackOff",
-            "message": "<b>pulling</b> failed",
-            "object": "pod/digits-29-1",
-            "count": 3,
-        }
+        pods.event(
+            {
+                "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"},
+                "type": "Warning",
+                "reason": "BackOff",
+                "message": "<b>pulling</b> failed",
+                "involvedObject": {"kind": "Pod", "name": "digits-29-1"},
+                "firstTimestamp": "2026-01-01T00:00:00Z",
+                "lastTimestamp": "2026-01-01T00:05:07Z",
+                "count": 3,
+            }
+        )
     ]
-    page = open_page(running.link)
+    page = open_page(running.link, timezone_id="UTC")
     go(page, running, "#/trials/default/digits/29")
     titles = page.get_by_role("heading", level=2).all_text_contents()
     assert titles == [
         *("Parameters", "Learning curve", "Story", "Attempts", "Pods now", "Events", "Logs")
     ]
-    expect(page.get_by_text("<b>pulling</b> failed (3 times)")).to_be_visible()  # no markup
+    event = page.get_by_role("list", name=re.compile("^Events")).get_by_role("listitem")
+    expect(event.locator(".why")).to_have_text(  # no markup
+        "digits-29-1: <b>pulling</b> failed (3 times since 2026-01-01 00:00:00)"
+    )
+    expect(event.locator(".when")).to_have_text("2026-01-01 00:05:07")
     expect(page.get_by_role("region", name=re.compile("^Log of attempt"))).to_contain_text(
         "epoch 1: loss 0.5"
     )

@@ -261,12 +261,12 @@ function Events({ path, active: on, version }: Asked) {
             <ol class="decisions story" aria-label="Events, the latest first">
               {events.map((event, i) => (
                 <li key={i}>
-                  <span class="when">{time(event.at)}</span>
+                  <span class="when">{time(event.last)}</span>
                   <span class={`what ${event.type === "Warning" ? "what-failed" : ""}`}>{event.reason}</span>
                   <span class="why">
                     {event.object ? `${event.object}: ` : ""}
                     {event.message}
-                    {(event.count ?? 1) > 1 ? ` (${event.count} times)` : ""}
+                    {event.count > 1 ? ` (${event.count} times${event.first ? ` since ${time(event.first)}` : ""})` : ""}
                   </span>
                 </li>
               ))}
