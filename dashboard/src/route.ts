@@ -1,4 +1,5 @@
 // Where one is, in the address's hash, so that a reload, a link and the back button keep the place.
+import "./session"; // It takes a token out of the address before that is read here.
 import { Store } from "./store";
 
 export const VIEWS = [

@@ -27,6 +27,12 @@ function taken(): string | null {
   return token;
 }
 
+// A link that is opened in a tab that has the page does not load it anew.
+addEventListener("hashchange", () => {
+  const token = taken();
+  if (token !== null) logIn(token);
+});
+
 export function logIn(token: string): void {
   sessionStorage.setItem(KEY, token);
   session.set({ token, asked: null, login: session.value.login + 1 });

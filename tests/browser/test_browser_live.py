@@ -194,6 +194,40 @@ def test_a_stream_whose_token_expires_asks_too(guarded: Stage, open_page: Opener
     expect(page.get_by_role("heading", level=1)).to_have_text("digits")
 
 
+def follow_link(page: Page, token: str) -> None:
+    """Opens a link of `hyperband dashboard` in this tab; the page is not loaded anew by it."""
+    page.evaluate("window.mine = 1")
+    page.evaluate("token => { location.hash = `#token=${token}` }", token)
+    page.wait_for_function("() => location.hash === '#/'")
+    assert page.evaluate("window.mine") == 1
+
+
+def test_a_link_opened_where_a_token_is_asked_for_logs_in(stage: Stage, open_page: Opener) -> None:
+    page = open_page(stage.address)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    follow_link(page, TOKEN)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    expect(page.get_by_role("link", name="digits", exact=True)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("link", name="digits", exact=True)).to_be_visible()
+
+
+def test_a_link_opened_in_a_tab_that_is_logged_in_leaves_no_trace(
+    stage: Stage, open_page: Opener
+) -> None:
+    page = at(open_page, stage)
+    stage.access.token = "the-next-token"
+    follow_link(page, stage.access.token)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    expect(page.get_by_role("link", name="digits", exact=True)).to_be_visible()
+    assert page.evaluate("Object.values(sessionStorage)") == ["the-next-token"]
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits")
+    page.go_forward()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    assert "token" not in page.url
+
+
 # -- ten thousand trials -------------------------------------------------------------------------
 
 
