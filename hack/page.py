@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hack.cluster import apt, paths
-from hack.cluster.run import ClusterError, Missing, capture, logged, step
+from hack.cluster.run import ClusterError, Missing, alone, capture, logged, step
 
 SOURCES: Final = Path("dashboard")
 STATIC: Final = Path("operator/hyperband/dashboard/static")
@@ -54,6 +54,12 @@ def built(repository: Path) -> Path:
     target = CACHE / f"built-{_key(_files(sources))}"
     if target.exists():
         return target
+    with alone(CACHE / "lock"):
+        # Another checkout may have built the same meanwhile.
+        return target if target.exists() else _build(sources, target)
+
+
+def _build(sources: Path, target: Path) -> Path:
     work = _packages(sources)
     with step("bundling the page"):
         for name in ("src", "built"):
@@ -67,7 +73,7 @@ def built(repository: Path) -> Path:
 
 
 def _packages(sources: Path) -> Path:
-    """A folder with the packages of the lock file."""
+    """A folder with the packages of the lock file; the cache's lock is held."""
     work = CACHE / f"packages-{_key([sources / name for name in LOCKED])}"
     if (work / "complete").exists():
         return work
@@ -96,7 +102,8 @@ def npm() -> str:
 
 def package(name: str, repository: Path = paths.REPOSITORY) -> Path:
     """The folder of one of the packages: tests run what is no part of the page."""
-    return _packages(repository / SOURCES) / "node_modules" / name
+    with alone(CACHE / "lock"):
+        return _packages(repository / SOURCES) / "node_modules" / name
 
 
 def _quiet() -> dict[str, str]:

@@ -1,16 +1,14 @@
 """``python -m hack.cluster COMMAND``: the local cluster, up and down."""
 
 import argparse
-import fcntl
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from hack.cluster import engine as engines
 from hack.cluster import gobuild, images, install, kindcluster, leftovers, mending, nodeimage, paths
 from hack.cluster.engine import Engine
-from hack.cluster.run import ClusterError, inherit, say
+from hack.cluster.run import ClusterError, alone, say
 
 _PATIENCE_SECONDS: Final = 120
 
@@ -144,20 +142,6 @@ def _restarted() -> Engine | None:
         return None
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the cache's lock: two at once would undo each other's work."""
-    paths.CACHE.mkdir(parents=True, exist_ok=True)
-    with paths.LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("… waiting for another command of this kind to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        inherit(lock.fileno())
-        yield
-
-
 _WRITERS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "up": up,
     "down": down,
@@ -194,7 +178,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.command in _READERS:
         return _guarded(_READERS[arguments.command], arguments)
-    with _alone():
+    with alone(paths.LOCK):
         return _guarded(_WRITERS[arguments.command], arguments)
 
 

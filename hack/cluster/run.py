@@ -1,5 +1,6 @@
 """Running commands and telling a person what a long step is waiting for."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -45,13 +46,25 @@ class CommandFailed(ClusterError):
         super().__init__(f"`{' '.join(command)}` ended with {returncode}:\n{tail}")
 
 
-def inherit(descriptor: int) -> None:
-    """Have long commands hold this file open too.
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Hold the lock of this file: two at once would undo each other's work.
 
-    The lock on it then lasts until they end, even where this process was killed: a `kind create`
-    that lives on must not meet the next one.
+    Long commands hold it, too. It then lasts until they end, even where this process was killed:
+    a `kind create` that lives on must not meet the next one.
     """
-    _inherited.append(descriptor)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("… waiting for another command of this kind to end")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        _inherited.append(held.fileno())
+        try:
+            yield
+        finally:
+            _inherited.remove(held.fileno())
 
 
 def elapsed(seconds: float) -> str:
