@@ -51,12 +51,18 @@ def ensure(repository: Path) -> Path:
 def built(repository: Path) -> Path:
     """The folder of the built page, in the cache."""
     sources = repository / SOURCES
-    target = CACHE / f"built-{_key(_files(sources))}"
+    target = CACHE / f"built-{_key(sources, _files(sources))}"
     if target.exists():
         return target
     with alone(CACHE / "lock"):
         # Another checkout may have built the same meanwhile.
         return target if target.exists() else _build(sources, target)
+
+
+def rebuilt(repository: Path, target: Path) -> Path:
+    """The page built anew into a folder that is not there yet, whatever the cache has."""
+    with alone(CACHE / "lock"):
+        return _build(repository / SOURCES, target)
 
 
 def _build(sources: Path, target: Path) -> Path:
@@ -68,13 +74,13 @@ def _build(sources: Path, target: Path) -> Path:
         for name in ("build.mjs", "tsconfig.json"):
             shutil.copy(sources / name, work)
         logged("page-build", [npm(), "run", "build"], env=_quiet(), cwd=work)
-        (work / "built").rename(target)
+        shutil.move(work / "built", target)
     return target
 
 
 def _packages(sources: Path) -> Path:
     """A folder with the packages of the lock file; the cache's lock is held."""
-    work = CACHE / f"packages-{_key([sources / name for name in LOCKED])}"
+    work = CACHE / f"packages-{_key(sources, [sources / name for name in LOCKED])}"
     if (work / "complete").exists():
         return work
     shutil.rmtree(work, ignore_errors=True)
@@ -120,10 +126,10 @@ def _files(sources: Path) -> list[Path]:
     return [*(sources / name for name in (*LOCKED, "build.mjs", "tsconfig.json")), *sorted(own)]
 
 
-def _key(files: list[Path]) -> str:
+def _key(sources: Path, files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+        digest.update(f"{path.relative_to(sources)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

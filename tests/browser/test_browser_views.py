@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from hack import page as pages
+from hack.cluster import paths
 from hyperband.dashboard import pods
 from tests.browser.conftest import Opener
 from tests.browser.stage import TOKEN, Stage
@@ -311,8 +312,10 @@ def test_no_rule_of_axe_is_broken(running: Stage, open_page: Opener, colours: st
     assert broken == []
 
 
-def test_the_built_page_is_what_its_sources_make(browser: Browser) -> None:
-    static = Path("operator/hyperband/dashboard/static")
-    names = sorted(path.name for path in static.iterdir())
-    assert names == ["app.css", "app.js", "icon.svg", "index.html"]
-    assert sum(path.stat().st_size for path in static.iterdir()) < 900_000
+def test_the_built_page_is_what_its_sources_make(browser: Browser, tmp_path: Path) -> None:
+    made = pages.rebuilt(paths.REPOSITORY, tmp_path / "built")
+    wanted = {path.name: path.read_bytes() for path in made.iterdir()}
+    there = {path.name: path.read_bytes() for path in (paths.REPOSITORY / pages.STATIC).iterdir()}
+    assert sorted(there) == ["app.css", "app.js", "icon.svg", "index.html"]
+    assert [name for name in there if there[name] != wanted[name]] == []
+    assert sum(map(len, there.values())) < 900_000

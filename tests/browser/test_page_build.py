@@ -68,3 +68,14 @@ def test_builds_at_once_keep_to_their_own_sources(
         made = [each.result(60) for each in (first, second)]
     assert [(folder / "app.js").read_text() for folder in made] == list(texts)
     assert builds.installed == 1
+
+
+def test_a_file_in_another_folder_makes_another_page(builds: Builds, tmp_path: Path) -> None:
+    builds.first.set()
+    made = []
+    for name in ("views", "widgets"):
+        repository = checkout(tmp_path / name, "the same")
+        (repository / page.SOURCES / "src" / name).mkdir()
+        (repository / page.SOURCES / "src" / name / "zoom.tsx").write_text("the same")
+        made.append(page.built(repository))
+    assert made[0] != made[1]
