@@ -114,6 +114,8 @@ export interface Figure {
   panels: Panel[];
   notes: string[];
   shades: string;
+  /** Why there is nothing to draw, where there is not. */
+  empty: string | null;
 }
 
 export interface Dimension {
@@ -194,6 +196,15 @@ export interface Trial extends Omit<TrialRow, "attempts"> {
   message?: string | null;
 }
 
+export interface Container {
+  name: string;
+  state: string;
+  reason: string;
+  message: string;
+  exitCode: number | null;
+  restarts: number;
+}
+
 export interface Pod {
   name: string;
   attempt: number;
@@ -203,6 +214,7 @@ export interface Pod {
   message: string;
   started: string | null;
   ended: string | null;
+  containers: Container[];
 }
 
 export interface Event {

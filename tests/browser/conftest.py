@@ -83,6 +83,7 @@ def open_page(browser: Browser) -> Iterator[Opener]:
 
 @pytest.fixture(scope="module")
 def running(browser: Browser) -> Iterator[Stage]:
-    """A study that runs, and one that is over. The page is built first."""
-    with staged([study(seconds=SECONDS), study(name="over")]) as stage:
+    """A study that runs, one that is over, and one without trials. The page is built first."""
+    new = (study(seconds=0.0, name="new")[0], [])
+    with staged([study(seconds=SECONDS), study(name="over"), new]) as stage:
         yield stage

@@ -50,7 +50,7 @@ def drawn(page: Page) -> int:
 
 def test_the_list_leads_to_a_study_and_back(running: Stage, open_page: Opener) -> None:
     page = open_page(running.link)
-    expect(page.get_by_role("row")).to_have_count(3)  # with the head
+    expect(page.get_by_role("row")).to_have_count(4)  # with the head
     page.get_by_role("link", name="digits", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("digits")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
@@ -79,13 +79,25 @@ def test_each_view_shows_something(running: Stage, open_page: Opener, view: str)
     page = open_page(running.link)
     go(page, running, f"{STUDY}/{view}")
     expect(page.locator("h2").first).to_have_text(VIEWS[view])
-    expect(page.get_by_text("Nothing to draw")).to_have_count(int(view == "importance"))
+    # No model has predicted anything here, and a note says so.
+    expect(page.get_by_text("Nothing to draw yet.")).to_have_count(int(view == "importance"))
     charts = page.get_by_role("img", name=re.compile("^Chart:"))
     assert drawn(page) == charts.count()
     if view in ("curves", "best", "parallel", "importance", "timeline"):
         assert charts.count() > 0
     else:
         assert page.get_by_role("link", name=re.compile(r"^digits-\d+$")).count() > 3
+
+
+def test_an_empty_figure_says_why(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    for view, why in {
+        "curves": "No trial has reported a value yet.",
+        "best": "No trial has a value at a rung yet.",
+        "timeline": "No pod has started yet.",
+    }.items():
+        go(page, running, f"#/studies/default/new/{view}")
+        expect(page.locator("figure .empty")).to_have_text(why)
 
 
 def test_the_ladder_has_what_is_recorded(running: Stage, open_page: Opener) -> None:
@@ -205,6 +217,25 @@ def test_a_trial_tells_all_that_is_known_of_it(running: Stage, open_page: Opener
             }
         )
     ]
+    waits = {"reason": "ErrImagePull", "message": "<i>no</i> such image"}
+    running.source.standing = [
+        pods.row(
+            {
+                "metadata": {"name": "digits-29-1"},
+                "spec": {},
+                "status": {
+                    "phase": "Pending",
+                    "initContainerStatuses": [
+                        {"name": "data", "state": {"terminated": {"exitCode": 0}}},
+                    ],
+                    "containerStatuses": [
+                        {"name": "train", "state": {"waiting": waits}, "restartCount": 2},
+                        {"name": "reporter", "state": {"running": {}}},
+                    ],
+                },
+            }
+        )
+    ]
     page = open_page(running.link, timezone_id="UTC")
     go(page, running, "#/trials/default/digits/29")
     titles = page.get_by_role("heading", level=2).all_text_contents()
@@ -214,6 +245,9 @@ def test_a_trial_tells_all_that_is_known_of_it(running: Stage, open_page: Opener
     event = page.get_by_role("list", name=re.compile("^Events")).get_by_role("listitem")
     expect(event.locator(".why")).to_have_text(  # no markup
         "digits-29-1: <b>pulling</b> failed (3 times since 2026-01-01 00:00:00)"
+    )
+    expect(page.get_by_role("region", name="Table of pods").locator("tbody .reason")).to_have_text(
+        "train waiting, restarted 2 times: ErrImagePull: <i>no</i> such image"
     )
     expect(event.locator(".when")).to_have_text("2026-01-01 00:05:07")
     expect(page.get_by_role("region", name=re.compile("^Log of attempt"))).to_contain_text(

@@ -126,6 +126,8 @@ def test_a_study_that_nobody_has_taken_up_can_be_shown() -> None:
 def test_every_figure_is_plain_data(kind: str) -> None:
     made = figure(snapshot(), kind)
     assert made["version"] == 1 and made["title"].startswith("digits: ")
+    # The searcher predicts nothing.
+    assert made["empty"] == ("nothing to draw yet" if kind == "predicted" else None)
     assert made["panels"] and answer(made).plain.startswith(b'{"version":1,')
 
 

@@ -21,15 +21,14 @@ const MOST_NUMBERS = 6;
 
 export function FigureView({ figure, namespace, study, over }: Props) {
   const many = figure.panels.length > 1;
-  const empty = !figure.panels.some((panel) => panel.series.some((each) => each.items.length));
   const open = (name: string) => {
     const index = indexOf(study, /^[^\s:]+/.exec(name)?.[0]);
     if (index !== null) location.hash = trialLink(namespace, study, index);
   };
   return (
     <figure class="figure">
-      {empty ? (
-        <p class="empty">Nothing to draw yet.</p>
+      {figure.empty !== null ? (
+        <p class="empty">{sentence(figure.empty)}.</p>
       ) : (
         <>
         {many && <Key panel={figure.panels[0]!} />}
@@ -45,7 +44,7 @@ export function FigureView({ figure, namespace, study, over }: Props) {
           <p key={note}>{sentence(note)}</p>
         ))}
       </figcaption>
-      {!empty && <DataTable figure={figure} study={study} namespace={namespace} />}
+      {figure.empty === null && <DataTable figure={figure} study={study} namespace={namespace} />}
     </figure>
   );
 }

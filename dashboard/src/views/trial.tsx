@@ -116,6 +116,7 @@ function curveFigure(trial: Trial, study: Study | null): Figure {
     title: `${trial.name}: learning curve`,
     notes: [],
     shades: "",
+    empty: xs.length ? null : "it has not reported a value yet",
     panels: [
       {
         x: { label: unit, log: false, ticks: [] },
@@ -235,7 +236,11 @@ function Pods({ path, active: on, version }: Asked) {
                         <State of={pod.phase} />
                       </td>
                       <td>{time(pod.started)}</td>
-                      <td class="reason">{[pod.reason, pod.message].filter(Boolean).join(": ") || NONE}</td>
+                      <td class="reason">
+                        {said(pod).map((words) => (
+                          <div key={words}>{words}</div>
+                        ))}
+                      </td>
                     </tr>
                   ))}
                 </tbody>
@@ -248,6 +253,20 @@ function Pods({ path, active: on, version }: Asked) {
       </Loaded>
     </section>
   );
+}
+
+/** What is said of a pod and of those of its containers with which all is not well, or not yet. */
+function said(pod: Pod): string[] {
+  const found = [[pod.reason, pod.message]];
+  for (const { name, state, reason, message, exitCode, restarts } of pod.containers) {
+    const well = state === "running" || exitCode === 0;
+    if (well && !restarts) continue;
+    const code = exitCode ? `, exit code ${exitCode}` : "";
+    const again = restarts ? `, restarted ${restarts === 1 ? "once" : `${restarts} times`}` : "";
+    found.push([`${name} ${state}${code}${again}`, reason, message]);
+  }
+  const lines = found.map((parts) => parts.filter(Boolean).join(": ")).filter(Boolean);
+  return lines.length ? lines : [NONE];
 }
 
 function Events({ path, active: on, version }: Asked) {

@@ -23,13 +23,22 @@ KINDS: Final[Mapping[str, Callable[[Records], Figure]]] = {
     "predicted": predicted,
     "timeline": timeline,
 }
+# Why there is nothing to draw, where no note of the figure says it.
+WHY: Final[Mapping[str, str]] = {
+    "curves": "no trial has reported a value yet",
+    "best": "no trial has a value at a rung yet",
+    "rungs": "no trial has started yet",
+    "slices": "no trial has a value at a rung yet",
+    "timeline": "no pod has started yet",
+}
 
 
 def figure(snapshot: Snapshot, kind: str, over: Over = Over.TIME) -> dict[str, Any]:
     """A figure of that kind; its data as a table is left out, as its items have names."""
     records = snapshot.records
     drawn = best(records, over) if kind == "best" else KINDS[kind](records)
-    return {"version": snapshot.version, **as_data(drawn)}
+    empty = WHY.get(kind, "nothing to draw yet") if drawn.empty else None
+    return {"version": snapshot.version, "empty": empty, **as_data(drawn)}
 
 
 def as_data(drawn: Figure) -> dict[str, Any]:
@@ -41,7 +50,6 @@ def as_data(drawn: Figure) -> dict[str, Any]:
         "title": drawn.title,
         "notes": list(drawn.notes),
         "shades": drawn.shades,
-        "empty": drawn.empty,
         "panels": [_panel(panel, share) for panel in drawn.panels],
     }
 
@@ -50,7 +58,6 @@ def _panel(panel: Panel, share: int | None) -> dict[str, Any]:
     return {
         "x": _axis(panel.x),
         "y": _axis(panel.y),
-        "rows": panel.rows,
         "series": [_series(each, share) for each in panel.series],
         "texts": [[short(x), short(y), text] for x, y, text in panel.texts],
     }

@@ -30,8 +30,6 @@ def parallel(snapshot: Snapshot) -> dict[str, Any]:
     types = {each["name"]: each for each in snapshot.body["spec"]["parameters"]}
     return {
         "version": snapshot.version,
-        "metric": records.metric,
-        "goal": records.goal,
         "dimensions": [_dimension(each, types[each.name]["type"]) for each in dimensions],
         "trials": [run.index for run in shown],
         "columns": [[_cell(run, each) for run in shown] for each in dimensions],
