@@ -77,6 +77,24 @@ def test_what_is_shown_of_a_trial_is_kept_new(stage: Stage, open_page: Opener) -
     expect(page.locator(".facts")).to_contain_text("0.0625")
 
 
+def test_a_message_is_shown_where_it_says_more_than_counts(stage: Stage, open_page: Opener) -> None:
+    page = at(open_page, stage)
+    expect(page.locator(".trialsbar")).to_contain_text("36 of 36")
+    expect(page.locator(".message")).to_have_count(0)
+    counts = "36 of 36 trials: 0 pending, 6 running, 30 paused, 0 stopped, 0 completed, 0 failed"
+    for told, shown in {
+        f"{counts}; pods wait: Unschedulable 3 (no GPU)": "pods wait: Unschedulable 3 (no GPU)",
+        f"the quota is used up; {counts}": "the quota is used up",
+        "36 trials, no more as maxTrials is 30": "36 trials, no more as maxTrials is 30",
+    }.items():
+
+        def say(body: dict[str, Any], told: str = told) -> None:
+            body["status"]["conditions"][0]["message"] = told
+
+        stage.call(stage.source.change_study, KEY, say)
+        expect(page.locator(".message")).to_have_text(shown)
+
+
 def test_a_new_best_value_is_told_to_a_screen_reader(stage: Stage, open_page: Opener) -> None:
     page = at(open_page, stage)
 

@@ -86,6 +86,7 @@ export function LinkState({ live }: { live: Live }) {
 function Facts({ study, live }: { study: Study; live: Live }) {
   const best = study.best;
   const index = best ? indexOf(study.name, best.trial) : null;
+  const message = beyondCounts(study.message ?? "");
   return (
     <>
       <p class="lead">
@@ -113,9 +114,19 @@ function Facts({ study, live }: { study: Study; live: Live }) {
           <span class="under">since {time(study.started)}</span>
         </Fact>
       </dl>
-      {study.message && <p class="message">{study.message}</p>}
+      {message && <p class="message">{message}</p>}
     </>
   );
+}
+
+const COUNTS = /^\d+ of \d+ trials(: \d+ \w+(, \d+ \w+)*)?$/;
+
+/** What a message says beside how many trials are in each state, which stands above it. */
+function beyondCounts(message: string): string {
+  return message
+    .split("; ")
+    .filter((part) => !COUNTS.test(part))
+    .join("; ");
 }
 
 function states(study: Study): string {
