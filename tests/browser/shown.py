@@ -1,6 +1,5 @@
 """The studies that browsers look at: simulated ones, at any moment and of any size."""
 
-import copy
 from typing import Any
 
 from tests.dashboard.played import objects
@@ -20,25 +19,6 @@ def study(trials: int = 36, seconds: float = OVER, name: str = "digits") -> Show
         body["status"]["completionTime"] = "2026-01-01T01:52:00Z"
         body["status"]["conditions"][0] |= {"status": "False", "reason": "Exhausted"}
     return body, others
-
-
-def enlarged(trials: int) -> Shown:
-    """So many trials: those of a simulated study again and again, each a little different."""
-    body, others = study()
-    body["spec"]["maxTrials"] = body["status"]["trials"]["total"] = trials
-    most = 1 + max(rung["sequence"] for each in others for rung in each["status"]["rungs"])
-    made = []
-    for index in range(trials):
-        turn, which = divmod(index, len(others))
-        trial = copy.deepcopy(others[which])
-        trial["spec"]["index"], trial["metadata"]["name"] = index, f"digits-{index}"
-        for rung in trial["status"]["rungs"]:
-            rung["sequence"] += turn * most
-            rung["value"] *= 1 + 0.001 * (index % 97)
-        for attempt in trial["status"]["attempts"]:
-            attempt["pod"] = f"digits-{index}-{attempt['number']}"
-        made.append(trial)
-    return body, made
 
 
 def record(value: float, resource: int = 27) -> Any:

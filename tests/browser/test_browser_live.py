@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.browser.conftest import Opener
-from tests.browser.shown import KEY, SECONDS, enlarged, record, study
+from tests.browser.shown import KEY, SECONDS, record, study
 from tests.browser.stage import TOKEN, Stage, staged
+from tests.dashboard.played import enlarged
 
 STUDY = "#/studies/default/digits"
 TRIES = 5
@@ -32,7 +33,7 @@ def guarded(browser: Browser) -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def large(browser: Browser) -> Iterator[Stage]:
     """Ten thousand trials."""
-    with staged([enlarged(10_000)]) as made:
+    with staged([enlarged(*study(), 10_000)]) as made:
         yield made
 
 

@@ -78,15 +78,37 @@ def _add_curve(status: Body) -> None:
         status["latest"] = {**curve[-1], "text": f"{curve[-1]['value']:.5g}"}
 
 
-def live(trials: int = 36, seconds: float = 1e9) -> Live:
+def enlarged(study: Body, others: list[Body], trials: int) -> tuple[Body, list[Body]]:
+    """So many trials: those of a study again and again, each a little different."""
+    study["spec"]["maxTrials"] = study["status"]["trials"]["total"] = trials
+    most = 1 + max(rung["sequence"] for each in others for rung in each["status"]["rungs"])
+    made = []
+    for index in range(trials):
+        turn, which = divmod(index, len(others))
+        body = copy.deepcopy(others[which])
+        body["spec"]["index"], body["metadata"]["name"] = index, f"digits-{index}"
+        for rung in body["status"]["rungs"]:
+            rung["sequence"] += turn * most
+            rung["value"] *= 1 + 0.001 * (index % 97)
+        for attempt in body["status"]["attempts"]:
+            attempt["pod"] = f"digits-{index}-{attempt['number']}"
+        made.append(body)
+    return study, made
+
+
+def seen(study: Body, others: list[Body]) -> Live:
     """All of it, seen."""
     made = Live()
-    study, others = objects(trials, seconds)
     study["metadata"]["namespace"] = "default"
     made.see_study(study)
     for each in others:
         made.see_trial(each)
     return made
+
+
+def live(trials: int = 36, seconds: float = 1e9) -> Live:
+    """What `objects` gives, seen."""
+    return seen(*objects(trials, seconds))
 
 
 @cache
