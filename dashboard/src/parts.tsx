@@ -72,6 +72,17 @@ export function TrialsBar({ counts, most }: { counts: Counts; most: number | nul
   );
 }
 
+/** What the colours from worst to best are of. */
+export function Ramp({ best }: { best: string }) {
+  return (
+    <p class="scale">
+      <span>worst</span>
+      <span class="ramp" aria-hidden="true" />
+      <span>{best}</span>
+    </p>
+  );
+}
+
 /** A part of the page that can be scrolled sideways, by keyboard, too. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
   return (

@@ -7,6 +7,7 @@ export const VIEWS = [
   ["curves", "Curves"],
   ["best", "Best"],
   ["parallel", "Parallel"],
+  ["pairs", "Pairs"],
   ["importance", "Importance"],
   ["timeline", "Timeline"],
   ["decisions", "Decisions"],

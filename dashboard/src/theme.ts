@@ -27,6 +27,14 @@ export function choose(value: Choice): void {
 system.addEventListener("change", apply);
 apply();
 
+const RANKS = 12;
+
+/** Colours from worst to best, told apart by lightness alone, too; and where on them a rank from 0 to 1 is. */
+export function rankColours(): (rank: number) => string {
+  const colours = Array.from({ length: RANKS }, (_, i) => colour(`rank-${i}`));
+  return (rank) => colours[Math.max(Math.round(rank * (RANKS - 1)), 0)]!;
+}
+
 /** The value of a custom property of the sheet of styles, so that colours are named once. */
 export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

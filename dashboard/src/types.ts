@@ -86,7 +86,8 @@ export interface Item {
   name: string;
   xs: number[];
   ys: number[];
-  shade?: number | null;
+  /** From 0, the worst, to 1, where the colour tells the value. */
+  shade?: number;
 }
 
 export interface Series {
@@ -113,6 +114,7 @@ export interface Figure {
   title: string;
   panels: Panel[];
   notes: string[];
+  /** What the shades of its items are of. */
   shades: string;
   /** Why there is nothing to draw, where there is not. */
   empty: string | null;

@@ -30,6 +30,7 @@ PICTURES: Final = (
     ("best", f"{STUDY}/best", "light", WIDE),
     ("parallel", f"{STUDY}/parallel", "light", WIDE),
     ("parallel-dark", f"{STUDY}/parallel", "dark", WIDE),
+    ("pairs", f"{STUDY}/pairs", "light", WIDE),
     ("importance", f"{STUDY}/importance", "light", WIDE),
     ("timeline", f"{STUDY}/timeline", "light", WIDE),
     ("timeline-dark", f"{STUDY}/timeline", "dark", WIDE),

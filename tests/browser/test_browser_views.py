@@ -1,6 +1,7 @@
 """Every view of the page, as a person sees it, and as one who uses no pointer does."""
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from hack import page as pages
 from hack.cluster import paths
 from hyperband.dashboard import pods
+from hyperband.plots.pairs import MAX_DIMENSIONS
 from tests.browser.conftest import Opener
 from tests.browser.stage import TOKEN, Stage
 
@@ -17,6 +19,7 @@ VIEWS = {
     "curves": "Learning curves",
     "best": "Best value so far",
     "parallel": "Parameters and values",
+    "pairs": "Pairs of parameters",
     "importance": "What the value depends on",
     "timeline": "Slots over time",
     "decisions": "Decisions and their reasons",
@@ -83,7 +86,7 @@ def test_each_view_shows_something(running: Stage, open_page: Opener, view: str)
     expect(page.get_by_text("Nothing to draw yet.")).to_have_count(int(view == "importance"))
     charts = page.get_by_role("img", name=re.compile("^Chart:"))
     assert drawn(page) == charts.count()
-    if view in ("curves", "best", "parallel", "importance", "timeline"):
+    if view in ("curves", "best", "parallel", "pairs", "importance", "timeline"):
         assert charts.count() > 0
     else:
         assert page.get_by_role("link", name=re.compile(r"^digits-\d+$")).count() > 3
@@ -175,6 +178,35 @@ def test_parallel_coordinates_are_brushed_by_numbers(running: Stage, open_page: 
     assert max(values) <= 1.2
     page.get_by_role("button", name="Clear all bounds").click()
     expect(page.get_by_role("heading", name="The best trials")).to_be_visible()
+
+
+def test_each_pair_of_parameters_is_drawn_by_value(running: Stage, open_page: Opener) -> None:
+    page = open_page(running.link)
+    go(page, running, f"{STUDY}/pairs")
+    charts = page.get_by_role("img", name=re.compile("^Chart: digits: pairs of parameters"))
+    words = [chart.get_attribute("aria-label") or "" for chart in charts.all()]
+    axes = [re.findall(r"Axes: (\w+) and (\w+)\.", each)[0] for each in words]
+    names = list(dict.fromkeys(name for pair in axes for name in pair))
+    assert len(names) == MAX_DIMENSIONS and axes == list(combinations(names, 2))
+    assert "1 best" in words[0]
+    expect(page.get_by_text("parameters on which the value depends most")).to_be_visible()
+    expect(page.locator(".scale")).to_contain_text("val_loss")
+    # The darkest of the ramp is the best, and what is worst is there, too.
+    colours = page.evaluate(
+        """() => {
+             const css = getComputedStyle(document.documentElement);
+             const canvas = document.querySelector('.canvas canvas');
+             const { width, height } = canvas;
+             const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+             const seen = new Set();
+             for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join());
+             return ['rank-0', 'rank-5', 'rank-11'].map(name => {
+               const hex = parseInt(css.getPropertyValue(`--${name}`).trim().slice(1), 16);
+               return seen.has([hex >> 16, (hex >> 8) & 255, hex & 255].join());
+             });
+           }"""
+    )
+    assert colours == [True, True, True]
 
 
 def test_the_best_value_is_drawn_over_what_is_chosen(running: Stage, open_page: Opener) -> None:

@@ -2,6 +2,7 @@
 import { useCallback, useState } from "preact/hooks";
 import { number } from "../format";
 import { indexOf, trialLink } from "../route";
+import { Ramp } from "../parts";
 import type { Figure, Panel, Series } from "../types";
 import { Canvas } from "./canvas";
 import { useStore } from "../store";
@@ -31,7 +32,11 @@ export function FigureView({ figure, namespace, study, over }: Props) {
         <p class="empty">{sentence(figure.empty)}.</p>
       ) : (
         <>
-        {many && <Key panel={figure.panels[0]!} />}
+        {figure.shades ? (
+          <Ramp best={`best ${figure.shades}; the diamond is the best`} />
+        ) : (
+          many && <Key panel={figure.panels[0]!} />
+        )}
         <div class={many ? "panels" : undefined}>
           {figure.panels.map((panel, i) => (
             <PanelView key={i} panel={panel} figure={figure} many={many} open={open} over={i === 0 ? over : undefined} />
@@ -79,8 +84,8 @@ interface PanelProps {
 function PanelView({ panel, figure, many, open, over }: PanelProps) {
   const words = said(panel, figure);
   const option = useCallback(
-    (width: number) => panelOption(panel, width, words, { keyless: many, ...(over ? { over } : {}) }),
-    [panel, words, over, many],
+    (width: number) => panelOption(panel, width, words, { keyless: many || figure.shades !== "", ...(over ? { over } : {}) }),
+    [panel, words, over, many, figure.shades],
   );
   const wide = many ? 340 : Math.min(innerWidth - 32, 1100);
   return <Canvas words={words} height={many ? 260 : height(panel, wide)} option={option} onClick={open} />;
@@ -114,7 +119,8 @@ function DataTable({ figure, namespace, study }: TableProps) {
 
 function PanelTable({ figure, panel, namespace, study }: TableProps & { panel: Panel }) {
   const all = panel.series.flatMap((series) => series.items.map((item) => ({ series, item })));
-  const name = [figure.title, figure.panels.length > 1 ? panel.x.label : ""].filter(Boolean).join(", ");
+  const axes = [panel.x.label, panel.y.label].filter(Boolean).join(" and ");
+  const name = [figure.title, figure.panels.length > 1 ? axes : ""].filter(Boolean).join(", ");
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={`Table: ${name}`}>
       <table>

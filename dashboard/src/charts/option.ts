@@ -1,6 +1,6 @@
 // A figure of hyperband.plots as an option of ECharts.
 import { number } from "../format";
-import { colour } from "../theme";
+import { colour, rankColours } from "../theme";
 import type { Axis, Item, Panel, Series } from "../types";
 import { type Option } from "./echarts";
 
@@ -167,7 +167,8 @@ function axis(of: Axis, { low, high, whole }: Extent, horizontal: boolean, narro
       align: horizontal ? "center" : "left",
       padding: horizontal ? 0 : [0, 0, 0, -4],
     },
-    axisLine: { show: true, lineStyle: { color: colour("line") } },
+    // At the edge: a zero may be the first of several categories.
+    axisLine: { show: true, onZero: false, lineStyle: { color: colour("line") } },
     axisTick: { show: true, lineStyle: { color: colour("line") }, ...chosen },
     axisLabel: {
       color: colour("muted"),
@@ -225,6 +226,8 @@ function drawn(series: Series, paint: string, z: number): Option[] {
   }
   if (single.length) {
     const size = single.length > 400 ? 4 : 6;
+    const shade = rankColours();
+    const shaded = ({ shade: rank }: Item) => (rank !== undefined ? { itemStyle: { color: shade(rank), opacity: 1 } } : {});
     made.push({
       ...common,
       type: "scatter",
@@ -232,7 +235,7 @@ function drawn(series: Series, paint: string, z: number): Option[] {
       symbol: series.name === "best" ? "diamond" : "circle",
       itemStyle: { opacity },
       emphasis: { itemStyle: { opacity: 1 } },
-      data: single.map((item) => ({ name: item.name, value: [item.xs[0], item.ys[0]] })),
+      data: single.map((item) => ({ name: item.name, value: [item.xs[0], item.ys[0]], ...shaded(item) })),
     });
   }
   return made;

@@ -3,14 +3,12 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { number } from "../format";
 import { trialLink } from "../route";
-import { colour } from "../theme";
+import { Ramp } from "../parts";
+import { colour, rankColours } from "../theme";
 import type { Dimension, Parallel } from "../types";
 import { Canvas } from "./canvas";
 import type { Chart, Option } from "./echarts";
 import { textStyle, tooltip } from "./option";
-
-/** From worst to best; told apart by lightness alone, too. */
-const SHADES = 12;
 
 type Interval = [number, number];
 /** Of each axis that is brushed, in its own places (logarithms on a logarithmic one). */
@@ -108,7 +106,7 @@ export function ParallelView({ data, metric, unit, goal, namespace, study }: Pro
   };
   return (
     <figure class="figure">
-      <Scale minimize={minimize} metric={metric} />
+      <Ramp best={`best ${metric} (${minimize ? "lowest" : "highest"}), by rank`} />
       <div class="scroll wide" tabIndex={0} role="region" aria-label="Parallel coordinates, wider than the page where there are many parameters">
         <div style={{ minWidth: `${Math.min(axes.length * 92, 1600)}px` }}>
           <Canvas words={words} height={400} option={option} onReady={ready} />
@@ -124,18 +122,6 @@ export function ParallelView({ data, metric, unit, goal, namespace, study }: Pro
       <Bounds axes={axes} brush={brush} setBrush={setBrush} />
       <Matches {...{ data, axes, inside, matches, brushed, minimize, metric, unit, namespace, study }} />
     </figure>
-  );
-}
-
-function Scale({ minimize, metric }: { minimize: boolean; metric: string }) {
-  return (
-    <p class="scale">
-      <span>worst</span>
-      <span class="ramp" aria-hidden="true" />
-      <span>
-        best {metric} ({minimize ? "lowest" : "highest"}), by rank
-      </span>
-    </p>
   );
 }
 
@@ -155,7 +141,7 @@ function parallelOption(
   width: number,
   words: string,
 ): Option {
-  const shades = Array.from({ length: SHADES }, (_, i) => colour(`rank-${i}`));
+  const shade = rankColours();
   // The better ones are drawn last, on top.
   const order = ranks.map((rank, i) => [rank ?? -1, i] as const).sort((a, b) => a[0] - b[0]);
   const faint = data.trials.length > 300 ? 0.35 : 0.65;
@@ -202,7 +188,7 @@ function parallelOption(
             return at === null || at === undefined ? "-" : axis.values ? axis.values[at] : at;
           }),
           lineStyle: {
-            color: shades[Math.max(Math.round(rank * (SHADES - 1)), 0)],
+            color: shade(rank),
             width: rank > 0.97 ? 1.8 : 1,
             opacity: rank > 0.9 ? 0.95 : faint,
           },

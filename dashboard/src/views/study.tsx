@@ -47,6 +47,7 @@ const TITLES: Record<View, string> = {
   curves: "Learning curves",
   best: "Best value so far",
   parallel: "Parameters and values",
+  pairs: "Pairs of parameters",
   importance: "What the value depends on",
   timeline: "Slots over time",
   decisions: "Decisions and their reasons",
@@ -184,6 +185,8 @@ function Content({ study, live, view, query }: ContentProps) {
       return <BestView study={study} path={path} version={versions.best} over={query.get("over") ?? "time"} />;
     case "parallel":
       return <ParallelPage study={study} path={path} version={versions.parallel} />;
+    case "pairs":
+      return <FigureOf {...of} path={`${path}/figures/pairs`} version={versions.parallel} />;
     case "importance":
       return (
         <>

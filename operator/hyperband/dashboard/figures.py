@@ -7,6 +7,7 @@ from hyperband.dashboard.snapshot import Snapshot
 from hyperband.plots.figure import Axis, Figure, Item, Panel, Series, thin
 from hyperband.plots.flow import rungs, timeline
 from hyperband.plots.importance import importance
+from hyperband.plots.pairs import pairs
 from hyperband.plots.parameters import slices
 from hyperband.plots.records import Records
 from hyperband.plots.values import Over, best, curves, predicted
@@ -20,6 +21,7 @@ KINDS: Final[Mapping[str, Callable[[Records], Figure]]] = {
     "rungs": rungs,
     "importance": importance,
     "slices": slices,
+    "pairs": pairs,
     "predicted": predicted,
     "timeline": timeline,
 }
@@ -29,6 +31,7 @@ WHY: Final[Mapping[str, str]] = {
     "best": "no trial has a value at a rung yet",
     "rungs": "no trial has started yet",
     "slices": "no trial has a value at a rung yet",
+    "pairs": "it takes two parameters, and a trial with a value at a rung",
     "timeline": "no pod has started yet",
 }
 
