@@ -165,24 +165,25 @@ class _Follower:
         assert feed.live.body is not None
         metadata = feed.live.body["metadata"]
         self._feed, self._uid = feed, metadata["uid"]
-        namespace, self._study = metadata["namespace"], metadata["name"]
-        self._archives = ArchiveReader[dict[str, Any]](client, namespace, self._study)
+        self._client, self._namespace = client, metadata["namespace"]
+        self._study = metadata["name"]
+        self._archives = ArchiveReader[dict[str, Any]](client, self._namespace, self._study)
         self._archived: dict[int, Any] = {}  # the same, as they are read
         self._gone: set[int] = set()
         self._news = asyncio.Event()
-        self._trials = Informer(
-            client,
+
+    async def run(self) -> None:
+        trials = Informer(  # not kept here: it holds this one, and all trial objects
+            self._client,
             TRIALS,
             TrialObject,
-            namespace=namespace,
+            namespace=self._namespace,
             label_selector=f"{names.STUDY_LABEL}={self._study}",
             on_change=self._heard,
         )
-
-    async def run(self) -> None:
-        watching = begin(self._trials.run(), "trials")
+        watching = begin(trials.run(), "trials")
         try:
-            await self._trials.synced.wait()
+            await trials.synced.wait()
             await self._read_archives()
             self._feed.complete()
             while True:

@@ -44,11 +44,15 @@ class Entry(NamedTuple):
 
 
 class Log:
-    """All decisions of a version, ascending; words are made for those that are shown."""
+    """All decisions of a version, ascending; words are made for those that are shown.
+
+    It is kept with its version and therefore holds what it needs of it, not the version itself:
+    a cycle would stay until Python's collector came by.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot, self._study = snapshot, snapshot.study
-        self._scheduler = make_scheduler(self._study, snapshot.ladder)
+        self._study, self._ladder, self._trials = snapshot.study, snapshot.ladder, snapshot.trials
+        self._scheduler = make_scheduler(self._study, self._ladder)
         self._loss = self._study.objective.loss
         self._groups: dict[tuple[int, int], list[Recorded]] = defaultdict(list)
         self._histories: dict[tuple[int, int], History] = {}
@@ -76,7 +80,7 @@ class Log:
         return self._places[at - 1] if at else 0
 
     def _all(self) -> Iterator[Entry]:
-        for index, trial in self._snapshot.trials.items():
+        for index, trial in self._trials.items():
             if status(trial):
                 yield from self._of(index, trial)
 
@@ -126,7 +130,7 @@ class Log:
 
     def told(self, entry: Entry) -> dict[str, Any]:
         """What is shown of a decision."""
-        trial = self._snapshot.trials[entry.trial]
+        trial = self._trials[entry.trial]
         what, why = self._words(entry, trial)
         return {
             "sequence": entry.place,
@@ -147,7 +151,7 @@ class Log:
         return self._value(entry, trial)
 
     def _amount(self, level: int) -> str:
-        return self._study.resource.amount(self._snapshot.ladder[level])
+        return self._study.resource.amount(self._ladder[level])
 
     def _origin(self, trial: Body) -> str:
         spec = trial["spec"]
@@ -170,7 +174,7 @@ class Log:
 
     def _own(self, entry: Entry) -> tuple[History, Recorded]:
         """A value, and those that it was ranked with."""
-        trial = self._snapshot.trials[entry.trial]
+        trial = self._trials[entry.trial]
         key = (self._group(entry.trial, int(trial["spec"]["bracket"])), entry.level)
         if key not in self._histories:
             self._histories[key] = History(self._groups[key])
@@ -181,7 +185,7 @@ class Log:
         """How many may go on among 1, 2, … values of a level."""
         known = self._limits.get(level)
         if known is None or len(known) < most:
-            limit = self._snapshot.ladder.limit
+            limit = self._ladder.limit
             known = np.array([limit(level, n) for n in range(1, most + 1)], dtype=np.int64)
             self._limits[level] = known
         return known
@@ -189,11 +193,11 @@ class Log:
     def _value(self, entry: Entry, trial: Body) -> tuple[str, str]:
         values, own = self._own(entry)
         level = entry.level
-        limit = partial(self._snapshot.ladder.limit, level)
+        limit = partial(self._ladder.limit, level)
         then = values.standing_at(own, own.sequence, limit)
         value = number(float(entry.given["value"]))
         text = f"{self._study.objective.metric} {value} at {self._amount(level)}: {_ranked(then)}"
-        if level == self._snapshot.ladder.top:
+        if level == self._ladder.top:
             return "completed", f"{text}; trained in full"
         if self._study.mode == "Synchronous":
             return "paused", f"{text} of its rung so far"

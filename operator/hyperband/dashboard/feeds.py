@@ -1,7 +1,6 @@
 """The studies that somebody looks at: kept up while looked at, published at most twice a second."""
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -104,13 +103,7 @@ class Feed:
             self._dirty.set()
 
     def complete(self) -> None:
-        """All has been read: from now on there are versions.
-
-        What is read lies in no cycles. Python's collector shall not walk it again and again: for
-        ten thousand trials that takes longer than any answer.
-        """
-        if not self.read:
-            gc.freeze()
+        """All has been read: from now on there are versions."""
         self.read = True
         self.touch()
 
