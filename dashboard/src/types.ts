@@ -67,6 +67,8 @@ export interface Condition {
 export interface Study extends StudyRow {
   brackets: Bracket[];
   parameters: Parameter[];
+  /** What is missing here, and why; empty if nothing is. */
+  trouble: string;
   conditions: Condition[];
   version: number;
 }

@@ -31,6 +31,7 @@ class FakeApiServer:
         self.asked: list[tuple[str, str]] = []  # method, path
         self.reviews: list[Body] = []
         self.broken = False  # answers nothing but 503
+        self.refused: dict[str, int] = {}  # plural: the status of each answer
         self._objects: dict[str, dict[tuple[str, str], Body]] = {}
         self._version = 100
         self._watches: list[tuple[str, dict[str, str], asyncio.Queue[Body | None]]] = []
@@ -72,6 +73,8 @@ class FakeApiServer:
         namespace = ""
         if parts[0] == "namespaces" and len(parts) > 2:
             namespace, parts = parts[1], parts[2:]
+        if parts[0] in self.refused:
+            return _status(self.refused[parts[0]], "Refused", f"{parts[0]} are refused")
         query = dict(request.query) | {"namespace": namespace}
         if request.method == "POST":
             return self._review(parts[0], await request.json())

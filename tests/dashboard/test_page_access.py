@@ -326,6 +326,38 @@ async def test_trials_that_are_archived_stay() -> None:
         assert after["trials"] == [each for each in before["trials"] if each["index"] != 5]
 
 
+def archive(here: Scene, of_trials: int) -> None:
+    """The first trials are in an archive, and no objects any more."""
+    _, trials = all_of_it(TEAM)
+    bodies = trials[:of_trials]
+    for each in bodies:
+        each["metadata"]["uid"] = f"uid-{each['spec']['index']}"
+        here.api.remove("hyperbandtrials", TEAM, each["metadata"]["name"])
+    here.api.put("hyperbandarchives", archive_manifest(TEAM, "digits", "uid-team-a", 0, bodies))
+
+
+async def test_a_study_waits_for_its_archives() -> None:
+    async with scene() as here:
+        archive(here, 5)
+        here.api.refused["hyperbandarchives"] = 503
+        asked = asyncio.create_task(here.page.ask(f"{STUDY}/trials", "ann"))
+        await until(lambda: sum("archives" in path for _, path in here.api.asked) > 1)
+        assert not asked.done()
+        here.api.refused.clear()
+        status, found = await asked
+        assert status == 200 and found["total"] == len(all_of_it(TEAM)[1])
+        assert (await here.page.ask(STUDY, "ann"))[1]["trouble"] == ""
+
+
+async def test_archives_that_the_page_may_not_read_are_told_of() -> None:
+    async with scene() as here:
+        archive(here, 5)
+        here.api.refused["hyperbandarchives"] = 403
+        status, found = await here.page.ask(STUDY, "ann")
+        assert status == 200
+        assert f"may not list and get hyperbandarchives in namespace {TEAM}" in found["trouble"]
+
+
 # -- the stream -----------------------------------------------------------------------------------
 
 

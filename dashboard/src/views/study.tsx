@@ -5,7 +5,7 @@ import { FigureView } from "../charts/figure";
 import { ParallelView } from "../charts/parallel";
 import { count, hours, lasted, number, time } from "../format";
 import { type Live, useAnswer, useStudy } from "../live";
-import { Fact, Loaded, State, TrialsBar } from "../parts";
+import { Fact, Loaded, State, TrialsBar, Trouble } from "../parts";
 import { indexOf, requery, studyLink, trialLink, type View, VIEWS } from "../route";
 import type { Figure, Parallel, Series, Study } from "../types";
 import { DecisionsView } from "./decisions";
@@ -115,6 +115,7 @@ function Facts({ study, live }: { study: Study; live: Live }) {
           <span class="under">since {time(study.started)}</span>
         </Fact>
       </dl>
+      {study.trouble && <Trouble words={study.trouble} />}
       {message && <p class="message">{message}</p>}
     </>
   );

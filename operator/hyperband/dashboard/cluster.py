@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 import msgspec
 
 from hyperband.api import names
 from hyperband.api.archive import UnreadableArchiveError
-from hyperband.backends.kubernetes.api_errors import ApiError, KubernetesError
+from hyperband.backends.kubernetes.api_errors import ApiError, Forbidden, KubernetesError
 from hyperband.backends.kubernetes.archives import ArchiveReader
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.informer import Change, Informer
@@ -24,6 +25,7 @@ from hyperband.backends.kubernetes.objects import (
 )
 from hyperband.backends.kubernetes.recorder import EVENTS
 from hyperband.backends.kubernetes.tasks import begin, cancel
+from hyperband.backends.kubernetes.transport import Retry
 from hyperband.core.errors import printable
 from hyperband.dashboard import pods
 from hyperband.dashboard.feeds import Feed, MissingError
@@ -35,6 +37,8 @@ MAX_LOG: Final = 2_000_000  # bytes
 MAX_EVENTS: Final = 100
 MAX_PODS: Final = 20
 SETTLE: Final = 1.0  # seconds in which an archive's trials are deleted together
+BACKOFF: Final = Retry(cap=30.0)
+AGAIN: Final = 60.0  # seconds after which what could not be read at all is looked for again
 Changed = Callable[[tuple[str, str], Body | None], None]
 
 
@@ -187,7 +191,7 @@ class _Follower:
             await self._read_archives()
             self._feed.complete()
             while True:
-                await self._news.wait()
+                await self._woken()
                 await asyncio.sleep(SETTLE)
                 self._news.clear()
                 await self._read_archives()
@@ -217,13 +221,45 @@ class _Follower:
         named = metadata.name == names.trial_name(self._study, index)
         return owner is not None and owner.uid == self._uid and named
 
+    async def _woken(self) -> None:
+        """Waits until archives are to be read again."""
+        left = AGAIN if self._feed.live.trouble else None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), left)
+
     async def _read_archives(self) -> None:
-        """All that is archived, and then what is gone for good."""
+        """Tried until there is an answer: without them a study would look smaller than it is."""
+        failures = 0
+        while not await self._answered():
+            failures += 1
+            self._feed.touch()
+            await asyncio.sleep(BACKOFF.delay(failures, random.random()))
+
+    async def _answered(self) -> bool:
+        """Reads them; false if another try may help."""
+        live = self._feed.live
         try:
             self._archived = await self._archives.read(self._uid, dict)
-        except (UnreadableArchiveError, KubernetesError, msgspec.MsgspecError) as error:
-            log.warning("study %s: %s", self._study, error)
-            return
+        except Forbidden as error:
+            where = f"hyperbandarchives in namespace {self._namespace}"
+            return self._lack(f"this page may not list and get {where}: ask for the role", error)
+        except UnreadableArchiveError as error:
+            live.archived = True
+            return self._lack(str(error), error)
+        except (KubernetesError, msgspec.MsgspecError) as error:
+            self._lack(f"{error}: it is tried again", error)
+            return False
+        live.tell("")
+        self._apply()
+        return True
+
+    def _lack(self, why: str, error: Exception) -> bool:
+        log.warning("study %s: %s", self._study, error)
+        self._feed.live.tell(f"Archived trials, if there are any, are missing here: {why}")
+        return True
+
+    def _apply(self) -> None:
+        """All that is archived, and then what is gone for good."""
         live = self._feed.live
         live.archived = bool(self._archived)
         for index, body in self._archived.items():

@@ -186,7 +186,8 @@ class Feeds:
             await asyncio.wait_for(held.feed.published.wait(), self._patience)
         except TimeoutError:
             said = f"study {name} could not be read within {self._patience:.0f} s"
-            raise UnavailableError(f"{said}: look at the log of this server") from None
+            why = held.feed.live.trouble or "look at the log of this server"
+            raise UnavailableError(f"{said}: {why}") from None
         if held.feed.gone or held.feed.latest is None:
             raise MissingError(f"there is no study {name} in namespace {namespace} any more")
         return held.feed, held.feed.latest

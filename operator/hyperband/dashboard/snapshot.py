@@ -42,6 +42,7 @@ class Snapshot:
         trials: the objects, by index, ascending, without their curves.
         read: the same as drawn, with the count of their values that are no numbers.
         archived: whether some of them come from archives.
+        trouble: what is missing here and why, in words; empty if nothing is.
         memo: answers that were made of it, see `answers`.
     """
 
@@ -50,6 +51,7 @@ class Snapshot:
     trials: Mapping[int, Body]
     read: tuple[tuple[Run, int], ...]
     archived: bool = False
+    trouble: str = ""
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def kept(self, key: str, make: Callable[[], T]) -> T:
@@ -108,6 +110,7 @@ class Live:
         self.body: Body | None = None
         self.changed: set[str] = set()
         self.archived = False
+        self.trouble = ""
         self._trials: dict[int, Body] = {}
         self._read: dict[int, tuple[Run, int]] = {}
         self._version = 0
@@ -119,6 +122,12 @@ class Live:
         """The study's object, or that there is none any more."""
         if body != self.body:
             self.body = body
+            self.changed.add("study")
+
+    def tell(self, trouble: str) -> None:
+        """What is missing and why, or that nothing is any more."""
+        if trouble != self.trouble:
+            self.trouble = trouble
             self.changed.add("study")
 
     def see_trial(self, body: Body) -> None:
@@ -170,6 +179,7 @@ class Live:
             {index: self._trials[index] for index in order},
             tuple(self._read[index] for index in order),
             self.archived,
+            self.trouble,
         )
         changed, self.changed = frozenset(self.changed), set()
         return made, changed

@@ -54,6 +54,7 @@ def page(snapshot: Snapshot) -> dict[str, Any]:
     return {
         **row(body),
         "version": snapshot.version,
+        "trouble": printable(snapshot.trouble),
         "brackets": ladder(snapshot),
         "parameters": [_parameter(each) for each in body["spec"]["parameters"]],
         "conditions": [
