@@ -396,6 +396,15 @@ async def test_a_stream_ends_when_its_viewer_must_not_see_more(change: str) -> N
         assert await _end(response) == change
 
 
+async def test_a_stream_ends_without_the_right_to_what_is_archived_meanwhile() -> None:
+    async with scene(0.05) as here:
+        here.api.people["ben"] = Person("ben", rights(TEAM, ("list", "hyperbandarchives")))
+        async with here.page.open(f"{STUDY}/stream", "ben") as response:
+            await next_event(response)
+            archive(here, 5)
+            assert await _end(response) == "forbidden"
+
+
 async def test_a_stream_ends_with_its_study() -> None:
     async with scene() as here, here.page.open(f"{STUDY}/stream", "ann") as response:
         await next_event(response)

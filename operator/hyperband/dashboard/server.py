@@ -112,7 +112,7 @@ class Api:
         await self._need(viewer, *_rights(place, kinds))
         feed, snapshot = await self._feeds.get(*place)
         if snapshot.archived and "trials" in kinds:
-            await self._need(viewer, _custom("list", names.ARCHIVE_PLURAL, place[0]))
+            await self._need(viewer, _archives(place[0]))
         return feed, snapshot
 
     async def _trial(self, request: web.Request, *kinds: str) -> tuple[Snapshot, int]:
@@ -203,7 +203,7 @@ class Api:
             raise UnavailableError(f"{MAX_STREAMS} pages are open already: close one")
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", **HEADERS}
         response = web.StreamResponse(headers=headers)
-        review = partial(self._ended, request)
+        review = partial(self._ended, request, feed)
         stream = Stream(feed, self._answers, review, self._review_every)
         self._streams += 1
         try:
@@ -215,12 +215,13 @@ class Api:
             self._streams -= 1
         return response
 
-    async def _ended(self, request: web.Request) -> str:
+    async def _ended(self, request: web.Request, feed: Feed) -> str:
         """Why its viewer must not see more of a study; empty if there is no reason."""
         try:
             viewer = await self._access.viewer(request)
-            place = query.place(request.match_info)
-            await self._need(viewer, *_rights(place or ("", ""), ("trials",)))
+            await self._need(viewer, *_rights(feed.key, ("trials",)))
+            if feed.latest is not None and feed.latest.archived:
+                await self._need(viewer, _archives(feed.key[0]))
         except UnknownViewerError:
             return "expired"
         except ForbiddenError:
@@ -246,6 +247,10 @@ def _custom(verb: str, plural: str, namespace: str = "", name: str = "") -> Righ
 
 def _studies(verb: str, namespace: str = "") -> Right:
     return _custom(verb, names.STUDY_PLURAL, namespace)
+
+
+def _archives(namespace: str) -> Right:
+    return _custom("list", names.ARCHIVE_PLURAL, namespace)
 
 
 def _rights(place: tuple[str, str], kinds: tuple[str, ...]) -> list[Right]:
