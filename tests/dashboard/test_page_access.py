@@ -149,6 +149,20 @@ async def test_each_sees_the_studies_that_they_may_list() -> None:
             assert [each["namespace"] for each in found["studies"]] == seen
 
 
+async def test_of_many_namespaces_none_is_left_out() -> None:
+    async with scene() as here:
+        study, _ = all_of_it(TEAM)
+        for i in range(250):
+            study["metadata"] |= {"namespace": f"many-{i:03}", "uid": f"uid-many-{i}"}
+            here.api.put("hyperbandstudies", study)
+        here.api.people["ben"] = Person("ben", rights("many-249"))
+        async with asyncio.timeout(WAIT):
+            while (await here.page.ask("/api/me", "ben"))[1]["namespaces"] != ["many-249"]:
+                here.later()  # the last of them has perhaps not been heard of yet
+        _, found = await here.page.ask("/api/studies", "ben")
+        assert [each["namespace"] for each in found["studies"]] == ["many-249"]
+
+
 async def test_of_another_namespace_not_even_what_there_is_is_told() -> None:
     async with scene() as here:
         said = []
