@@ -1,18 +1,25 @@
 """Studies that are looked at: what is dropped is freed, and what fails begins anew."""
 
+import asyncio
 import gc
+import sqlite3
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hyperband.backends.local.store import read_run
+from hyperband.dashboard import folder as folders
+from hyperband.dashboard.access import OwnMachine
 from hyperband.dashboard.feeds import Feed
+from hyperband.dashboard.folder import Folder
 from hyperband.dashboard.snapshot import Snapshot
 from tests.dashboard.played import write_run
 from tests.dashboard.test_page_access import STUDY as IN_CLUSTER
 from tests.dashboard.test_page_access import TEAM, scene, until
-from tests.dashboard.web import STUDY, Site, of_folder
+from tests.dashboard.web import STUDY, TOKEN, Site, next_event, of_folder, site
 
 VIEWS = ("", "/decisions", "/figures/importance", "/trials", "/trials/3")
 
@@ -52,6 +59,79 @@ async def test_a_study_of_a_cluster_that_is_dropped_is_freed() -> None:
 @pytest.mark.usefixtures("uncollected")
 async def test_a_run_that_is_dropped_is_freed(tmp_path: Path) -> None:
     write_run(tmp_path, 36, 1500.0)
-    async with of_folder(tmp_path) as site:
-        feed, snapshot = await _dropped(site, STUDY, ("default", "digits"), "the-token")
+    async with of_folder(tmp_path) as page:
+        feed, snapshot = await _dropped(page, STUDY, ("default", "digits"), TOKEN)
         await until(lambda: feed() is None and snapshot() is None)
+
+
+# -- what fails ----------------------------------------------------------------------------------
+
+
+class Fragile(Folder):
+    """A run whose followers die, the first at once, others when they are told to."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.begun, self.die = 0, asyncio.Event()
+
+    async def follow(self, feed: Feed) -> None:
+        self.begun += 1
+        if self.begun == 1:
+            raise ValueError("it has died")
+        following = asyncio.create_task(super().follow(feed))
+        try:
+            await self.die.wait()
+            raise ValueError("it has died")
+        finally:
+            following.cancel()
+
+
+async def test_a_follower_that_dies_is_begun_anew_by_the_next_look(tmp_path: Path) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    source = Fragile(tmp_path)
+    async with asyncio.timeout(20.0), site(source, OwnMachine(TOKEN)) as page:
+        status, body = await page.ask(STUDY)
+        assert status == 503 and "study digits cannot be followed: try again" in body["error"]
+        async with page.open(f"{STUDY}/stream") as response:
+            assert (await next_event(response))[0] == "change"
+            source.die.set()
+            assert await next_event(response) == ("end", {"reason": "unavailable"})
+        source.die.clear()
+        assert (await page.ask(STUDY))[0] == 200 and source.begun == 3
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What reading a run fails with, one for each try, the last first."""
+    left: list[str] = []
+
+    def read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        if left:
+            raise sqlite3.OperationalError(left.pop())
+        return read_run(folder)
+
+    monkeypatch.setattr(folders, "read_run", read)
+    monkeypatch.setattr(folders, "POLL", 0.001)
+    return left
+
+
+async def test_a_run_that_is_locked_is_read_when_it_is_free(
+    tmp_path: Path, locked: list[str]
+) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    async with asyncio.timeout(20.0), of_folder(tmp_path) as page:
+        locked += ["database is locked"] * 2
+        status, body = await page.ask(STUDY)
+        assert status == 200 and body["trials"]["total"] == 22 and body["trouble"] == ""
+
+
+async def test_the_list_goes_on_after_a_run_was_locked(tmp_path: Path, locked: list[str]) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    source = Folder(tmp_path)
+    locked += ["database is locked"] * 2
+    write_run(tmp_path, 36, 3000.0)
+    watching = asyncio.create_task(source.watch())
+    try:
+        await until(lambda: source.studies()[0]["status"]["trials"]["total"] > 22)
+    finally:
+        watching.cancel()

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Protocol
 
 from hyperband.dashboard.snapshot import Body, Live, Snapshot
@@ -80,7 +81,8 @@ class Feed:
     Attributes:
         live: its objects; whoever changes them holds `lock`, and then calls `touch`.
         latest: the last version that was published; None until all has been read once.
-        gone: set once there is no such study any more.
+        gone: set once nobody brings news any more, as there is no such study or for `failure`.
+        failure: why there are no more news of a study that may be there, in words, or empty.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Feed:
         self.lock = asyncio.Lock()
         self.latest: Snapshot | None = None
         self.gone = False
+        self.failure = ""
         self.read = False  # all of it, once
         self.published = asyncio.Event()
         self.subscriptions: set[Subscription] = set()
@@ -107,9 +110,9 @@ class Feed:
         self.read = True
         self.touch()
 
-    def end(self) -> None:
-        """The study is gone."""
-        self.gone = True
+    def end(self, failure: str = "") -> None:
+        """The study is gone, or cannot be followed any more."""
+        self.gone, self.failure = True, failure
         self.published.set()
         self._wake(frozenset())
 
@@ -188,6 +191,8 @@ class Feeds:
             said = f"study {name} could not be read within {self._patience:.0f} s"
             why = held.feed.live.trouble or "look at the log of this server"
             raise UnavailableError(f"{said}: {why}") from None
+        if held.feed.failure:
+            raise UnavailableError(held.feed.failure)
         if held.feed.gone or held.feed.latest is None:
             raise MissingError(f"there is no study {name} in namespace {namespace} any more")
         return held.feed, held.feed.latest
@@ -218,9 +223,9 @@ class Feeds:
                 asyncio.create_task(self._source.follow(feed), name=f"follow {key}"),
                 asyncio.create_task(feed.publish(), name=f"publish {key}"),
             ]
-            for task in tasks:
-                task.add_done_callback(_told)
             held = self._held[key] = _Held(feed, tasks, self._clock())
+            for task in tasks:
+                task.add_done_callback(partial(self._ended, held))
         held.looked = self._clock()
         return held
 
@@ -232,11 +237,22 @@ class Feeds:
             elif self._clock() - held.looked > self._idle:
                 self._drop(key)
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: Key, failure: str = "") -> None:
         held = self._held.pop(key)
         for task in held.tasks:
             task.cancel()
-        held.feed.end()
+        held.feed.end(failure)
+
+    def _ended(self, held: _Held, task: "asyncio.Task[None]") -> None:
+        """One that has failed is dropped: whoever looks next begins anew."""
+        if task.cancelled():
+            return
+        error = task.exception()
+        log.error("%s has ended: %s", task.get_name(), error, exc_info=error)
+        key = held.feed.key
+        if self._held.get(key) is held:
+            said = f"study {key[1]} cannot be followed: try again"
+            self._drop(key, f"{said}, and look at the log of this server")
 
     async def run(self) -> None:
         """Sweeps now and then, until cancelled; then drops all."""
@@ -251,8 +267,3 @@ class Feeds:
         """Follows no study any more."""
         for key in list(self._held):
             self._drop(key)
-
-
-def _told(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("%s has ended: %s", task.get_name(), error, exc_info=error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._wrong = ""  # with the last try to read it
         self._body: Body = _placed(read_run(folder)[0])
 
     @property
@@ -47,9 +49,8 @@ class Folder:
         seen: Stamp = ()
         while True:
             now = _stamp(self._folder)
-            if now != seen:
+            if now != seen and await self._read(Live()):
                 seen = now
-                await self._read(Live())
             await asyncio.sleep(4 * POLL)
 
     async def follow(self, feed: Feed) -> None:
@@ -58,17 +59,26 @@ class Folder:
             now = _stamp(self._folder)
             if now != seen:
                 async with feed.lock:
-                    await self._read(feed.live)
-                seen = now
-                feed.complete()
+                    good = await self._read(feed.live)
+                if good:
+                    seen = now
+                    feed.complete()
+                feed.touch()
             await asyncio.sleep(POLL)
 
-    async def _read(self, live: Live) -> None:
-        """Ten thousand trials take a second: in a thread."""
+    async def _read(self, live: Live) -> bool:
+        """Whether it could be read. Ten thousand trials take a second: in a thread."""
         try:
             self._body = await asyncio.to_thread(_take, self._folder, live)
-        except StoreError as error:
-            log.warning("%s", error)
+        except (StoreError, sqlite3.Error) as error:
+            if str(error) != self._wrong:
+                log.warning("%s: %s", self._folder, error)
+            self._wrong = str(error)
+            live.tell(f"{self._folder} cannot be read ({error}): it is tried again")
+            return False
+        self._wrong = ""
+        live.tell("")
+        return True
 
     async def pods(self, snapshot: Snapshot, index: int) -> list[dict[str, Any]]:
         """Processes, as if they were pods."""

@@ -51,7 +51,7 @@ class Stream:
                         return
                     reviewed = loop.time()
                 if self._feed.gone:
-                    await _end(response, "deleted")
+                    await _end(response, "unavailable" if self._feed.failure else "deleted")
                     return
                 if news:
                     await self._tell(response, subscription.take())
