@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from hyperband.backends.local.store import read_run
 from hyperband.dashboard import folder as folders
+from hyperband.dashboard import stream as streams
 from hyperband.dashboard.access import OwnMachine
-from hyperband.dashboard.feeds import Feed
+from hyperband.dashboard.feeds import Feed, Feeds, UnavailableError
 from hyperband.dashboard.folder import Folder
 from hyperband.dashboard.snapshot import Snapshot
 from tests.dashboard.played import write_run
@@ -135,3 +138,53 @@ async def test_the_list_goes_on_after_a_run_was_locked(tmp_path: Path, locked: l
         await until(lambda: source.studies()[0]["status"]["trials"]["total"] > 22)
     finally:
         watching.cancel()
+
+
+# -- much at once --------------------------------------------------------------------------------
+
+
+class Several(Folder):
+    """As many studies as one asks for."""
+
+    def study(self, namespace: str, name: str) -> Any:
+        return {**self._body, "metadata": {"namespace": namespace, "name": name, "uid": name}}
+
+
+async def test_room_is_made_by_what_nobody_has_looked_at_for_longest(tmp_path: Path) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    now = [0.0]
+    feeds = Feeds(Several(tmp_path), most=3, clock=lambda: now[0])
+    found = {}
+    for name in ("open", "old", "new", "old"):
+        now[0] += 1
+        found[name], _ = await feeds.get("default", name)
+    async with found["open"].subscribed(), found["old"].subscribed():
+        await feeds.get("default", "another")
+        assert found["new"].gone and not found["open"].gone and not found["old"].gone
+        async with (await feeds.get("default", "another"))[0].subscribed():
+            with pytest.raises(UnavailableError, match="3 studies are open in pages already"):
+                await feeds.get("default", "one-more")
+    now[0] += 1
+    await feeds.get("default", "another")
+    await feeds.get("default", "open")
+    await feeds.get("default", "one-more")
+    assert found["old"].gone and len(feeds) == 3
+    feeds.drop_all()
+
+
+async def test_a_viewer_that_takes_nothing_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(response: web.StreamResponse, data: bytes) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(streams, "GIVE_UP", 0.01)
+    monkeypatch.setattr(web.StreamResponse, "write", stuck)
+    write_run(tmp_path, 36, 1500.0)
+    async with (
+        asyncio.timeout(20.0),
+        of_folder(tmp_path) as page,
+        page.open(f"{STUDY}/stream") as response,
+    ):
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()

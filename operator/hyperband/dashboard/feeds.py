@@ -214,9 +214,7 @@ class Feeds:
         if held is None:
             self.sweep()
             if len(self._held) >= self._most:
-                raise UnavailableError(
-                    f"{self._most} studies are looked at already: try again in some minutes"
-                )
+                self._make_room()
             feed = Feed(key)
             feed.live.see_study(self._source.study(*key))
             tasks = [
@@ -236,6 +234,15 @@ class Feeds:
                 held.looked = self._clock()
             elif self._clock() - held.looked > self._idle:
                 self._drop(key)
+
+    def _make_room(self) -> None:
+        """Drops what nobody has looked at for longest; open pages are not robbed of theirs."""
+        free = [held for held in self._held.values() if not held.feed.subscriptions]
+        if not free:
+            mend = "close one, or try again in some minutes"
+            raise UnavailableError(f"{self._most} studies are open in pages already: {mend}")
+        oldest = min(free, key=lambda held: held.looked)
+        self._drop(oldest.feed.key, "too many studies are looked at just now: try again")
 
     def _drop(self, key: Key, failure: str = "") -> None:
         held = self._held.pop(key)

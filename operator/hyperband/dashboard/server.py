@@ -211,6 +211,9 @@ class Api:
             await stream.send(response)
         except ConnectionError:  # the viewer has left
             pass
+        except TimeoutError:  # or reads no more: what is left would wait for it, too
+            if request.transport is not None:
+                request.transport.abort()
         finally:
             self._streams -= 1
         return response

@@ -16,6 +16,7 @@ from hyperband.plots.figure import finite
 
 KEEP_ALIVE: Final = 15.0  # seconds
 REVIEW: Final = 30.0  # seconds between two looks at the viewer's rights
+GIVE_UP: Final = 30.0  # seconds for which a viewer may take nothing of what is sent
 Review = Callable[[], Awaitable[str]]  # why the stream must end, or ""
 
 
@@ -37,7 +38,11 @@ class Stream:
         self._review, self._every = review, review_every
 
     async def send(self, response: web.StreamResponse) -> None:
-        """Tells the latest version and then each change, until the viewer must not see more."""
+        """Tells the latest version and then each change, until the viewer must not see more.
+
+        Raises:
+            TimeoutError: the viewer takes nothing any more.
+        """
         loop = asyncio.get_running_loop()
         reviewed = loop.time()
         async with self._feed.subscribed() as subscription:
@@ -56,7 +61,7 @@ class Stream:
                 if news:
                     await self._tell(response, subscription.take())
                 elif left == KEEP_ALIVE:
-                    await response.write(b": keep-alive\n\n")
+                    await _write(response, b": keep-alive\n\n")
 
     async def _tell(self, response: web.StreamResponse, changed: list[str]) -> None:
         snapshot = self._feed.latest
@@ -64,7 +69,7 @@ class Stream:
             return
         made = await self._answers.of(snapshot, "change", lambda: change(snapshot))
         head = b'{"changed":' + msgspec.json.encode(changed) + b","
-        await response.write(b"event: change\ndata: " + head + made.plain[1:] + b"\n\n")
+        await _write(response, b"event: change\ndata: " + head + made.plain[1:] + b"\n\n")
 
 
 async def _within(wait: Awaitable[Any], seconds: float) -> bool:
@@ -74,6 +79,11 @@ async def _within(wait: Awaitable[Any], seconds: float) -> bool:
     return False
 
 
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(GIVE_UP):
+        await response.write(data)
+
+
 async def _end(response: web.StreamResponse, reason: str) -> None:
     body = msgspec.json.encode({"reason": reason})
-    await response.write(b"event: end\ndata: " + body + b"\n\n")
+    await _write(response, b"event: end\ndata: " + body + b"\n\n")
