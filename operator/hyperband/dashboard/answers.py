@@ -9,9 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from hyperband.dashboard.feeds import UnavailableError
 from hyperband.dashboard.snapshot import Snapshot
 
-MAX_KEPT: Final = 64  # of one version
+MAX_KEPT: Final = 128  # of one version: more than there are keys, so that none crowds others out
+MAX_PENDING: Final = 200  # a study's page asks for ten at once, and two are made at a time
 LEAST_PACKED: Final = 1000  # bytes
 LEVEL: Final = 1  # of compression: a laptop's own network is fast
 
@@ -29,23 +31,51 @@ class Answers:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2, "view")
+        self._pending = 0
 
     def close(self) -> None:
         """Ends the threads, once they have done what they are at."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def of(
-        self, snapshot: Snapshot, key: Hashable, make: Callable[[], dict[str, Any]]
+        self,
+        snapshot: Snapshot,
+        key: Hashable | None,
+        make: Callable[[], dict[str, Any]],
+        *,
+        most: int = MAX_PENDING,
     ) -> Answer:
-        """The answer of that key of a version, made by the first who asks for it."""
+        """The answer of that key of a version, made by the first who asks for it.
+
+        Args:
+            key: one of few; None for what hardly two ask for, such as any part of a table: it is
+                made for one alone, and not at all if they have left before it is begun.
+            most: how many may be waited for.
+
+        Raises:
+            UnavailableError: as many are waited for already.
+        """
+        if key is None:
+            return await self._begin(make, most)
         task: asyncio.Future[Answer] | None = snapshot.memo.get(key)
         if task is None:
+            task = self._begin(make, most)
             while len(snapshot.memo) >= MAX_KEPT:
                 del snapshot.memo[next(iter(snapshot.memo))]
-            loop = asyncio.get_running_loop()
-            task = loop.run_in_executor(self._pool, _made, make)
             snapshot.memo[key] = task
         return await asyncio.shield(task)
+
+    def _begin(self, make: Callable[[], dict[str, Any]], most: int) -> "asyncio.Future[Answer]":
+        if self._pending >= most:
+            said = f"{self._pending} views are to be made already"
+            raise UnavailableError(f"{said}: it is more than this server can do, try again later")
+        task = asyncio.get_running_loop().run_in_executor(self._pool, _made, make)
+        self._pending += 1
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Future[Answer]") -> None:
+        self._pending -= 1
 
 
 def _made(make: Callable[[], dict[str, Any]]) -> Answer:

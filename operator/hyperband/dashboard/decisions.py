@@ -28,6 +28,7 @@ from hyperband.plots.figure import finite
 from hyperband.plots.moments import begin, moments
 
 MAX_LIMIT: Final = 500
+USUAL: Final = (8, 100)  # limits that the page itself asks with
 ENDS: Final = ("Disrupted", "Failed")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from hyperband.api.names import MAX_STUDY_NAME, NAME_PATTERN
 from hyperband.core.errors import encodable
 from hyperband.core.records import TrialState
-from hyperband.dashboard.trials import MAX_LIMIT, SORTS, Wanted
+from hyperband.dashboard.trials import LIMIT, MAX_LIMIT, SORTS, Wanted
 from hyperband.plots.values import Over
 
 MOST: Final = 999_999_999
@@ -66,7 +66,7 @@ def wanted(query: Query) -> Wanted:
         sort=choice(query, "sort", SORTS, "index"),
         descending=choice(query, "order", ("asc", "desc"), "asc") == "desc",
         offset=number(query, "offset", 0),
-        limit=number(query, "limit", 50, MAX_LIMIT, 1),
+        limit=number(query, "limit", LIMIT, MAX_LIMIT, 1),
         state=choice(query, "state", ("", *map(str, TrialState)), ""),
     )
 

@@ -28,6 +28,7 @@ from hyperband.dashboard.pages import HEADERS, Pages
 from hyperband.dashboard.query import QueryError
 from hyperband.dashboard.snapshot import Snapshot
 from hyperband.dashboard.stream import REVIEW, Stream
+from hyperband.plots.values import Over
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class Api:
         _, snapshot = await self._feed(request, "trials", *more)
         if kind not in KINDS:
             raise MissingError(f"there is no such figure: ask for one of {', '.join(KINDS)}")
-        over = query.over(request.query)
+        over = query.over(request.query) if kind == "best" else Over.TIME
         return await self._made(
             request, snapshot, ("figure", kind, over), lambda: figure(snapshot, kind, over)
         )
@@ -158,16 +159,20 @@ class Api:
     async def trials(self, request: web.Request) -> web.StreamResponse:
         _, snapshot = await self._feed(request, "trials")
         wanted = query.wanted(request.query)
-        return await self._made(request, snapshot, wanted, lambda: trials.table(snapshot, wanted))
+        first = wanted.offset == 0 and wanted.limit == trials.LIMIT
+        return await self._made(
+            request, snapshot, wanted if first else None, lambda: trials.table(snapshot, wanted)
+        )
 
     async def decisions(self, request: web.Request) -> web.StreamResponse:
         _, snapshot = await self._feed(request, "trials")
         before = query.optional(request.query, "before")
         limit = query.number(request.query, "limit", 100, decisions.MAX_LIMIT, 1)
+        newest = before is None and limit in decisions.USUAL
         return await self._made(
             request,
             snapshot,
-            ("decisions", before, limit),
+            ("decisions", limit) if newest else None,
             lambda: decisions.page(snapshot, before, limit),
         )
 
@@ -175,7 +180,7 @@ class Api:
         snapshot, index = await self._trial(request)
         local = self._source.local
         return await self._made(
-            request, snapshot, ("trial", index), partial(trial.page, snapshot, index, local=local)
+            request, snapshot, None, partial(trial.page, snapshot, index, local=local)
         )
 
     async def pods(self, request: web.Request) -> web.StreamResponse:
@@ -238,7 +243,7 @@ class Api:
         self,
         request: web.Request,
         snapshot: Snapshot,
-        key: Hashable,
+        key: Hashable | None,
         make: Callable[[], dict[str, Any]],
     ) -> web.Response:
         return _json(request, await self._answers.of(snapshot, key, make))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -67,7 +68,9 @@ class Stream:
         snapshot = self._feed.latest
         if snapshot is None:
             return
-        made = await self._answers.of(snapshot, "change", lambda: change(snapshot))
+        made = await self._answers.of(  # one for each version, whatever else is asked for
+            snapshot, "change", lambda: change(snapshot), most=sys.maxsize
+        )
         head = b'{"changed":' + msgspec.json.encode(changed) + b","
         await _write(response, b"event: change\ndata: " + head + made.plain[1:] + b"\n\n")
 

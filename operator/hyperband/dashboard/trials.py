@@ -9,6 +9,7 @@ from hyperband.dashboard.snapshot import Body, Snapshot, state, status
 from hyperband.plots.figure import finite
 
 MAX_LIMIT: Final = 500
+LIMIT: Final = 50  # of the page's own table
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Wanted:
     sort: str = "index"
     descending: bool = False
     offset: int = 0
-    limit: int = 50
+    limit: int = LIMIT
     state: str = ""  # all
 
 
