@@ -93,6 +93,10 @@ class FakeApiServer:
     def _list(self, plural: str, query: dict[str, str]) -> web.Response:
         items = [b for b in self._objects.get(plural, {}).values() if _matches(b, query)]
         metadata = {"resourceVersion": str(self._version)}
+        start, limit = int(query.get("continue", 0)), int(query.get("limit", len(items)))
+        if start + limit < len(items):
+            metadata["continue"] = str(start + limit)
+        items = items[start : start + limit]
         return web.json_response({"metadata": metadata, "items": items})
 
     async def _watch(

@@ -14,7 +14,7 @@ from hyperband.api.archive import archive_manifest
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import Connection
 from hyperband.backends.kubernetes.transport import Retry
-from hyperband.dashboard.cluster import Cluster
+from hyperband.dashboard.cluster import MAX_READ, Cluster
 from hyperband.dashboard.feeds import Feeds
 from hyperband.dashboard.reviews import Reviewed
 from tests.dashboard.fake_apiserver import FakeApiServer, Person
@@ -63,6 +63,17 @@ def pod(trial: int, attempt: int, owner: str, namespace: str = TEAM) -> dict[str
             "containers": [{"name": "train", "env": [{"name": "KEY", "value": "a-secret"}]}],
         },
         "status": {"phase": "Running", "containerStatuses": []},
+    }
+
+
+def event(number: int, name: str) -> dict[str, Any]:
+    """What a kubelet tells of an object of that name."""
+    return {
+        "metadata": {"name": f"e{number}", "namespace": TEAM},
+        "involvedObject": {"name": name},
+        "reason": "Pulled",
+        "message": "an image",
+        "lastTimestamp": "2026-01-01T00:00:00Z",
     }
 
 
@@ -298,16 +309,20 @@ async def test_a_log_is_that_of_the_trials_own_pod() -> None:
 async def test_events_of_a_trial_and_its_pods() -> None:
     async with scene() as here:
         for i, name in enumerate(("digits-3-0", "digits-4-0")):
-            event = {
-                "metadata": {"name": f"e{i}", "namespace": TEAM},
-                "involvedObject": {"name": name},
-                "reason": "Pulled",
-                "message": "an image",
-                "lastTimestamp": "2026-01-01T00:00:00Z",
-            }
-            here.api.put("events", event)
+            here.api.put("events", event(i, name))
         _, found = await here.page.ask(f"{STUDY}/trials/3/events", "ann")
         assert [each["object"] for each in found["events"]] == ["digits-3-0"]
+
+
+async def test_events_without_end_are_not_read_to_their_end() -> None:
+    async with scene() as here:
+        for i in range(4 * MAX_READ):
+            here.api.put("events", event(i, "digits-3"))
+        here.api.put("events", event(10_000, "digits-3-0"))
+        _, found = await here.page.ask(f"{STUDY}/trials/3/events", "ann")
+        assert len(found["events"]) == 100
+        assert {each["object"] for each in found["events"]} == {"digits-3", "digits-3-0"}
+        assert sum(path.endswith("/events") for _, path in here.api.asked) == 2
 
 
 async def test_trials_that_others_made_are_left_out() -> None:

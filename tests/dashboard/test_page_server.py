@@ -7,10 +7,13 @@ import pytest
 
 from hyperband.backends.local import keeper
 from hyperband.backends.local.store import StoreError
+from hyperband.dashboard.access import OwnMachine
 from hyperband.dashboard.folder import Folder
 from hyperband.dashboard.pages import MISSING
+from hyperband.dashboard.server import MAX_READS
+from hyperband.dashboard.snapshot import Snapshot
 from tests.dashboard.played import write_run
-from tests.dashboard.web import STUDY, TOKEN, next_event, of_folder
+from tests.dashboard.web import STUDY, TOKEN, Site, next_event, of_folder, site
 
 PATHS = (
     "/api/me",
@@ -178,6 +181,18 @@ async def test_files_of_the_page_alone_are_served(folder: Path, tmp_path: Path) 
                 assert response.status == 404 and "secret" not in await response.text()
 
 
+async def test_files_are_packed_once_for_those_who_take_it(folder: Path, tmp_path: Path) -> None:
+    static = tmp_path / "static"
+    static.mkdir()
+    (static / "index.html").write_text("<title>page</title>" * 100)
+    async with of_folder(folder, pages=static) as site:
+        for asked, encoding in (("gzip, br", "gzip"), ("identity", None)):
+            async with site.open("/", None, headers={"Accept-Encoding": asked}) as response:
+                assert response.headers.get("Content-Encoding") == encoding
+                assert response.headers["Vary"] == "Accept-Encoding"
+                assert await response.text() == "<title>page</title>" * 100
+
+
 # -- logs ----------------------------------------------------------------------------------------
 
 
@@ -194,6 +209,41 @@ async def test_a_log_is_its_end_and_can_hide_nothing(folder: Path) -> None:
             assert len((await response.text()).splitlines()) == 1000
         status, body = await site.ask(f"{STUDY}/trials/3/logs?attempt=7")
         assert status == 404 and "attempt 7" in body["error"]
+
+
+class Busy(Folder):
+    """Logs take until they are let go on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.now = self.most = 0
+        self.go_on = asyncio.Event()
+
+    async def log(self, snapshot: Snapshot, index: int, attempt: int | None, tail: int) -> bytes:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await self.go_on.wait()
+        self.now -= 1
+        return b""
+
+
+async def test_so_many_logs_are_read_at_once(folder: Path) -> None:
+    source = Busy(folder)
+    async with site(source, OwnMachine(TOKEN)) as page, asyncio.timeout(20.0):
+        path = f"{STUDY}/trials/3/logs"
+        asked = [asyncio.create_task(_status(page, path)) for _ in range(30)]
+        while source.now < MAX_READS:
+            await asyncio.sleep(0.001)
+        for _ in range(20):  # time enough for others to come, if they may
+            assert (await page.ask("/api/me"))[0] == 200
+        source.go_on.set()
+        assert set(await asyncio.gather(*asked)) == {200}
+        assert source.most == MAX_READS
+
+
+async def _status(page: Site, path: str) -> int:
+    async with page.open(path) as response:
+        return int(response.status)
 
 
 # -- the stream ----------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 MAX_LOG: Final = 2_000_000  # bytes
 MAX_EVENTS: Final = 100
+MAX_READ: Final = 200  # events of one object: more only somebody makes who means to
 MAX_PODS: Final = 20
 SETTLE: Final = 1.0  # seconds in which an archive's trials are deleted together
 BACKOFF: Final = Retry(cap=30.0)
@@ -125,11 +126,18 @@ class Cluster:
         wanted.append(trial["metadata"]["name"])
         found: list[dict[str, Any]] = []
         for name in list(dict.fromkeys(wanted))[-MAX_PODS:]:
-            selector = f"involvedObject.name={name}"
-            pages = self._client.pages(EVENTS, dict, metadata["namespace"], field_selector=selector)
-            found += [pods.event(item) async for page in pages for item in page.items]
+            found += await self._events(metadata["namespace"], name)
         found.sort(key=lambda each: each["last"] or "", reverse=True)
         return found[:MAX_EVENTS]
+
+    async def _events(self, namespace: str, name: str) -> list[dict[str, Any]]:
+        """Those of one object, but no more of them than one page."""
+        selector = f"involvedObject.name={name}"
+        pages = self._client.pages(EVENTS, dict, namespace, field_selector=selector, limit=MAX_READ)
+        async with aclosing(pages):
+            async for page in pages:
+                return [pods.event(item) for item in page.items]
+        return []
 
     async def log(self, snapshot: Snapshot, index: int, attempt: int | None, tail: int) -> bytes:
         there = await self._pods(snapshot, index)

@@ -1,5 +1,6 @@
 """The built page's files, read once: what is not among them cannot be asked for."""
 
+import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ HEADERS: Final = {
 @dataclass(frozen=True, slots=True)
 class _File:
     body: bytes
+    packed: bytes | None  # the same compressed, where that makes it smaller
     type: str
     tag: str
 
@@ -63,11 +65,10 @@ class Pages:
         headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
         if request.headers.get("If-None-Match") == file.tag:
             return web.Response(status=304, headers=headers)
-        answer = web.Response(
-            body=file.body, headers={**headers, "Content-Type": file.type}, zlib_executor_size=1
-        )
-        answer.enable_compression()
-        return answer
+        headers |= {"Content-Type": file.type, "Vary": "Accept-Encoding"}
+        if file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+            return web.Response(body=file.packed, headers={**headers, "Content-Encoding": "gzip"})
+        return web.Response(body=file.body, headers=headers)
 
 
 def _read(path: Path) -> _File:
@@ -77,4 +78,6 @@ def _read(path: Path) -> _File:
         guessed = "text/javascript"
     text = guessed.startswith("text/") or guessed == "image/svg+xml"
     type_ = f"{guessed}; charset=utf-8" if text else guessed
-    return _File(body, type_, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    packed = gzip.compress(body, mtime=0)
+    least = packed if len(packed) < len(body) else None
+    return _File(body, least, type_, f'"{hashlib.sha256(body).hexdigest()[:32]}"')

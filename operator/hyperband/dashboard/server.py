@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 STUDY: Final = "/api/studies/{namespace}/{name}"
 TRIAL: Final = STUDY + "/trials/{index}"
 MAX_STREAMS: Final = 500
+MAX_READS: Final = 8  # of pods, events and logs at once: each is read for one viewer alone
 _STATUS: Final = {
     UnknownViewerError: 401,
     ForbiddenError: 403,
@@ -61,6 +62,7 @@ class Api:
         self._access, self._answers = access, answers
         self._review_every = review_every
         self._streams = 0
+        self._reads = asyncio.Semaphore(MAX_READS)
 
     def routes(self) -> list[web.RouteDef]:
         """Reads, all of them."""
@@ -185,18 +187,23 @@ class Api:
 
     async def pods(self, request: web.Request) -> web.StreamResponse:
         snapshot, index = await self._trial(request, "pods")
-        return _json(request, answer({"pods": await self._source.pods(snapshot, index)}))
+        async with self._reads:
+            found = await self._source.pods(snapshot, index)
+        return _json(request, answer({"pods": found}))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         snapshot, index = await self._trial(request, "events")
-        return _json(request, answer({"events": await self._source.events(snapshot, index)}))
+        async with self._reads:
+            found = await self._source.events(snapshot, index)
+        return _json(request, answer({"events": found}))
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         snapshot, index = await self._trial(request, "logs")
         attempt = query.optional(request.query, "attempt")
         tail = query.number(request.query, "tail", 1000, query.MAX_TAIL, 1)
-        found = await self._source.log(snapshot, index, attempt, tail)
-        shown = printable(found.decode(errors="replace").replace("\r\n", "\n"))
+        async with self._reads:
+            found = await self._source.log(snapshot, index, attempt, tail)
+            shown = await asyncio.to_thread(_shown, found)
         response = web.Response(text=shown, zlib_executor_size=1)
         response.enable_compression()
         return response
@@ -247,6 +254,10 @@ class Api:
         make: Callable[[], dict[str, Any]],
     ) -> web.Response:
         return _json(request, await self._answers.of(snapshot, key, make))
+
+
+def _shown(log: bytes) -> str:
+    return printable(log.decode(errors="replace").replace("\r\n", "\n"))
 
 
 def _custom(verb: str, plural: str, namespace: str = "", name: str = "") -> Right:

@@ -4,7 +4,7 @@ What comes back is decoded into the type that the caller names: one of `objects`
 `dict` for the raw object. See `transport` for what is repeated, and what that means for callers.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
@@ -67,7 +67,7 @@ class Client(Transport):
         label_selector: str | None = None,
         field_selector: str | None = None,
         limit: int = PAGE_SIZE,
-    ) -> AsyncIterator[Page[T]]:
+    ) -> AsyncGenerator[Page[T], None]:
         """List objects page by page; without a namespace, those of all.
 
         With `Object` for a type, all but metadata is left out at the server.
