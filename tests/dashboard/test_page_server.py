@@ -1,17 +1,25 @@
 """The page's server over a run's folder: whoever has the token sees it, and nobody changes it."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from aiohttp import web
 
+from hyperband.backends.kubernetes.telemetry.server import Address
 from hyperband.backends.local import keeper
 from hyperband.backends.local.store import StoreError
+from hyperband.cli.dashboard import _Options, _started
 from hyperband.dashboard.access import OwnMachine
+from hyperband.dashboard.answers import Answers
+from hyperband.dashboard.feeds import Feed
 from hyperband.dashboard.folder import Folder
 from hyperband.dashboard.pages import MISSING
-from hyperband.dashboard.server import MAX_READS
+from hyperband.dashboard.server import DOCUMENT, MAX_READS
 from hyperband.dashboard.snapshot import Snapshot
+from hyperband.dashboard.stream import Stream
 from tests.dashboard.played import write_run
 from tests.dashboard.web import STUDY, TOKEN, Site, next_event, of_folder, site
 
@@ -262,6 +270,56 @@ async def test_a_stream_tells_the_state_and_then_each_change(folder: Path) -> No
         assert data["study"]["trials"]["total"] > 22 and data["version"] == 2
         _, shown = await site.ask(STUDY)
         assert shown["trials"] == data["study"]["trials"]
+
+
+async def test_a_quiet_stream_is_kept_alive_between_reviews_too() -> None:
+    now, told, reviewed = [0.0], [], []
+
+    class Viewer:
+        async def write(self, data: bytes) -> None:
+            told.append((now[0], data))
+
+    async def quiet(wait: Coroutine[Any, Any, Any], seconds: float) -> bool:
+        wait.close()
+        now[0] += seconds + 0.001  # a clock is never to the point
+        return False
+
+    async def review() -> str:
+        reviewed.append(now[0])
+        return "expired" if len(reviewed) == 4 else ""
+
+    feed, answers = Feed(("default", "digits")), Answers()
+    stream = Stream(feed, answers, review, 30.0, clock=lambda: now[0], wait=quiet)
+    await stream.send(cast(web.StreamResponse, Viewer()))
+    answers.close()
+    *alive, (_, last) = told
+    assert b"expired" in last
+    assert [round(at) for at, _ in alive] == [15, 30, 45, 60, 75, 90, 105]
+    assert [round(at) for at in reviewed] == [30, 60, 90, 120]
+
+
+async def test_what_it_refers_to_is_there(folder: Path) -> None:
+    async with of_folder(folder) as site:
+        _, body = await site.ask("/api/secrets")
+    assert DOCUMENT in body["error"]
+    assert (Path(__file__).parents[2] / DOCUMENT).is_file()
+
+
+@pytest.mark.parametrize(
+    ("listen", "shown"),
+    [
+        (None, "http://127.0.0.1:8421/#token=the-token\n"),
+        ("127.0.0.1:0", "http://127.0.0.1:8421/#token=the-token\n"),
+        ("localhost:0", "http://localhost:8421/#token=the-token\n"),
+        ("[::1]:0", "http://[::1]:8421/#token=the-token\n"),
+    ],
+)
+def test_the_address_told_is_the_one_listened_at(
+    listen: str | None, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = None if listen is None else Address.parse(listen)
+    _started(_Options([], address, False, None), OwnMachine(TOKEN), 8421)
+    assert capsys.readouterr().out == shown
 
 
 async def test_a_folder_without_a_run_is_told_of(tmp_path: Path) -> None:

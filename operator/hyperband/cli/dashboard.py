@@ -148,7 +148,9 @@ def _loopback(host: str | None) -> bool:
 def _started(options: _Options, access: Access, port: int) -> None:
     scheme = "http" if options.files is None else "https"
     if isinstance(access, OwnMachine):
-        typer.echo(f"{scheme}://127.0.0.1:{port}/#token={access.token}")
+        host = (options.listen or HERE).host or HERE.host or ""
+        shown = f"[{host}]" if ":" in host else host
+        typer.echo(f"{scheme}://{shown}:{port}/#token={access.token}")
         typer.echo("This address is for you alone. Ctrl-C ends it.", err=True)
     else:
         typer.echo(f"{scheme}: port {port}", err=True)

@@ -32,6 +32,7 @@ from hyperband.plots.values import Over
 
 log = logging.getLogger(__name__)
 
+DOCUMENT: Final = "docs/how-to/dashboard.md"
 STUDY: Final = "/api/studies/{namespace}/{name}"
 TRIAL: Final = STUDY + "/trials/{index}"
 MAX_STREAMS: Final = 500
@@ -321,7 +322,7 @@ def application(api: Api, source: Source, pages: Pages, hosts: frozenset[str]) -
 
 
 async def _nothing(_: web.Request) -> web.StreamResponse:
-    raise MissingError("there is nothing of that name: docs/dashboard.md lists what there is")
+    raise MissingError(f"there is nothing of that name: {DOCUMENT} tells what the page shows")
 
 
 def _guarded(hosts: frozenset[str]) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ KEEP_ALIVE: Final = 15.0  # seconds
 REVIEW: Final = 30.0  # seconds between two looks at the viewer's rights
 GIVE_UP: Final = 30.0  # seconds for which a viewer may take nothing of what is sent
 Review = Callable[[], Awaitable[str]]  # why the stream must end, or ""
+Wait = Callable[[Awaitable[Any], float], Awaitable[bool]]
 
 
 def change(snapshot: Snapshot) -> dict[str, Any]:
@@ -32,11 +34,25 @@ def change(snapshot: Snapshot) -> dict[str, Any]:
 
 
 class Stream:
-    """One viewer's."""
+    """One viewer's.
 
-    def __init__(self, feed: Feed, answers: Answers, review: Review, review_every: float = REVIEW):
+    Args:
+        wait: whether a wait has ended within so many seconds.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        answers: Answers,
+        review: Review,
+        review_every: float = REVIEW,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Wait | None = None,
+    ) -> None:
         self._feed, self._answers = feed, answers
         self._review, self._every = review, review_every
+        self._clock, self._wait = clock, wait or _within
 
     async def send(self, response: web.StreamResponse) -> None:
         """Tells the latest version and then each change, until the viewer must not see more.
@@ -44,25 +60,27 @@ class Stream:
         Raises:
             TimeoutError: the viewer takes nothing any more.
         """
-        loop = asyncio.get_running_loop()
-        reviewed = loop.time()
+        told = reviewed = self._clock()
         async with self._feed.subscribed() as subscription:
             subscription.news.set()
             while True:
-                left = min(KEEP_ALIVE, max(reviewed + self._every - loop.time(), 0.0))
-                news = await _within(subscription.news.wait(), left)
-                if loop.time() >= reviewed + self._every:
+                until = min(told + KEEP_ALIVE, reviewed + self._every)
+                news = await self._wait(subscription.news.wait(), max(until - self._clock(), 0.0))
+                if self._clock() >= reviewed + self._every:
                     if reason := await self._review():
                         await _end(response, reason)
                         return
-                    reviewed = loop.time()
+                    reviewed = self._clock()
                 if self._feed.gone:
                     await _end(response, "unavailable" if self._feed.failure else "deleted")
                     return
                 if news:
                     await self._tell(response, subscription.take())
-                elif left == KEEP_ALIVE:
+                elif self._clock() >= told + KEEP_ALIVE:
                     await _write(response, b": keep-alive\n\n")
+                else:
+                    continue
+                told = self._clock()
 
     async def _tell(self, response: web.StreamResponse, changed: list[str]) -> None:
         snapshot = self._feed.latest
