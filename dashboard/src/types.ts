@@ -161,6 +161,8 @@ export interface Trials {
 }
 
 export interface Decision {
+  /** Its place in the order of all; what is older is asked for with it. */
+  id: string;
   sequence: number;
   /** Its index. */
   trial: number;

@@ -186,12 +186,14 @@ def test_trials_of_one_state() -> None:
 
 def _all_decisions(shown: Snapshot, limit: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    before, more = None, True
+    before: tuple[int, ...] | None = None
+    more = True
     while more:
         made = decisions.page(shown, before, limit)
         found += made["decisions"]
         more = made["more"]
-        before = made["decisions"][-1]["sequence"] if made["decisions"] else 0
+        assert len(made["decisions"]) <= limit and len(answer(made).plain) <= MOST
+        before = tuple(map(int, made["decisions"][-1]["id"].split(".")))
     return found
 
 
@@ -206,6 +208,35 @@ def test_the_log_has_each_decision_once_whatever_the_size_of_its_pages(limit: in
     recorded = sum(len(each["status"]["rungs"]) for each in shown.trials.values())
     assert len(values) == recorded
     assert sum(each["what"] == "started" for each in found) == 36
+
+
+def _started_at_once(trials: int, more: dict[str, Any]) -> Snapshot:
+    """As many trials as that whose attempts have all ended before any value was there."""
+    made, (study, others) = Live(), objects()
+    study["metadata"]["namespace"], study["spec"]["maxTrials"] = "default", trials
+    made.see_study(study)
+    ended = {"startTime": "2026-01-01T00:00:00Z", "outcome": "Failed", **more}
+    for index in range(trials):
+        body = copy.deepcopy(others[0])
+        body["spec"]["index"], body["metadata"]["name"] = index, f"digits-{index}"
+        attempts = [{**ended, "number": number} for number in range(3)]
+        body["status"] = {"state": "Running", "attempts": attempts}
+        made.see_trial(body)
+    return made.snapshot()[0]
+
+
+@pytest.mark.parametrize("reason", ["OOMKilled", "out of memory, " * 200])
+def test_any_number_of_decisions_of_one_place_come_in_parts(reason: str) -> None:
+    shown = _started_at_once(300, {"reason": reason})
+    found = _all_decisions(shown, decisions.MAX_LIMIT)
+    assert {each["sequence"] for each in found} == {0}
+    assert len(found) == len({each["id"] for each in found}) == 300 * 4
+
+
+def test_what_is_older_than_a_value_is_what_came_before_it() -> None:
+    made = decisions.page(snapshot(), (12,), 500)
+    found = [each for each in _all_decisions(snapshot(), 500) if each["sequence"] < 12]
+    assert made["decisions"] == found and not made["more"]
 
 
 def test_decisions_say_the_same_as_a_trials_own_story() -> None:

@@ -29,7 +29,7 @@ export function DecisionsView({ namespace, study, path, version, limit, whole }:
     const last = shown[shown.length - 1];
     if (!last) return;
     try {
-      const found = await getJson<Decisions>(`${path}/decisions?limit=${limit}&before=${last.sequence}`);
+      const found = await getJson<Decisions>(`${path}/decisions?limit=${limit}&before=${last.id}`);
       // What was newest moves on; what is shown of it is kept.
       setOlder({ decisions: [...shown, ...found.decisions], more: found.more });
       setFailure(null);
@@ -45,7 +45,7 @@ export function DecisionsView({ namespace, study, path, version, limit, whole }:
           <>
             <ol class="decisions" aria-label="Decisions, the newest first">
               {shown.map((each) => (
-                <Entry key={keyOf(each)} decision={each} href={trialLink(namespace, study, each.trial)} />
+                <Entry key={each.id} decision={each} href={trialLink(namespace, study, each.trial)} />
               ))}
             </ol>
             {failure && <Trouble words={failure} />}
@@ -68,12 +68,8 @@ function joined(newest: Decisions | null, older: Decisions | null): Decision[] {
   const first = newest?.decisions ?? [];
   const last = first[first.length - 1];
   if (!last || !older) return first;
-  const known = new Set(first.map(keyOf));
-  return [...first, ...older.decisions.filter((each) => each.sequence <= last.sequence && !known.has(keyOf(each)))];
-}
-
-function keyOf(each: Decision): string {
-  return `${each.sequence} ${each.trial} ${each.what} ${each.at ?? ""}`;
+  const known = new Set(first.map((each) => each.id));
+  return [...first, ...older.decisions.filter((each) => each.sequence <= last.sequence && !known.has(each.id))];
 }
 
 function Entry({ decision, href }: { decision: Decision; href: string }) {

@@ -4,7 +4,7 @@ A value's place in the order of decisions is in its record; that of all else (st
 lost pods) is worked out from the times of pods, as is the time of a value.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -28,6 +29,7 @@ from hyperband.plots.figure import finite
 from hyperband.plots.moments import begin, moments
 
 MAX_LIMIT: Final = 500
+MAX_BYTES: Final = 290 * 1024  # of a page's decisions
 USUAL: Final = (8, 100)  # limits that the page itself asks with
 ENDS: Final = ("Disrupted", "Failed")
 
@@ -38,10 +40,14 @@ class Entry(NamedTuple):
     place: int
     order: int  # among those of one place
     trial: int
+    number: int  # the level of a value, or the attempt's
     kind: str
-    level: int
     at: float | None
     given: Body  # the value, or the attempt
+
+
+Key = tuple[int, ...]  # the first four of them, of which no two decisions have the same
+_key: Final = itemgetter(0, 1, 2, 3)
 
 
 class Log:
@@ -71,7 +77,7 @@ class Log:
         self._times = [time for time, _ in times]
         self._places = list(accumulate((sequence for _, sequence in times), max))
         self._last = max((each.value.sequence for each in told), default=0)
-        self.entries = sorted(self._all(), key=itemgetter(0, 1, 2))
+        self.entries = sorted(self._all(), key=_key)
 
     def _place(self, time: float | None) -> int:
         """The last value that was known at a time; of none, the last of all."""
@@ -97,7 +103,7 @@ class Log:
             level, sequence = int(each["level"]), int(each["sequence"])
             loss = self._loss(float(each["value"]))
             self._groups[group, level].append(Recorded(sequence, loss, index))
-            yield Entry(sequence, 0, index, "value", level, self._known.get((index, level)), each)
+            yield Entry(sequence, 0, index, level, "value", self._known.get((index, level)), each)
         attempts = known.get("attempts") or ()
         yield from self._attempts(index, attempts)
         if self._scheduler.pauses:
@@ -105,12 +111,13 @@ class Log:
 
     def _attempts(self, index: int, attempts: Sequence[Body]) -> Iterator[Entry]:
         for each in attempts:
-            if each["number"] == 0:
+            number = int(each["number"])
+            if number == 0:
                 start = _seconds(each.get("startTime"))
-                yield Entry(self._place(start), 1, index, "started", -1, start, each)
+                yield Entry(self._place(start), 1, index, number, "started", start, each)
             if each.get("outcome") in ENDS:
                 end = _seconds(each.get("endTime"))
-                yield Entry(self._place(end), 2, index, "ended", -1, end, each)
+                yield Entry(self._place(end), 2, index, number, "ended", end, each)
 
     def _promotions(
         self, index: int, values: Sequence[Body], attempts: Sequence[Body], known: Body
@@ -125,7 +132,7 @@ class Log:
             place = max(self._place(start), int(value["sequence"]))
             if after is not None:
                 place = min(place, int(after["sequence"]) - 1)
-            yield Entry(place, 3, index, "promoted", level, start, value)
+            yield Entry(place, 3, index, level, "promoted", start, value)
 
     # -- in words --------------------------------------------------------------------------------
 
@@ -134,6 +141,7 @@ class Log:
         trial = self._trials[entry.trial]
         what, why = self._words(entry, trial)
         return {
+            "id": ".".join(map(str, _key(entry))),
             "sequence": entry.place,
             "trial": entry.trial,
             "name": trial["metadata"]["name"],
@@ -176,7 +184,7 @@ class Log:
     def _own(self, entry: Entry) -> tuple[History, Recorded]:
         """A value, and those that it was ranked with."""
         trial = self._trials[entry.trial]
-        key = (self._group(entry.trial, int(trial["spec"]["bracket"])), entry.level)
+        key = (self._group(entry.trial, int(trial["spec"]["bracket"])), entry.number)
         if key not in self._histories:
             self._histories[key] = History(self._groups[key])
         loss = self._loss(float(entry.given["value"]))
@@ -193,7 +201,7 @@ class Log:
 
     def _value(self, entry: Entry, trial: Body) -> tuple[str, str]:
         values, own = self._own(entry)
-        level = entry.level
+        level = entry.number
         limit = partial(self._ladder.limit, level)
         then = values.standing_at(own, own.sequence, limit)
         value = number(float(entry.given["value"]))
@@ -209,7 +217,7 @@ class Log:
 
     def _promotion(self, entry: Entry, trial: Body) -> str:
         values, own = self._own(entry)
-        level = entry.level
+        level = entry.number
         up = self._amount(level + 1)
         if self._study.mode == "Synchronous":
             then = values.standing_at(own, entry.place, lambda n: n)
@@ -223,18 +231,25 @@ class Log:
         return f"to {up}: good enough {when}, {_ranked(then)}; the best {then.limit} may go on"
 
 
-def page(snapshot: Snapshot, before: int | None, limit: int) -> dict[str, Any]:
-    """The newest decisions before a place, newest first; those of one place are never parted."""
+def page(snapshot: Snapshot, before: Key | None, limit: int) -> dict[str, Any]:
+    """The newest decisions before a place, or before one of a place; the newest first.
+
+    They are no more than `limit`, and fewer where much was written of them.
+
+    Args:
+        before: the id of a decision, or how it begins; None for the newest of all.
+    """
     log = snapshot.kept("log", lambda: Log(snapshot))
-    entries = log.entries
-    end = len(entries)
-    if before is not None:
-        end = bisect_right(entries, before - 1, key=lambda entry: entry.place)
-    start = max(end - limit, 0)
-    while start > 0 and end > start and entries[start - 1].place == entries[start].place:
-        start -= 1
-    shown = [log.told(entry) for entry in entries[start:end]]
-    return {"version": snapshot.version, "decisions": shown[::-1], "more": start > 0}
+    end = len(log.entries) if before is None else bisect_left(log.entries, before, key=_key)
+    shown: list[dict[str, Any]] = []
+    size = 0
+    for entry in reversed(log.entries[max(end - limit, 0) : end]):
+        told = log.told(entry)
+        size += len(msgspec.json.encode(told)) + 1
+        if shown and size > MAX_BYTES:
+            break
+        shown.append(told)
+    return {"version": snapshot.version, "decisions": shown, "more": len(shown) < end}
 
 
 def _ranked(standing: Standing) -> str:

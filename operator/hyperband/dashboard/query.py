@@ -12,6 +12,7 @@ from hyperband.plots.values import Over
 
 MOST: Final = 999_999_999
 _DIGITS: Final = re.compile("[0-9]{1,9}")
+_BEFORE: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 MAX_TAIL: Final = 10_000  # lines of a log
 Query = Mapping[str, str]
 
@@ -49,6 +50,17 @@ def optional(query: Query, key: str, most: int = MOST, least: int = 0) -> int | 
     if not least <= value <= most:
         raise QueryError(f"{key}: {encodable(text, 40)!r}: give a number of {least} to {most}")
     return value
+
+
+def before(query: Query) -> tuple[int, ...] | None:
+    """Which decisions are older than those that are asked for; None where it is left out."""
+    text = query.get("before")
+    if text is None:
+        return None
+    if not _BEFORE.fullmatch(text):
+        mend = "give the id of a decision, or the number of a value"
+        raise QueryError(f"before: {encodable(text, 40)!r}: {mend}")
+    return tuple(map(int, text.split(".")))
 
 
 def choice(query: Query, key: str, choices: Collection[str], default: str) -> str:

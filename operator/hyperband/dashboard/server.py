@@ -169,7 +169,7 @@ class Api:
 
     async def decisions(self, request: web.Request) -> web.StreamResponse:
         _, snapshot = await self._feed(request, "trials")
-        before = query.optional(request.query, "before")
+        before = query.before(request.query)
         limit = query.number(request.query, "limit", 100, decisions.MAX_LIMIT, 1)
         newest = before is None and limit in decisions.USUAL
         return await self._made(
