@@ -98,6 +98,11 @@ class Studies:
             self._feeds[key].live.see_trial(trials[index])
             self._feeds[key].touch()
 
+    def lack(self, key: tuple[str, str], trouble: str) -> None:
+        """Something of a study cannot be read, or all can again."""
+        self._feeds[key].live.tell(trouble)
+        self._feeds[key].touch()
+
     def change_study(self, key: tuple[str, str], edit: Callable[[Body], None]) -> None:
         """The same for the study's own object."""
         study, trials = self._held[key]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.browser.conftest import Opener
 from tests.browser.shown import KEY, SECONDS, record, study
@@ -163,6 +163,38 @@ def test_what_nobody_looks_at_any_more_is_not_waited_for(stage: Stage, open_page
     with page.expect_event("requestfailed", lambda found: "importance" in found.url):
         page.get_by_role("link", name="Decisions", exact=True).click()
     expect(page.get_by_role("heading", level=2)).to_have_text("Decisions and their reasons")
+
+
+def test_what_is_missing_is_told_above_the_study(stage: Stage, open_page: Opener) -> None:
+    page = at(open_page, stage)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    stage.call(stage.source.lack, KEY, "Archived trials are missing here.")
+    expect(page.get_by_role("alert")).to_have_text("Archived trials are missing here.")
+    stage.call(stage.source.lack, KEY, "")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_older_decisions_follow_those_that_are_shown(stage: Stage, open_page: Opener) -> None:
+    page = at(open_page, stage)
+    limit = 500
+
+    def limited(route: Route) -> None:
+        route.continue_(url=route.request.url.replace("limit=100", f"limit={limit}"))
+
+    page.route("**/decisions?limit=100*", limited)
+    page.get_by_role("link", name="Decisions", exact=True).click()
+    entries = page.get_by_role("list", name=re.compile("Decisions")).get_by_role("listitem")
+    expect(entries.first).to_be_visible()
+    older = page.get_by_role("button", name="Show older decisions")
+    expect(older).to_have_count(0)
+    all_at_once = entries.all_inner_texts()
+    limit = 19
+    page.reload()
+    for most in range(limit, len(all_at_once), limit):
+        expect(entries).to_have_count(most)
+        older.click()
+    expect(older).to_have_count(0)
+    assert entries.all_inner_texts() == all_at_once
 
 
 def sign_in(page: Page, token: str) -> None:
