@@ -18,6 +18,7 @@ from hyperband.dashboard import stream as streams
 from hyperband.dashboard.access import OwnMachine
 from hyperband.dashboard.feeds import Feed, Feeds, UnavailableError
 from hyperband.dashboard.folder import Folder
+from hyperband.dashboard.serve import THRESHOLDS
 from hyperband.dashboard.snapshot import Snapshot
 from tests.dashboard.played import write_run
 from tests.dashboard.test_page_access import STUDY as IN_CLUSTER
@@ -65,6 +66,27 @@ async def test_a_run_that_is_dropped_is_freed(tmp_path: Path) -> None:
     async with of_folder(tmp_path) as page:
         feed, snapshot = await _dropped(page, STUDY, ("default", "digits"), TOKEN)
         await until(lambda: feed() is None and snapshot() is None)
+
+
+async def test_the_collector_comes_seldom_while_a_page_is_served(tmp_path: Path) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    before = gc.get_threshold()
+    async with of_folder(tmp_path):
+        assert gc.get_threshold() == THRESHOLDS
+    assert gc.get_threshold() == before
+
+
+async def test_versions_of_a_study_that_is_read_anew_are_new_ones(tmp_path: Path) -> None:
+    """A page that looks again would take one that it has seen for what it knows."""
+    write_run(tmp_path, 36, 1500.0)
+    now = [1_000.0]
+    feeds = Feeds(Folder(tmp_path), wall=lambda: now[0])
+    found = []
+    for _ in range(2):
+        now[0] += 0.5
+        found.append((await feeds.get("default", "digits"))[1].version)
+        feeds.drop_all()
+    assert found[0] < found[1]
 
 
 # -- what fails ----------------------------------------------------------------------------------

@@ -86,10 +86,14 @@ class Feed:
     """
 
     def __init__(
-        self, key: Key, gap: float = GAP, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        key: Key,
+        gap: float = GAP,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        version: int = 0,
     ) -> None:
         self.key = key
-        self.live = Live()
+        self.live = Live(version)
         self.lock = asyncio.Lock()
         self.latest: Snapshot | None = None
         self.gone = False
@@ -165,9 +169,10 @@ class Feeds:
         most: int = MAX_FEEDS,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._idle, self._most = source, idle, most
-        self._patience, self._clock = patience, clock
+        self._patience, self._clock, self._wall = patience, clock, wall
         self._held: dict[Key, _Held] = {}
 
     def __len__(self) -> int:
@@ -215,7 +220,8 @@ class Feeds:
             self.sweep()
             if len(self._held) >= self._most:
                 self._make_room()
-            feed = Feed(key)
+            # No version comes twice, not even of another process: pages know by it what is new.
+            feed = Feed(key, version=int(self._wall() / GAP))
             feed.live.see_study(self._source.study(*key))
             tasks = [
                 asyncio.create_task(self._source.follow(feed), name=f"follow {key}"),

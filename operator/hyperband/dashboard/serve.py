@@ -47,6 +47,8 @@ async def serving(
     answers = Answers()
     api = Api(source, feeds, access, answers, review_every)
     app = application(api, source, pages or Pages(), hosts)
+    before = gc.get_threshold()
+    gc.set_threshold(*THRESHOLDS)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -66,6 +68,7 @@ async def serving(
     finally:
         await runner.cleanup()
         answers.close()
+        gc.set_threshold(*before)
 
 
 async def serve(
@@ -85,7 +88,6 @@ async def serve(
         background: what goes on meanwhile.
         started: is told the port.
     """
-    gc.set_threshold(*THRESHOLDS)
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

@@ -104,16 +104,20 @@ class Snapshot:
 
 
 class Live:
-    """The objects of one study as last seen, and what has changed since the last snapshot."""
+    """The objects of one study as last seen, and what has changed since the last snapshot.
 
-    def __init__(self) -> None:
+    Args:
+        version: after which those of its snapshots count on.
+    """
+
+    def __init__(self, version: int = 0) -> None:
         self.body: Body | None = None
         self.changed: set[str] = set()
         self.archived = False
         self.trouble = ""
         self._trials: dict[int, Body] = {}
         self._read: dict[int, tuple[Run, int]] = {}
-        self._version = 0
+        self._version = version
 
     def __len__(self) -> int:
         return len(self._trials)
