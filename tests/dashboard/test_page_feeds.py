@@ -125,6 +125,23 @@ async def test_a_follower_that_dies_is_begun_anew_by_the_next_look(tmp_path: Pat
         assert (await page.ask(STUDY))[0] == 200 and source.begun == 3
 
 
+class Over(Folder):
+    """A run that nothing more comes of."""
+
+    async def follow(self, feed: Feed) -> None:
+        for each in read_run(self._folder)[1]:
+            feed.live.see_trial(each)
+        feed.complete()
+
+
+async def test_a_follower_that_has_told_all_may_end(tmp_path: Path) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    feeds = Feeds(Over(tmp_path))
+    feed, _ = await feeds.get("default", "digits")
+    assert (await feeds.get("default", "digits"))[0] is feed and not feed.gone
+    feeds.drop_all()
+
+
 @pytest.fixture
 def locked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What reading a run fails with, one for each try, the last first."""

@@ -258,9 +258,8 @@ class Feeds:
 
     def _ended(self, held: _Held, task: "asyncio.Task[None]") -> None:
         """One that has failed is dropped: whoever looks next begins anew."""
-        if task.cancelled():
+        if task.cancelled() or (error := task.exception()) is None:
             return
-        error = task.exception()
         log.error("%s has ended: %s", task.get_name(), error, exc_info=error)
         key = held.feed.key
         if self._held.get(key) is held:
