@@ -12,6 +12,7 @@ from hyperband.api.owners import owner_reference
 from hyperband.api.schema.trial import MAX_ATTEMPTS, MAX_COUNT
 from hyperband.api.status import short
 from hyperband.api.study import StudyResource
+from hyperband.api.times import moment
 from hyperband.core.engine import Engine
 from hyperband.core.records import Fit, Report, RungValue, Suggestion, Trial, TrialState
 from hyperband.core.rungs import Ladder
@@ -243,11 +244,8 @@ def _fit(given: Mapping[str, Any] | None) -> Fit | None:
 
 
 def _time(text: str | None) -> datetime | None:
-    """In UTC, which is also meant where a server has let a time through without a zone."""
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    read = moment(text)
+    return None if read is None else read.astimezone(UTC)
 
 
 # -- writing -----------------------------------------------------------------------------------

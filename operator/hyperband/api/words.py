@@ -1,8 +1,10 @@
 """Numbers, times and an object's standing in a few characters, for tables and pages. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from hyperband.api.times import moment
 
 NEW = "New"  # the status of a study that no operator has taken up
 
@@ -22,12 +24,10 @@ def span(seconds: float) -> str:
     return f"{whole // 60}m" if whole >= 120 else f"{whole}s"
 
 
-def since(moment: str | None, now: datetime) -> str:
+def since(text: str | None, now: datetime) -> str:
     """How long ago a moment of an object was; empty without one."""
-    if not moment:
-        return ""
-    read = datetime.fromisoformat(moment)
-    return span((now - (read if read.tzinfo else read.replace(tzinfo=UTC))).total_seconds())
+    then = moment(text)
+    return "" if then is None else span((now - then).total_seconds())
 
 
 def condition(body: Mapping[str, Any], type_: str) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from hyperband.api.times import timestamp
 from hyperband.api.words import number
 from hyperband.core.errors import printable
 from hyperband.core.origins import describe
@@ -113,10 +114,10 @@ class Log:
         for each in attempts:
             number = int(each["number"])
             if number == 0:
-                start = _seconds(each.get("startTime"))
+                start = timestamp(each.get("startTime"))
                 yield Entry(self._place(start), 1, index, number, "started", start, each)
             if each.get("outcome") in ENDS:
-                end = _seconds(each.get("endTime"))
+                end = timestamp(each.get("endTime"))
                 yield Entry(self._place(end), 2, index, number, "ended", end, each)
 
     def _promotions(
@@ -262,14 +263,7 @@ def _next_start(attempts: Sequence[Body], resource: float) -> float | None:
     if not reached:
         return None
     after = [each for each in attempts if each["number"] > reached[0]["number"]]
-    return _seconds(after[0].get("startTime")) if after else None
-
-
-def _seconds(text: str | None) -> float | None:
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return timestamp(after[0].get("startTime")) if after else None
 
 
 def _clock(seconds: float) -> str:

@@ -7,9 +7,9 @@ go through `plain`, here or, of parameters, where they are drawn.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from hyperband.api.times import timestamp
 from hyperband.core.parameters import Value
 from hyperband.plots.figure import Axis, finite, plain
 
@@ -176,21 +176,13 @@ def _attempt(given: Body) -> Attempt:
     return Attempt(
         plain(given.get("pod", "")),
         plain(given.get("node", "")),
-        _moment(given.get("startTime")),
-        _moment(given.get("trainingTime")),
-        _moment(given.get("endTime")),
+        timestamp(given.get("startTime")),
+        timestamp(given.get("trainingTime")),
+        timestamp(given.get("endTime")),
         plain(given.get("outcome", "")),
         given.get("resource"),
         float(given.get("gpuSeconds", 0.0)),
     )
-
-
-def _moment(text: str | None) -> float | None:
-    """In UTC, which is also meant where a server has let a time through without a zone."""
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _dimension(given: Body) -> Dimension:

@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from hyperband.api.status import is_finished
+from hyperband.api.times import timestamp
 from hyperband.backends.kubernetes.objects import CustomObject
 from hyperband.core.parameters import show
 
@@ -224,7 +224,4 @@ def _texts(given: Mapping[str, Any], most: int) -> dict[str, str]:
 
 def _time(moment: str | None) -> int:
     """Milliseconds since the epoch; 0 if it is not known."""
-    if not moment:
-        return 0
-    read = datetime.fromisoformat(moment)
-    return round((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
+    return round((timestamp(moment) or 0.0) * 1000)
