@@ -269,6 +269,15 @@ async def test_without_the_api_server_nobody_is_let_in() -> None:
         assert (await here.page.ask(STUDY, "ann"))[0] == 200
 
 
+async def test_a_right_that_the_page_itself_lacks_is_not_the_viewers() -> None:
+    async with scene() as here:
+        assert (await here.page.ask(STUDY, "ann"))[0] == 200
+        here.api.refused = {"pods": 403}
+        status, body = await here.page.ask(f"{STUDY}/trials/3/pods", "ann")
+        assert status == 503
+        assert body["error"].startswith("the page's own account lacks a right (pods are refused)")
+
+
 async def test_nothing_is_written_and_the_viewers_token_goes_nowhere_else() -> None:
     async with scene() as here:
         for path in ("", "/figures/curves", "/trials/3", "/trials/3/pods", "/trials/3/events"):

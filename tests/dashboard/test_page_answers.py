@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hyperband.dashboard import studies
 from hyperband.dashboard.answers import Answers
 from hyperband.dashboard.feeds import UnavailableError
 from tests.dashboard.played import live, write_run
@@ -59,6 +60,23 @@ async def test_what_nobody_waits_for_any_more_makes_room(answers: Answers) -> No
     go_on.set()
     await asyncio.gather(*busy, answers.of(shown, None, slow, most=3))
     assert not made
+
+
+async def test_the_list_of_studies_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all views, it is made in a thread of its own: there may be very many studies."""
+    where, row = [], studies.row
+
+    def noted(body: Any) -> dict[str, Any]:
+        where.append(threading.current_thread())
+        return row(body)
+
+    monkeypatch.setattr(studies, "row", noted)
+    write_run(tmp_path, 36, 1500.0)
+    async with of_folder(tmp_path) as page:
+        assert (await page.ask("/api/studies"))[0] == 200
+    assert len(where) == 1 and where[0] is not threading.main_thread()
 
 
 async def test_numbers_that_anybody_may_choose_are_not_kept(tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ from aiohttp import web
 
 from hyperband.backends.local.store import read_run
 from hyperband.dashboard import folder as folders
+from hyperband.dashboard import server
 from hyperband.dashboard import stream as streams
 from hyperband.dashboard.access import OwnMachine
 from hyperband.dashboard.feeds import Feed, Feeds, UnavailableError
 from hyperband.dashboard.folder import Folder
 from hyperband.dashboard.serve import THRESHOLDS
 from hyperband.dashboard.snapshot import Snapshot
+from hyperband.dashboard.stream import Places
 from tests.dashboard.played import write_run
 from tests.dashboard.test_page_access import STUDY as IN_CLUSTER
 from tests.dashboard.test_page_access import TEAM, scene, until
@@ -209,6 +211,66 @@ async def test_room_is_made_by_what_nobody_has_looked_at_for_longest(tmp_path: P
     await feeds.get("default", "one-more")
     assert found["old"].gone and len(feeds) == 3
     feeds.drop_all()
+
+
+async def test_what_nobody_has_looked_at_for_long_is_dropped(tmp_path: Path) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    now = [0.0]
+    feeds = Feeds(Several(tmp_path), idle=1.0, clock=lambda: now[0])
+    watched, left = [(await feeds.get("default", name))[0] for name in ("watched", "left")]
+    async with watched.subscribed():
+        for at, there in ((1.0, False), (1.1, True)):
+            now[0] = at
+            feeds.sweep()
+            assert left.gone is there and not watched.gone
+    now[0] = 2.1  # a second after it was seen to be looked at
+    feeds.sweep()
+    assert len(feeds) == 1
+    now[0] = 2.2
+    feeds.sweep()
+    assert watched.gone and len(feeds) == 0
+
+
+async def test_it_is_looked_for_while_the_page_is_served(tmp_path: Path) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    now = [0.0]
+    source = Folder(tmp_path)
+    feeds = Feeds(source, idle=0.01, clock=lambda: now[0])
+    async with site(source, OwnMachine(TOKEN), feeds) as page:
+        assert (await page.ask(STUDY))[0] == 200
+        now[0] = 1.0
+        await until(lambda: len(feeds) == 0)
+
+
+# -- streams -------------------------------------------------------------------------------------
+
+
+def test_no_viewer_has_all_streams_and_there_is_an_end_of_them() -> None:
+    places = Places(most=3, share=2)
+    with places.one("ann"), places.one("ben"):
+        with places.one("ann"):
+            with pytest.raises(UnavailableError, match="you have 2 pages open already: close one"):
+                places.one("ann").__enter__()
+            with pytest.raises(UnavailableError, match="3 pages are open already: try again"):
+                places.one("cid").__enter__()
+        with places.one("cid"):
+            pass
+
+
+async def test_a_viewer_that_leaves_makes_room_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "Places", lambda: Places(most=3, share=1))
+    async with asyncio.timeout(10.0), scene() as here:  # a stream is not written to for 15 s
+        stream = f"{IN_CLUSTER}/stream"
+        async with here.page.open(stream, "ann") as response:
+            await next_event(response)
+            status, body = await here.page.ask(stream, "ann")
+            assert status == 503 and "you have 1 pages open already" in body["error"]
+            async with here.page.open(stream, "admin") as another:
+                assert another.status == 200
+        status = 503
+        while status != 200:
+            async with here.page.open(stream, "ann") as response:
+                status = response.status
 
 
 async def test_a_viewer_that_takes_nothing_is_let_go(

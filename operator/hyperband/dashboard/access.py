@@ -47,9 +47,16 @@ class Right:
 
 
 class Access(Protocol):
-    """Decides about requests."""
+    """Decides about requests.
+
+    Attributes:
+        mode: what the page is told of it.
+        asks_as_viewer: whether the API server is asked with the viewer's own rights, so that its
+            refusals are theirs.
+    """
 
     mode: str
+    asks_as_viewer: bool
 
     async def viewer(self, request: web.Request) -> Viewer:
         """Who has sent it.
@@ -82,6 +89,7 @@ class OwnMachine:
     """
 
     mode = "laptop"
+    asks_as_viewer = True
 
     def __init__(self, token: str | None = None) -> None:
         self.token = token or secrets.token_urlsafe(32)

@@ -48,15 +48,14 @@ class Answers:
         """The answer of that key of a version, made by the first who asks for it.
 
         Args:
-            key: one of few; None for what hardly two ask for, such as any part of a table: it is
-                made for one alone, and not at all if they have left before it is begun.
+            key: one of few; None for what hardly two ask for, such as any part of a table.
             most: how many may be waited for.
 
         Raises:
             UnavailableError: as many are waited for already.
         """
         if key is None:
-            return await self._begin(make, most)
+            return await self.alone(make, most=most)
         task: asyncio.Future[Answer] | None = snapshot.memo.get(key)
         if task is None:
             task = self._begin(make, most)
@@ -64,6 +63,14 @@ class Answers:
                 del snapshot.memo[next(iter(snapshot.memo))]
             snapshot.memo[key] = task
         return await asyncio.shield(task)
+
+    async def alone(self, make: Callable[[], dict[str, Any]], *, most: int = MAX_PENDING) -> Answer:
+        """An answer made for one viewer, and not at all if they have left before it is begun.
+
+        Raises:
+            UnavailableError: as many as `most` are waited for already.
+        """
+        return await self._begin(make, most)
 
     def _begin(self, make: Callable[[], dict[str, Any]], most: int) -> "asyncio.Future[Answer]":
         if self._pending >= most:

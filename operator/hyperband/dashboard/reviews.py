@@ -55,6 +55,7 @@ class Reviewed:
     """Access as the API server decides it."""
 
     mode = "cluster"
+    asks_as_viewer = False
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client

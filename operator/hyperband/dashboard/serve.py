@@ -53,6 +53,7 @@ async def serving(
         app,
         access_log=None,
         handle_signals=False,
+        handler_cancellation=True,  # of those who leave: nothing is made or held for them
         shutdown_timeout=1.0,
         max_field_size=MAX_HEADER,
     )

@@ -27,7 +27,7 @@ from hyperband.dashboard.figures import KINDS, figure
 from hyperband.dashboard.pages import HEADERS, Pages
 from hyperband.dashboard.query import QueryError
 from hyperband.dashboard.snapshot import Snapshot
-from hyperband.dashboard.stream import REVIEW, Stream
+from hyperband.dashboard.stream import REVIEW, Places, Stream
 from hyperband.plots.values import Over
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 DOCUMENT: Final = "docs/how-to/dashboard.md"
 STUDY: Final = "/api/studies/{namespace}/{name}"
 TRIAL: Final = STUDY + "/trials/{index}"
-MAX_STREAMS: Final = 500
 MAX_READS: Final = 8  # of pods, events and logs at once: each is read for one viewer alone
 _STATUS: Final = {
     UnknownViewerError: 401,
@@ -62,7 +61,7 @@ class Api:
         self._source, self._feeds = source, feeds
         self._access, self._answers = access, answers
         self._review_every = review_every
-        self._streams = 0
+        self._places = Places()
         self._reads = asyncio.Semaphore(MAX_READS)
 
     def routes(self) -> list[web.RouteDef]:
@@ -137,8 +136,7 @@ class Api:
     async def studies(self, request: web.Request) -> web.StreamResponse:
         viewer = await self._access.viewer(request)
         found, _ = await self._listed(viewer)
-        rows = sorted(map(studies.row, found), key=lambda each: (each["namespace"], each["name"]))
-        return _json(request, answer({"studies": rows}))
+        return _json(request, await self._answers.alone(partial(studies.listed, found)))
 
     async def study(self, request: web.Request) -> web.StreamResponse:
         _, snapshot = await self._feed(request, "trials")
@@ -212,23 +210,19 @@ class Api:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         viewer = await self._access.viewer(request)
         feed, _ = await self._feed(request, "trials", viewer=viewer)
-        if self._streams >= MAX_STREAMS:
-            raise UnavailableError(f"{MAX_STREAMS} pages are open already: close one")
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", **HEADERS}
         response = web.StreamResponse(headers=headers)
         review = partial(self._ended, request, feed)
         stream = Stream(feed, self._answers, review, self._review_every)
-        self._streams += 1
-        try:
-            await response.prepare(request)
-            await stream.send(response)
-        except ConnectionError:  # the viewer has left
-            pass
-        except TimeoutError:  # or reads no more: what is left would wait for it, too
-            if request.transport is not None:
-                request.transport.abort()
-        finally:
-            self._streams -= 1
+        with self._places.one(viewer.name):
+            try:
+                await response.prepare(request)
+                await stream.send(response)
+            except ConnectionError:  # the viewer has left
+                pass
+            except TimeoutError:  # or reads no more: what is left would wait for it, too
+                if request.transport is not None:
+                    request.transport.abort()
         return response
 
     async def _ended(self, request: web.Request, feed: Feed) -> str:
@@ -246,6 +240,17 @@ class Api:
             log.warning("a viewer's rights cannot be asked for: %s", error)
             return "unavailable"
         return ""
+
+    def refused(self, error: KubernetesError) -> tuple[int, str]:
+        """What the API server's refusal comes to: a status, and words."""
+        if isinstance(error, Forbidden):
+            said = printable(error.message)
+            if self._access.asks_as_viewer:
+                return 403, f"{said}: ask for the role view there"
+            return 503, f"the page's own account lacks a right ({said}): tell who installed it"
+        if isinstance(error, ApiError) and error.status in (400, 404):
+            return error.status, error.message
+        return 503, f"the API server does not answer ({printable(str(error))}): try again"
 
     async def _made(
         self,
@@ -304,7 +309,7 @@ def application(api: Api, source: Source, pages: Pages, hosts: frozenset[str]) -
         hosts: the names by which it may be called, against other sites' pages that resolve to this
             machine; none where any may.
     """
-    app = web.Application(middlewares=[_guarded(hosts)])
+    app = web.Application(middlewares=[_guarded(api, hosts)])
     app.router.add_routes(api.routes())
 
     async def healthy(_: web.Request) -> web.Response:
@@ -325,7 +330,7 @@ async def _nothing(_: web.Request) -> web.StreamResponse:
     raise MissingError(f"there is nothing of that name: {DOCUMENT} tells what the page shows")
 
 
-def _guarded(hosts: frozenset[str]) -> Any:
+def _guarded(api: Api, hosts: frozenset[str]) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if hosts and _PORT.sub("", request.host.lower()) not in hosts:
@@ -333,7 +338,7 @@ def _guarded(hosts: frozenset[str]) -> Any:
                 status=421, text=f"This is not {printable(request.host)}: open the address given\n"
             )
         else:
-            response = await _answered(request, handler)
+            response = await _answered(api, request, handler)
         if not response.prepared:
             response.headers.update(HEADERS)
             if request.path.startswith("/api"):
@@ -343,7 +348,7 @@ def _guarded(hosts: frozenset[str]) -> Any:
     return guard
 
 
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answered(api: Api, request: web.Request, handler: Handler) -> web.StreamResponse:
     """The handler's answer, or what is wrong as JSON."""
     try:
         return await handler(request)
@@ -354,19 +359,10 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except InvalidStudyError as error:
         return _wrong(request, 400, f"the study cannot be read: {error}")
     except KubernetesError as error:
-        return _wrong(request, *_refused(error))
+        return _wrong(request, *api.refused(error))
     except Exception:
         log.exception("%s", request.path)
         return _wrong(request, 500, "this server has failed: its log tells more")
-
-
-def _refused(error: KubernetesError) -> tuple[int, str]:
-    """The API server's own refusal; on a laptop its authorization is the one that counts."""
-    if isinstance(error, Forbidden):
-        return 403, f"{error.message}: ask for the role view there"
-    if isinstance(error, ApiError) and error.status in (400, 404):
-        return error.status, error.message
-    return 503, f"the API server does not answer ({printable(str(error))}): try again"
 
 
 def _wrong(request: web.Request, status: int, said: str) -> web.Response:

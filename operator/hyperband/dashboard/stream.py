@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from hyperband.dashboard.answers import Answers
-from hyperband.dashboard.feeds import Feed
+from hyperband.dashboard.feeds import Feed, UnavailableError
 from hyperband.dashboard.snapshot import Snapshot, state, status
 from hyperband.dashboard.studies import page
 from hyperband.plots.figure import finite
@@ -19,6 +20,8 @@ from hyperband.plots.figure import finite
 KEEP_ALIVE: Final = 15.0  # seconds
 REVIEW: Final = 30.0  # seconds between two looks at the viewer's rights
 GIVE_UP: Final = 30.0  # seconds for which a viewer may take nothing of what is sent
+MOST: Final = 500  # streams at once
+SHARE: Final = 50  # of one viewer
 Review = Callable[[], Awaitable[str]]  # why the stream must end, or ""
 Wait = Callable[[Awaitable[Any], float], Awaitable[bool]]
 
@@ -31,6 +34,32 @@ def change(snapshot: Snapshot) -> dict[str, Any]:
         if state(trial) == "Running" and finite(latest.get("value")):
             running.append([index, latest["resource"], latest["value"]])
     return {"version": snapshot.version, "study": page(snapshot), "running": running}
+
+
+class Places:
+    """How many streams are open, so that they are not too many, nor all of one viewer."""
+
+    def __init__(self, most: int = MOST, share: int = SHARE) -> None:
+        self._most, self._share = most, share
+        self._open: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one(self, viewer: str) -> Iterator[None]:
+        """A stream of a viewer is open meanwhile.
+
+        Raises:
+            UnavailableError: there is no place for it.
+        """
+        if self._open[viewer] >= self._share:
+            raise UnavailableError(f"you have {self._share} pages open already: close one")
+        if self._open.total() >= self._most:
+            raise UnavailableError(f"{self._most} pages are open already: try again later")
+        self._open[viewer] += 1
+        try:
+            yield
+        finally:
+            self._open[viewer] -= 1
+            self._open += Counter()  # keeps those alone that have some
 
 
 class Stream:

@@ -14,6 +14,12 @@ STATES = ("pending", "running", "paused", "stopped", "completed", "failed")
 ACTIVE = ("Pending", "Running")
 
 
+def listed(found: Sequence[Body]) -> dict[str, Any]:
+    """All studies of the list, by namespace and name."""
+    rows = sorted(map(row, found), key=lambda each: (each["namespace"], each["name"]))
+    return {"studies": rows}
+
+
 def row(body: Body) -> dict[str, Any]:
     """A study in one line of the list."""
     metadata, spec, known = body["metadata"], body["spec"], body.get("status") or {}
