@@ -142,7 +142,10 @@ VALUES: Final[dict[str, Value | Group]] = {
         "More arguments of `hyperband operator`.", [], {"type": "array", "items": STRING}
     ),
     "extraEnv": Value(
-        "More environment variables, such as a proxy's, as `- name: … value: …`.", [], ANY_OBJECTS
+        "More environment variables of the operator and of the page, such as a proxy's, as "
+        "`- name: … value: …`.",
+        [],
+        ANY_OBJECTS,
     ),
     "crds": Group(
         "The definitions of HyperbandStudy, HyperbandTrial and HyperbandArchive. An upgrade of the "
