@@ -8,10 +8,8 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from hyperband.backends.kubernetes.telemetry.server import Address
 from hyperband.backends.local import keeper
 from hyperband.backends.local.store import StoreError
-from hyperband.cli.dashboard import _Options, _started
 from hyperband.dashboard.access import OwnMachine
 from hyperband.dashboard.answers import Answers
 from hyperband.dashboard.feeds import Feed
@@ -307,23 +305,6 @@ async def test_what_it_refers_to_is_there(folder: Path) -> None:
         _, body = await site.ask("/api/secrets")
     assert DOCUMENT in body["error"]
     assert (Path(__file__).parents[2] / DOCUMENT).is_file()
-
-
-@pytest.mark.parametrize(
-    ("listen", "shown"),
-    [
-        (None, "http://127.0.0.1:8421/#token=the-token\n"),
-        ("127.0.0.1:0", "http://127.0.0.1:8421/#token=the-token\n"),
-        ("localhost:0", "http://localhost:8421/#token=the-token\n"),
-        ("[::1]:0", "http://[::1]:8421/#token=the-token\n"),
-    ],
-)
-def test_the_address_told_is_the_one_listened_at(
-    listen: str | None, shown: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    address = None if listen is None else Address.parse(listen)
-    _started(_Options([], address, False, None), OwnMachine(TOKEN), 8421)
-    assert capsys.readouterr().out == shown
 
 
 async def test_a_folder_without_a_run_is_told_of(tmp_path: Path) -> None:

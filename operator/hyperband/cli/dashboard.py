@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -133,12 +133,10 @@ def _files(certificate: Path | None, key: Path | None) -> Files | None:
 def _check(options: _Options, folder: Path | None) -> None:
     if folder is not None and (options.in_cluster or options.namespaces):
         raise ToldError(f"--dir {folder}: a run is in no cluster: leave the others out", USAGE)
-    host = None if options.listen is None else options.listen.host
-    if not options.in_cluster and options.listen is not None and not _loopback(host):
+    listen = options.listen
+    if not options.in_cluster and listen is not None and not _loopback(listen.host):
         mend = "listen at 127.0.0.1, and come from elsewhere by ssh -L 8420:127.0.0.1:8420"
-        raise ToldError(
-            f"--listen {host or ''}:{options.listen.port}: others could ask there: {mend}", USAGE
-        )
+        raise ToldError(f"--listen {listen}: others could ask there: {mend}", USAGE)
 
 
 def _loopback(host: str | None) -> bool:
@@ -148,9 +146,8 @@ def _loopback(host: str | None) -> bool:
 def _started(options: _Options, access: Access, port: int) -> None:
     scheme = "http" if options.files is None else "https"
     if isinstance(access, OwnMachine):
-        host = (options.listen or HERE).host or HERE.host or ""
-        shown = f"[{host}]" if ":" in host else host
-        typer.echo(f"{scheme}://{shown}:{port}/#token={access.token}")
+        address = replace(options.listen or HERE, port=port)
+        typer.echo(f"{scheme}://{address}/#token={access.token}")
         typer.echo("This address is for you alone. Ctrl-C ends it.", err=True)
     else:
         typer.echo(f"{scheme}: port {port}", err=True)

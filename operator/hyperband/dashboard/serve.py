@@ -63,8 +63,7 @@ async def serving(
         try:
             await site.start()
         except OSError as error:
-            where = f"{address.host or ''}:{address.port}"
-            raise CannotListenError(f"cannot listen at {where}: {error.strerror}") from error
+            raise CannotListenError(f"cannot listen at {address}: {error.strerror}") from error
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

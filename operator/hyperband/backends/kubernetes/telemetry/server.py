@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from aiohttp import web
@@ -47,6 +47,10 @@ class Address:
             raise ValueError(f"{text!r} is no [HOST]:PORT, such as :8080 or 127.0.0.1:8080")
         return cls(host or None, int(port))
 
+    def __str__(self) -> str:
+        host = self.host or ""
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
 
 @dataclass(frozen=True)
 class Probes:
@@ -82,10 +86,10 @@ async def serving(address: Address | None, probes: Probes) -> AsyncIterator[int]
         try:
             await site.start()
         except OSError as error:
-            where = f"{address.host or ''}:{address.port}"
-            raise CannotListenError(f"cannot listen at {where}: {error.strerror}") from error
+            raise CannotListenError(f"cannot listen at {address}: {error.strerror}") from error
         port: int = runner.addresses[0][1]
-        log.info("probes and metrics are at http://%s:%d", address.host or "*", port)
+        there = replace(address, host=address.host or "*", port=port)
+        log.info("probes and metrics are at http://%s", there)
         yield port
     finally:
         await runner.cleanup()
