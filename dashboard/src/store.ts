@@ -22,16 +22,12 @@ export class Store<T> {
 }
 
 export function useStore<T>(store: Store<T>): T {
-  const [, redraw] = useState(0);
+  const [value, setValue] = useState(() => store.value);
   useEffect(() => {
-    let seen = store.value;
-    const listener = () => {
-      if (store.value !== seen) {
-        seen = store.value;
-        redraw((count) => count + 1);
-      }
-    };
-    return store.listen(listener);
+    const take = () => setValue(() => store.value);
+    // It may have changed between the drawing and here, when nobody listened yet.
+    take();
+    return store.listen(take);
   }, [store]);
-  return store.value;
+  return value;
 }

@@ -77,6 +77,20 @@ def test_the_token_is_not_in_the_address(running: Stage, open_page: Opener) -> N
     assert TOKEN not in page.url
 
 
+def test_who_leaves_as_the_page_appears_gets_there(running: Stage, open_page: Opener) -> None:
+    """Between the first drawing and the listening after it, a browser may take a while."""
+    page = open_page(running.link)
+    page.add_init_script(
+        """new MutationObserver((_, observer) => {
+             if (!document.querySelector('main')) return;
+             observer.disconnect();
+             location.hash = '#/studies/default/digits/curves';
+           }).observe(document, { childList: true, subtree: true })"""
+    )
+    page.reload()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Learning curves")
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_view_shows_something(running: Stage, open_page: Opener, view: str) -> None:
     page = open_page(running.link)
