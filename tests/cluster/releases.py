@@ -106,7 +106,8 @@ class Release:
 
     def pods(self) -> list[dict[str, Any]]:
         """The operator's pods that are not about to end."""
-        selector = f"app.kubernetes.io/instance={self.name}"
+        of_it = f"app.kubernetes.io/instance={self.name}"
+        selector = f"app.kubernetes.io/name=hyperband-operator,{of_it}"
         found = objects("pods", "-n", self.namespace, "-l", selector)["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 

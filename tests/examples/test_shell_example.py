@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.report.fake_server import Answer, make_certificate, serve
+from tests.certificates import self_signed
+from tests.report.fake_server import Answer, serve
 
 SCRIPT = Path(__file__).parents[2] / "examples/shell/train.sh"
 
@@ -76,7 +77,7 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(digits: Path, tmp_pat
 
 
 def test_reports_reach_the_annotation_or_the_script_fails(digits: Path, tmp_path: Path) -> None:
-    make_certificate(tmp_path)
+    self_signed(tmp_path, "IP:127.0.0.1")
     mount = tmp_path / "mount"
     mount.mkdir()
     with serve(tmp_path, mount) as server:

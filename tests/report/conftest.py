@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hyperband.report import _reporter, _signals
-from tests.report.fake_server import FakeServer, make_certificate, serve
+from tests.certificates import self_signed
+from tests.report.fake_server import FakeServer, serve
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the server's certificate."""
     folder = tmp_path_factory.mktemp("certificate")
-    make_certificate(folder)
+    self_signed(folder, "IP:127.0.0.1")
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -96,18 +95,6 @@ class FakeServer:
             assert self.received.wait_for(lambda: len(self.requests) >= count, 20)
 
 
-def make_certificate(folder: Path) -> None:
-    """A self-signed one for 127.0.0.1, in ca.crt and tls.key."""
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    name = ["-subj", "/CN=fake", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run(
-        ["openssl", "req", "-x509", *key, *name, "-keyout", "tls.key", "-out", "ca.crt"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-
-
 @contextmanager
 def serve(certificate: Path, mount: Path) -> Iterator[FakeServer]:
     """Runs a server, with a token mount of its own."""
@@ -129,12 +116,12 @@ def serve(certificate: Path, mount: Path) -> Iterator[FakeServer]:
             pass
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "ca.crt", certificate / "tls.key")
+    context.load_cert_chain(certificate / "tls.crt", certificate / "tls.key")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.socket = context.wrap_socket(server.socket, server_side=True)
     fake = FakeServer(server.server_address[1], mount)
-    (mount / "ca.crt").write_bytes((certificate / "ca.crt").read_bytes())
+    (mount / "ca.crt").write_bytes((certificate / "tls.crt").read_bytes())
     (mount / "token").write_text("first-token\n")
     (mount / "namespace").write_text("team")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-POLL: Final = 30.0  # seconds; a kubelet takes a minute to bring a renewed Secret
+POLL: Final = 10.0  # seconds; a kubelet takes a minute to bring a renewed Secret
 
 
 class CertificateError(Exception):
