@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hyperband.plots.draw import canvas
 from hyperband.plots.figure import Figure, Mark, finite, plain, thin
 from hyperband.plots.flow import rungs, timeline
 from hyperband.plots.importance import importance
@@ -224,6 +225,47 @@ def test_rungs_count_what_became_of_trials() -> None:
     )
     # Beside one another: one went on, then the paused one, then the stopped one.
     assert series(figure, "stopped") == [((2, 3), (1, 1))]
+
+
+def written(figure: Figure, which: str) -> list[str]:
+    """The numbers at an axis of its first panel, as matplotlib draws them."""
+    made = canvas(figure)
+    made.draw_without_rendering()
+    axis = getattr(made.axes[0], f"{which}axis")
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    low, high = sorted(axis.get_view_interval())
+    labels = {tick.get_loc(): tick.label1.get_text() for tick in ticks}
+    return [labels[at] for at in sorted(labels) if low <= at <= high and labels[at]]
+
+
+def test_counts_have_no_halves() -> None:
+    two = records(run(0, "Completed", (1, 0.5)), run(1, "Paused", (1, 0.4)))
+    assert written(rungs(two), "x") == ["0", "1", "2"]
+    assert written(best(two, Over.VALUES), "x") == ["1", "2"]
+    one = records(run(0, "Paused", (1, 0.5)))
+    text = lines(best(one, Over.VALUES), 60)
+    assert next(line for line in text if "0    " in line).split() == ["0", "1", "2"]
+    four = best(records(*(run(i, "Paused", (1, 0.5)) for i in range(4))), Over.VALUES)
+    assert any(line.split() == ["1", "2", "4"] for line in lines(four, 60))
+
+
+def test_measures_have_them() -> None:
+    two = records(run(0, "Paused", (1, 0.0)), run(1, "Paused", (1, 0.75)))
+    assert "0.5" in written(best(two, Over.VALUES), "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((20.0, 40.0), ["20", "30", "40"]),
+        ((15.0, 80.0), ["20", "50"]),
+        ((1.0, 1000.0), ["1", "10", "100", "1000"]),
+    ],
+)
+def test_a_short_logarithmic_axis_has_numbers_too(values: Any, shown: list[str]) -> None:
+    units = Dimension("units", 1.0, 1000.0, log=True)
+    runs = [run(i, "Paused", (1, 0.5), parameters={"units": v}) for i, v in enumerate(values)]
+    assert written(slices(records(*runs, dimensions=(units,))), "x") == shown
 
 
 def test_rungs_of_several_brackets_are_apart() -> None:

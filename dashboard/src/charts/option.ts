@@ -154,8 +154,8 @@ function axis(of: Axis, { low, high, whole }: Extent, horizontal: boolean, narro
     ? { min: low / pad, max: high * pad }
     : { min: keepZero ? 0 : low - pad, max: high + pad };
   const texts = new Map(of.ticks.map(([at, text]) => [at, text]));
-  const places = of.ticks.map(([at]) => at);
-  const chosen = of.ticks.length ? { customValues: places } : {};
+  const places = of.ticks.length ? of.ticks.map(([at]) => at) : of.log ? between(low, high) : [];
+  const chosen = places.length ? { customValues: places } : {};
   return {
     type: of.log ? "log" : "value",
     ...ends,
@@ -173,8 +173,8 @@ function axis(of: Axis, { low, high, whole }: Extent, horizontal: boolean, narro
     axisLabel: {
       color: colour("muted"),
       hideOverlap: true,
-      showMinLabel: of.ticks.length ? null : false,
-      showMaxLabel: of.ticks.length ? null : false,
+      showMinLabel: places.length ? null : false,
+      showMaxLabel: places.length ? null : false,
       formatter: (value: number) => texts.get(value) ?? number(rounded(value)),
       ...chosen,
     },
@@ -182,6 +182,19 @@ function axis(of: Axis, { low, high, whole }: Extent, horizontal: boolean, narro
     splitNumber: narrow ? 4 : 6,
     ...(whole && !of.log ? { minInterval: 1 } : {}),
   };
+}
+
+/** Where a log axis has ticks on which fewer than three powers of ten lie; else it has its own. */
+function between(low: number, high: number): number[] {
+  for (const steps of [[1], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
+    const found: number[] = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+      for (const step of steps) found.push(Number(`${step}e${power}`));
+    }
+    const within = found.filter((at) => low <= at && at <= high);
+    if (within.length >= 3) return steps.length === 1 ? [] : within;
+  }
+  return [low, high];
 }
 
 function rounded(value: number): number {

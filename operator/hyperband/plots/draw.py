@@ -2,12 +2,12 @@
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number
+from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,8 +118,8 @@ def _size(figure: Figure) -> tuple[float, float]:
 
 def _panel(ax: "Axes", panel: Panel, numbers: Iterator[int], *, key: bool) -> None:
     ax.grid(True, axis="x" if panel.rows else "both", linewidth=0.6)
-    _axis(ax, panel.x, "x")
-    _axis(ax, panel.y, "y")
+    _axis(ax, panel.x, "x", panel.xs)
+    _axis(ax, panel.y, "y", panel.ys)
     styles = zip(cycle(COLOURS), cycle(MARKERS), cycle(HATCHES), strict=False)
     drawn = [series for series in panel.series if series.items]
     for series, (colour, marker, hatch) in zip(panel.series, styles, strict=False):
@@ -165,12 +165,17 @@ def _text(ax: "Axes", x: float, y: float, text: str, *, inside: bool) -> None:
     )
 
 
-def _axis(ax: "Axes", axis: Axis, which: str) -> None:
+def _axis(ax: "Axes", axis: Axis, which: str, values: Sequence[float]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     set_scale, set_label = getattr(ax, f"set_{which}scale"), getattr(ax, f"set_{which}label")
+    drawn = getattr(ax, f"{which}axis")
     if axis.log:
         set_scale("log")
-        getattr(ax, f"{which}axis").set_major_formatter(lambda value, _: f"{value:g}")
-        getattr(ax, f"{which}axis").set_minor_formatter(lambda *_: "")
+        drawn.set_major_formatter(lambda value, _: f"{value:g}")
+        drawn.set_minor_formatter(_between(values))
+    elif whole(values):
+        drawn.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     set_label(axis.label)
     if axis.ticks:
         places, texts = zip(*axis.ticks, strict=True)
@@ -178,6 +183,13 @@ def _axis(ax: "Axes", axis: Axis, which: str) -> None:
         style = {"rotation": 30, "ha": "right"} if long else {}
         getattr(ax, f"set_{which}ticks")(places, texts, **style)
         getattr(ax, f"set_{which}ticks")([], minor=True)
+
+
+def _between(values: Sequence[float]) -> Callable[[float, object], str]:
+    """What is written between the powers of ten: the more, the fewer of them are drawn."""
+    wide = max(values, default=1.0) / min(values, default=1.0)
+    digits = "" if wide >= 100 else "25" if wide >= 5 else "23456789"
+    return lambda value, _: f"{value:g}" if f"{value:e}"[0] in digits else ""
 
 
 def _series(ax: "Axes", series: Series, colour: str, marker: str, hatch: str) -> Any:

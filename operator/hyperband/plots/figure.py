@@ -65,6 +65,16 @@ class Panel:
         """Whether it is a list of bars, each at a row with a name."""
         return any(series.mark is Mark.SPANS for series in self.series)
 
+    @property
+    def xs(self) -> list[float]:
+        """Where things are drawn across."""
+        return [x for series in self.series for item in series.items for x in item.xs]
+
+    @property
+    def ys(self) -> list[float]:
+        """Where things are drawn upwards."""
+        return [y for series in self.series for item in series.items for y in item.ys]
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -94,6 +104,11 @@ def number(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.4g}"
     return plain(value)
+
+
+def whole(values: Sequence[float]) -> bool:
+    """Whether they are whole numbers, as counts are: a tick between two of them says nothing."""
+    return all(float(value).is_integer() for value in values)
 
 
 def finite(value: object) -> TypeGuard[float]:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number, thin
+from hyperband.plots.figure import Axis, Figure, Item, Mark, Panel, Series, number, thin, whole
 
 HEIGHT = 18  # lines of a panel
 LEAST = 40  # columns
@@ -45,6 +45,15 @@ class Scale:
     low: float
     high: float
     log: bool
+    whole: bool
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Its ends and its middle; of whole numbers, whole ones."""
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        if self.whole:
+            middle = float(round(middle))
+        values = sorted({self.low, middle, self.high})
+        return [(float(p), number(v)) for p, v in zip(self.places(values), values, strict=True)]
 
     def places(self, values: Sequence[float]) -> npt.NDArray[np.float64]:
         given = np.array(values, dtype=float)
@@ -58,16 +67,17 @@ def _scale(axis: Axis, values: Sequence[float], *, categories: bool) -> Scale:
     found = [*values, *(at for at, _ in axis.ticks)] if categories else list(values)
     low, high = min(found), max(found)
     log = axis.log and low > 0
+    counts = whole(found)
     if low == high:
-        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
-    return Scale(low, high, log)
+        by = 1.0 if counts else 0.5
+        low, high = (low / 2, high * 2) if log else (low - by, high + by)
+    return Scale(float(low), float(high), log, counts)
 
 
 def _plane(panel: Panel, width: int) -> list[str]:
-    items = [item for series in panel.series for item in series.items]
-    x = _scale(panel.x, [v for item in items for v in item.xs], categories=True)
+    x = _scale(panel.x, panel.xs, categories=True)
     written = all(text for _, text in panel.y.ticks) and not panel.texts
-    y = _scale(panel.y, [v for item in items for v in item.ys], categories=written)
+    y = _scale(panel.y, panel.ys, categories=written)
     sides = _sides(panel.y, y) if written else {}
     margin = max(map(len, sides.values()), default=0)
     canvas = _Canvas(width - margin - 2, HEIGHT)
@@ -86,14 +96,8 @@ def _plane(panel: Panel, width: int) -> list[str]:
 
 def _sides(axis: Axis, scale: Scale) -> dict[int, str]:
     """What is written beside which line: the axis' own ticks, or its ends and its middle."""
-    if axis.ticks:
-        places = scale.places([at for at, _ in axis.ticks])
-        rows = [round(float(1 - place) * (HEIGHT - 1)) for place in places]
-        return {row: text for row, (_, text) in zip(rows, axis.ticks, strict=True)}
-    low, high = scale.low, scale.high
-    middle = math.sqrt(low * high) if scale.log else (low + high) / 2
-    left = [number(float(v)) for v in (low, middle, high)]
-    return dict(zip((HEIGHT - 1, HEIGHT // 2, 0), left, strict=True))
+    ticks = [(float(scale.places([at])[0]), text) for at, text in axis.ticks] or scale.ticks()
+    return {round((1 - place) * (HEIGHT - 1)): text for place, text in ticks}
 
 
 def _draw_all(canvas: "_Canvas", panel: Panel, x: Scale, y: Scale) -> list[str]:
@@ -148,10 +152,7 @@ def _draw(
 
 def _ticks(axis: Axis, scale: Scale, width: int) -> tuple[str, list[str]]:
     """The line under the axis, and what does not fit into it."""
-    ticks = [(float(scale.places([at])[0]), text) for at, text in axis.ticks]
-    if not ticks:
-        middle = math.sqrt(scale.low * scale.high) if scale.log else (scale.low + scale.high) / 2
-        ticks = [(p, number(float(v))) for p, v in ((0, scale.low), (0.5, middle), (1, scale.high))]
+    ticks = [(float(scale.places([at])[0]), text) for at, text in axis.ticks] or scale.ticks()
     line = _row(ticks, width)
     if line is not None:
         return line, []
