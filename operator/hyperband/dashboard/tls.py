@@ -34,11 +34,10 @@ class Files:
             CertificateError: they cannot be read.
         """
         made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.load(made)
+        self._load(made)
         return made
 
-    def load(self, context: ssl.SSLContext) -> None:
-        """Connections that begin from now on are served with them."""
+    def _load(self, context: ssl.SSLContext) -> None:
         try:
             context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:
@@ -46,14 +45,18 @@ class Files:
             raise CertificateError(f"{said}: give a PEM certificate and its key") from error
 
     async def renew(self, context: ssl.SSLContext) -> None:
-        """Reads them again whenever they have changed, until cancelled."""
+        """Reads them again whenever they have changed, until cancelled.
+
+        Connections that begin from then on are served with them.
+        """
         seen = self._stamp
         while True:
             await asyncio.sleep(POLL)
             try:
                 now = self._stamp
                 if now != seen:
-                    self.load(context)
+                    self.context()  # what a context does not take leaves it without a key
+                    self._load(context)
                     seen = now
                     log.info("the certificate has been read again")
             except (OSError, CertificateError) as error:
