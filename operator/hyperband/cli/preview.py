@@ -23,7 +23,8 @@ from hyperband.core.budgets import HOUR
 from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.records import Study
 
-MANY_TRIALS = 1_000  # a run of more takes a while: fewer seeds then
+# Runs by default. With few trials they differ much, and take no time; with many it is the other way.
+FEWEST, MOST, TRIALS_IN_ALL = 3, 21, 5_000
 BAR = 30  # characters
 
 
@@ -91,7 +92,9 @@ def preview(
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="A-B", help="One simulated run a seed; default: 0-4, or 0-2 if long."),
+        typer.Option(
+            metavar="A-B", help="One simulated run a seed; default: 0-20, or fewer if long."
+        ),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -107,8 +110,8 @@ def preview(
             raise BadOptionError(f"--unit-seconds {unit_seconds:g}: give a number above 0")
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         resource = read_study(content, printable(file))
-        long = resource.study.max_trials > MANY_TRIALS
-        chosen = parse_seeds(seeds or ("0-2" if long else "0-4"), 0)
+        count = min(max(FEWEST, TRIALS_IN_ALL // resource.study.max_trials), MOST)
+        chosen = parse_seeds(seeds or f"0-{count - 1}", 0)
     except OSError as error:
         told = f"{printable(file)}: {error.strerror}: name the file of a study"
         raise _ended(told, 2) from error
