@@ -23,7 +23,7 @@ from hyperband.core.budgets import HOUR
 from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.records import Study
 
-# Runs by default. With few trials they differ much, and take no time; with many it is the other way.
+# Runs by default: those of few trials differ much and take no time, with many it is the reverse.
 FEWEST, MOST, TRIALS_IN_ALL = 3, 21, 5_000
 BAR = 30  # characters
 
