@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from hyperband.backends.local import keeper
 from hyperband.backends.local.store import StoreError
@@ -69,6 +70,28 @@ async def test_nothing_is_told_without_the_token(folder: Path, path: str) -> Non
                 assert response.status == 401
                 assert response.headers["WWW-Authenticate"] == "Bearer"
                 assert "digits" not in await response.text()
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"Authorization: Bearer caf\xe9", 401),
+        (b"Authorization: Bearer a\0b", 400),
+        (b"no header", 400),
+        (b"X: " + 40_000 * b"x", 400),
+    ],
+)
+async def test_what_is_no_request_fills_no_log(
+    folder: Path, caplog: pytest.LogCaptureFixture, line: bytes, status: int
+) -> None:
+    async with of_folder(folder) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(site.base).port)
+        head = b"GET /api/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        writer.write(head + line + b"\r\n\r\n")
+        async with asyncio.timeout(20.0):
+            assert f" {status} ".encode() in await reader.readline()
+        writer.close()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

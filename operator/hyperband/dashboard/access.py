@@ -77,7 +77,7 @@ def token_of(request: web.Request) -> str:
     """
     header = request.headers.get("Authorization", "")
     token = header[len(BEARER) :].strip() if header.lower().startswith(BEARER) else ""
-    if not token or len(token) > MAX_TOKEN:
+    if not token or len(token) > MAX_TOKEN or not token.isascii():
         raise UnknownViewerError("a token is needed: send it as Authorization: Bearer TOKEN")
     return token
 

@@ -11,7 +11,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from hyperband.backends.kubernetes.tasks import begin, cancel
-from hyperband.backends.kubernetes.telemetry.server import Address, CannotListenError
+from hyperband.backends.kubernetes.telemetry.server import (
+    Address,
+    CannotListenError,
+    requests_log,
+)
 from hyperband.dashboard.access import Access
 from hyperband.dashboard.answers import Answers
 from hyperband.dashboard.feeds import Feeds, Source
@@ -56,6 +60,7 @@ async def serving(
         handler_cancellation=True,  # of those who leave: nothing is made or held for them
         shutdown_timeout=1.0,
         max_field_size=MAX_HEADER,
+        logger=requests_log(),
     )
     try:
         await runner.setup()

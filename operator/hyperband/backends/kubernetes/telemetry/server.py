@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,11 @@ async def serving(address: Address | None, probes: Probes) -> AsyncIterator[int]
         yield 0
         return
     runner = web.AppRunner(
-        application(probes), access_log=None, handle_signals=False, shutdown_timeout=1.0
+        application(probes),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=1.0,
+        logger=requests_log(),
     )
     await runner.setup()
     try:
@@ -93,6 +98,18 @@ async def serving(address: Address | None, probes: Probes) -> AsyncIterator[int]
         yield port
     finally:
         await runner.cleanup()
+
+
+def requests_log() -> logging.Logger:
+    """For what goes wrong with requests, but for those that are no HTTP: whoever reaches the port
+    can send them, and each would be a traceback."""
+    found = logging.getLogger("hyperband.http")
+    found.addFilter(_is_ours)  # it is there once
+    return found
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def application(probes: Probes) -> web.Application:
