@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,25 @@ async def test_more_views_than_can_be_made_are_refused_with_words(answers: Answe
     go_on.set()
     await asyncio.gather(*asked, again)
     assert (await answers.of(shown, "c", slow, most=3)).plain == b"{}"
+
+
+async def test_one_namespace_leaves_room_for_the_others(answers: Answers) -> None:
+    crowded, go_on = live().snapshot()[0], threading.Event()
+    other = replace(crowded, body={"metadata": {"namespace": "other"}}, memo={})
+
+    def slow() -> dict[str, Any]:
+        go_on.wait(20.0)
+        return {}
+
+    asked = [asyncio.create_task(answers.of(crowded, None, slow, share=2)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for key in ("a", None):
+        with pytest.raises(UnavailableError, match="2 views are to be made already"):
+            await answers.of(crowded, key, slow, share=2)
+    asked.append(asyncio.create_task(answers.of(other, "a", slow, share=2)))
+    go_on.set()
+    assert [each.plain for each in await asyncio.gather(*asked)] == [b"{}"] * 3
+    await answers.of(crowded, "a", slow, share=2)
 
 
 async def test_what_nobody_waits_for_any_more_makes_room(answers: Answers) -> None:

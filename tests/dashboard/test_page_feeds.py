@@ -5,6 +5,7 @@ import gc
 import sqlite3
 import weakref
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,23 @@ async def test_room_is_made_by_what_nobody_has_looked_at_for_longest(tmp_path: P
     await feeds.get("default", "open")
     await feeds.get("default", "one-more")
     assert found["old"].gone and len(feeds) == 3
+    feeds.drop_all()
+
+
+async def test_one_namespace_does_not_keep_all_the_room(tmp_path: Path) -> None:
+    write_run(tmp_path, 36, 1500.0)
+    feeds = Feeds(Several(tmp_path), most=3)
+    async with AsyncExitStack() as open_:
+        found = [(await feeds.get("crowded", name))[0] for name in ("a", "b", "c")]
+        for each in found:
+            await open_.enter_async_context(each.subscribed())
+        feed, _ = await feeds.get("other", "d")
+        await open_.enter_async_context(feed.subscribed())
+        # Two of one, and one of the other: none has too much.
+        with pytest.raises(UnavailableError, match="3 studies are open in pages already"):
+            await feeds.get("other", "e")
+        assert [each.gone for each in found] == [True, False, False] and not feed.gone
+        assert "too many studies" in found[0].failure
     feeds.drop_all()
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import gzip
+from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +16,7 @@ from hyperband.dashboard.snapshot import Snapshot
 
 MAX_KEPT: Final = 128  # of one version: more than there are keys, so that none crowds others out
 MAX_PENDING: Final = 200  # a study's page asks for ten at once, and two are made at a time
+MAX_SHARE: Final = 100  # of one namespace, so that none keeps the others from asking
 LEAST_PACKED: Final = 1000  # bytes
 LEVEL: Final = 1  # of compression: a laptop's own network is fast
 
@@ -31,7 +34,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2, "view")
-        self._pending = 0
+        self._pending: Counter[str] = Counter()  # by namespace
 
     def close(self) -> None:
         """Ends the threads, once they have done what they are at."""
@@ -44,45 +47,50 @@ class Answers:
         make: Callable[[], dict[str, Any]],
         *,
         most: int = MAX_PENDING,
+        share: int = MAX_SHARE,
     ) -> Answer:
         """The answer of that key of a version, made by the first who asks for it.
 
         Args:
             key: one of few; None for what hardly two ask for, such as any part of a table.
             most: how many may be waited for.
+            share: how many of these may be of one namespace.
 
         Raises:
             UnavailableError: as many are waited for already.
         """
+        namespace = snapshot.body["metadata"]["namespace"]
         if key is None:
-            return await self.alone(make, most=most)
+            return await self._begin(make, namespace, most, share)
         task: asyncio.Future[Answer] | None = snapshot.memo.get(key)
         if task is None:
-            task = self._begin(make, most)
+            task = self._begin(make, namespace, most, share)
             while len(snapshot.memo) >= MAX_KEPT:
                 del snapshot.memo[next(iter(snapshot.memo))]
             snapshot.memo[key] = task
         return await asyncio.shield(task)
 
-    async def alone(self, make: Callable[[], dict[str, Any]], *, most: int = MAX_PENDING) -> Answer:
+    async def alone(self, make: Callable[[], dict[str, Any]]) -> Answer:
         """An answer made for one viewer, and not at all if they have left before it is begun.
 
         Raises:
-            UnavailableError: as many as `most` are waited for already.
+            UnavailableError: too many are waited for already.
         """
-        return await self._begin(make, most)
+        return await self._begin(make, "", MAX_PENDING, MAX_SHARE)
 
-    def _begin(self, make: Callable[[], dict[str, Any]], most: int) -> "asyncio.Future[Answer]":
-        if self._pending >= most:
-            said = f"{self._pending} views are to be made already"
+    def _begin(
+        self, make: Callable[[], dict[str, Any]], namespace: str, most: int, share: int
+    ) -> "asyncio.Future[Answer]":
+        if self._pending.total() >= most or self._pending[namespace] >= share:
+            said = f"{self._pending.total()} views are to be made already"
             raise UnavailableError(f"{said}: it is more than this server can do, try again later")
         task = asyncio.get_running_loop().run_in_executor(self._pool, _made, make)
-        self._pending += 1
-        task.add_done_callback(self._done)
+        self._pending[namespace] += 1
+        task.add_done_callback(partial(self._done, namespace))
         return task
 
-    def _done(self, task: "asyncio.Future[Answer]") -> None:
-        self._pending -= 1
+    def _done(self, namespace: str, task: "asyncio.Future[Answer]") -> None:
+        self._pending -= Counter([namespace])  # none is kept at zero
 
 
 def _made(make: Callable[[], dict[str, Any]]) -> Answer:

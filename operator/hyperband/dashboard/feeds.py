@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -219,7 +220,7 @@ class Feeds:
         if held is None:
             self.sweep()
             if len(self._held) >= self._most:
-                self._make_room()
+                self._make_room(key[0])
             # No version comes twice, not even of another process: pages know by it what is new.
             feed = Feed(key, version=int(self._wall() / GAP))
             feed.live.see_study(self._source.study(*key))
@@ -241,14 +242,23 @@ class Feeds:
             elif self._clock() - held.looked > self._idle:
                 self._drop(key)
 
-    def _make_room(self) -> None:
-        """Drops what nobody has looked at for longest; open pages are not robbed of theirs."""
+    def _make_room(self, namespace: str) -> None:
+        """Drops what nobody has looked at for longest, or one of a namespace that crowds others
+        out; other open pages are not robbed of theirs."""
         free = [held for held in self._held.values() if not held.feed.subscriptions]
-        if not free:
+        oldest = min(free or self._crowding(namespace), key=lambda held: held.looked, default=None)
+        if oldest is None:
             mend = "close one, or try again in some minutes"
             raise UnavailableError(f"{self._most} studies are open in pages already: {mend}")
-        oldest = min(free, key=lambda held: held.looked)
         self._drop(oldest.feed.key, "too many studies are looked at just now: try again")
+
+    def _crowding(self, namespace: str) -> list[_Held]:
+        """All of the namespace that has the most, if it will still have no less than this one."""
+        count = Counter(key[0] for key in self._held)
+        [(largest, most)] = count.most_common(1)
+        if most <= count[namespace] + 1:
+            return []
+        return [held for key, held in self._held.items() if key[0] == largest]
 
     def _drop(self, key: Key, failure: str = "") -> None:
         held = self._held.pop(key)

@@ -116,7 +116,7 @@ class Stream:
         if snapshot is None:
             return
         made = await self._answers.of(  # one for each version, whatever else is asked for
-            snapshot, "change", lambda: change(snapshot), most=sys.maxsize
+            snapshot, "change", lambda: change(snapshot), most=sys.maxsize, share=sys.maxsize
         )
         head = b'{"changed":' + msgspec.json.encode(changed) + b","
         await _write(response, b"event: change\ndata: " + head + made.plain[1:] + b"\n\n")
