@@ -53,7 +53,7 @@ def check_decisions(engine: Engine) -> None:
             elif value.level == engine.ladder.top:
                 assert trial.state.value in ("Completed", "Failed"), where
             else:
-                rung = rungs[engine.scheduler.group(trial), value.level]
+                rung = rungs[engine.scheduler.group(trial.index, trial.bracket), value.level]
                 assert check(engine, rung, trial, value), where
 
 
@@ -63,7 +63,7 @@ def _rungs(engine: Engine) -> Rungs:
     rungs: dict[tuple[int, int], Rung] = {}
     for trial in engine.trials.values():
         for value in trial.rungs:
-            key = engine.scheduler.group(trial), value.level
+            key = engine.scheduler.group(trial.index, trial.bracket), value.level
             rung = rungs.setdefault(key, Rung(quotients[value.level]))
             rung.rows.append(
                 (value.sequence, engine.study.objective.loss(value.value), trial.index)

@@ -132,8 +132,8 @@ def trial(index: int, bracket: int, state: State, *values: float) -> Trial:
     return Trial(index, Suggestion({}, "test"), bracket, state, target=2, rungs=rungs)
 
 
-def by_bracket(record: Trial) -> int:
-    return record.bracket
+def by_bracket(index: int, bracket: int) -> int:
+    return bracket
 
 
 def test_table_follows_records_and_keeps_brackets_apart() -> None:
@@ -159,7 +159,7 @@ def test_table_follows_records_and_keeps_brackets_apart() -> None:
 
 
 def test_table_ranks_inside_groups_and_sums_over_them() -> None:
-    table = RungTable(Objective("loss"), ladder_of(1, 9, 3), lambda record: record.index // 2)
+    table = RungTable(Objective("loss"), ladder_of(1, 9, 3), lambda index, bracket: index // 2)
     for index, value in enumerate((0.4, 0.3, 0.2, 0.1)):
         table.record(None, trial(index, 2, State.PAUSED, value))
     assert table.rung(0, 0).best_paused == (0.3, 1)

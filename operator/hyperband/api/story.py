@@ -11,7 +11,7 @@ from hyperband.api.study import parse_study
 from hyperband.api.words import condition, number, span
 from hyperband.core.brackets import Instances, rung_sizes
 from hyperband.core.origins import describe
-from hyperband.core.records import Study, Suggestion, Trial, TrialState
+from hyperband.core.records import Study, Suggestion
 from hyperband.core.rungs import Ladder, Standing
 from hyperband.core.schedulers import make_scheduler
 from hyperband.core.standings import Limit, Recorded, first_good, standing_at, values_needed
@@ -60,13 +60,10 @@ class _Teller:
         self._ladder = Ladder.of(self._study)
         self._scheduler = make_scheduler(self._study, self._ladder)
         self._index, self._bracket = int(trial["spec"]["index"]), int(trial["spec"]["bracket"])
-        own = self._group(self._index, self._bracket)
-        self._company = [t for t in trials if self._group(t.index, t.bracket) == own]
+        group = self._scheduler.group
+        own = group(self._index, self._bracket)
+        self._company = [t for t in trials if group(t.index, t.bracket) == own]
         self._rungs: Sequence[Body] = self._status.get("rungs") or []
-
-    def _group(self, index: int, bracket: int) -> int:
-        nothing = Suggestion({}, "")
-        return self._scheduler.group(Trial(index, nothing, bracket, TrialState.PENDING, 0))
 
     def tell(self, pod: Body | None) -> Iterator[Step]:
         yield self._configuration()

@@ -150,18 +150,23 @@ class RungTable:
     """All rungs of a study, kept in step with its trial records.
 
     Args:
-        group: numbers the groups within which trials are ranked.
+        group: numbers the groups within which trials are ranked, by their index and bracket.
     """
 
-    def __init__(self, objective: Objective, ladder: Ladder, group: Callable[[Trial], int]) -> None:
+    def __init__(
+        self, objective: Objective, ladder: Ladder, group: Callable[[int, int], int]
+    ) -> None:
         self.objective = objective
         self.ladder = ladder
-        self.group = group
+        self._group = group
         self._rungs: defaultdict[tuple[int, int], Rung] = defaultdict(Rung)
         self._totals: defaultdict[tuple[int, int], Total] = defaultdict(Total)
 
     def rung(self, group: int, level: int) -> Rung:
         return self._rungs[group, level]
+
+    def _of(self, trial: Trial) -> int:
+        return self._group(trial.index, trial.bracket)
 
     def total(self, bracket: int, level: int) -> Total:
         return self._totals[bracket, level]
@@ -175,7 +180,7 @@ class RungTable:
         known = len(old.rungs) if old else 0
         for value in new.rungs[known:]:
             loss, total = self.objective.loss(value.value), self.total(new.bracket, value.level)
-            self.rung(self.group(new), value.level).add(loss, new.index)
+            self.rung(self._of(new), value.level).add(loss, new.index)
             total.values += 1
             total.best = loss if total.best is None else min(total.best, loss)
         if old and old.state is TrialState.PAUSED:
@@ -188,10 +193,10 @@ class RungTable:
     def standing(self, trial: Trial, level: int, value: float) -> Standing:
         """How a trial's value stands, or would stand, at a level."""
         key = (self.objective.loss(value), trial.index)
-        return self.rung(self.group(trial), level).standing(key, self.ladder, level)
+        return self.rung(self._of(trial), level).standing(key, self.ladder, level)
 
     def _key(self, trial: Trial) -> tuple[float, int]:
         return self.objective.loss(trial.rungs[-1].value), trial.index
 
     def _waiting_rung(self, trial: Trial) -> Rung:
-        return self.rung(self.group(trial), trial.rungs[-1].level)
+        return self.rung(self._of(trial), trial.rungs[-1].level)

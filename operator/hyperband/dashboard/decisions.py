@@ -6,10 +6,10 @@ lost pods) is worked out from the times of pods, as is the time of a value.
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -17,17 +17,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from hyperband.api.times import timestamp
 from hyperband.api.words import number
 from hyperband.core.errors import printable
 from hyperband.core.origins import describe
-from hyperband.core.records import Suggestion, Trial, TrialState
+from hyperband.core.records import Suggestion
 from hyperband.core.rungs import Standing
 from hyperband.core.schedulers import make_scheduler
 from hyperband.core.standings import History, Recorded
 from hyperband.dashboard.snapshot import Body, Snapshot, state, status
-from hyperband.plots.figure import finite
-from hyperband.plots.moments import begin, moments
+from hyperband.plots.moments import Moment, begin, moments
+from hyperband.plots.records import Attempt, Run, RungValue
 
 MAX_LIMIT: Final = 500
 MAX_BYTES: Final = 290 * 1024  # of a page's decisions
@@ -44,7 +43,7 @@ class Entry(NamedTuple):
     number: int  # the level of a value, or the attempt's
     kind: str
     at: float | None
-    given: Body  # the value, or the attempt
+    given: Any  # the RungValue, or the attempt as its trial's status has it
 
 
 Key = tuple[int, ...]  # the first four of them, of which no two decisions have the same
@@ -65,20 +64,15 @@ class Log:
         self._groups: dict[tuple[int, int], list[Recorded]] = defaultdict(list)
         self._histories: dict[tuple[int, int], History] = {}
         self._limits: dict[int, npt.NDArray[np.int64]] = {}
-        first = begin(snapshot.records) or 0.0
-        told = moments(snapshot.records)
-        self._known = {
-            (each.run.index, each.value.level): first + each.seconds
-            for each in told
-            if each.seconds is not None
-        }
+        first, told = begin(snapshot.records) or 0.0, moments(snapshot.records)
         times = sorted(
             (first + each.seconds, each.value.sequence) for each in told if each.seconds is not None
         )
         self._times = [time for time, _ in times]
         self._places = list(accumulate((sequence for _, sequence in times), max))
         self._last = max((each.value.sequence for each in told), default=0)
-        self.entries = sorted(self._all(), key=_key)
+        made = [*self._values(told, first), *self._others(snapshot.runs)]
+        self.entries = sorted(made, key=_key)
 
     def _place(self, time: float | None) -> int:
         """The last value that was known at a time; of none, the last of all."""
@@ -87,53 +81,44 @@ class Log:
         at = bisect_right(self._times, time)
         return self._places[at - 1] if at else 0
 
-    def _all(self) -> Iterator[Entry]:
+    def _values(self, told: Sequence[Moment], first: float) -> Iterator[Entry]:
+        for each in told:
+            value, index = each.value, each.run.index
+            group = self._scheduler.group(index, each.run.bracket)
+            own = Recorded(value.sequence, self._loss(value.value), index)
+            self._groups[group, value.level].append(own)
+            at = None if each.seconds is None else first + each.seconds
+            yield Entry(value.sequence, 0, index, value.level, "value", at, value)
+
+    def _others(self, runs: Mapping[int, Run]) -> Iterator[Entry]:
         for index, trial in self._trials.items():
-            if status(trial):
-                yield from self._of(index, trial)
+            run, known = runs[index], status(trial)
+            attempts = list(zip(known.get("attempts") or (), run.attempts, strict=True))
+            yield from self._attempts(index, attempts)
+            if self._scheduler.pauses:
+                yield from self._promotions(run, attempts, known)
 
-    def _group(self, index: int, bracket: int) -> int:
-        nothing = Suggestion({}, "")
-        return self._scheduler.group(Trial(index, nothing, bracket, TrialState.PENDING, 0))
-
-    def _of(self, index: int, trial: Body) -> Iterator[Entry]:
-        known, bracket = status(trial), int(trial["spec"]["bracket"])
-        group = self._group(index, bracket)
-        values = [each for each in known.get("rungs") or () if finite(each.get("value"))]
-        for each in values:
-            level, sequence = int(each["level"]), int(each["sequence"])
-            loss = self._loss(float(each["value"]))
-            self._groups[group, level].append(Recorded(sequence, loss, index))
-            yield Entry(sequence, 0, index, level, "value", self._known.get((index, level)), each)
-        attempts = known.get("attempts") or ()
-        yield from self._attempts(index, attempts)
-        if self._scheduler.pauses:
-            yield from self._promotions(index, values, attempts, known)
-
-    def _attempts(self, index: int, attempts: Sequence[Body]) -> Iterator[Entry]:
-        for each in attempts:
-            number = int(each["number"])
+    def _attempts(self, index: int, attempts: Sequence[tuple[Body, Attempt]]) -> Iterator[Entry]:
+        for given, read in attempts:
+            number = int(given["number"])
             if number == 0:
-                start = timestamp(each.get("startTime"))
-                yield Entry(self._place(start), 1, index, number, "started", start, each)
-            if each.get("outcome") in ENDS:
-                end = timestamp(each.get("endTime"))
-                yield Entry(self._place(end), 2, index, number, "ended", end, each)
+                place = self._place(read.start)
+                yield Entry(place, 1, index, number, "started", read.start, given)
+            if read.outcome in ENDS:
+                yield Entry(self._place(read.end), 2, index, number, "ended", read.end, given)
 
     def _promotions(
-        self, index: int, values: Sequence[Body], attempts: Sequence[Body], known: Body
+        self, run: Run, attempts: Sequence[tuple[Body, Attempt]], known: Body
     ) -> Iterator[Entry]:
         """From each level but the last one that it has reached."""
-        for i, value in enumerate(values):
-            level = int(value["level"])
-            after = values[i + 1] if i + 1 < len(values) else None
-            if after is None and int(known.get("targetLevel", level)) <= level:
+        for value, after in zip_longest(run.values, run.values[1:]):
+            if after is None and int(known.get("targetLevel", value.level)) <= value.level:
                 continue
-            start = _next_start(attempts, float(value["resource"]))
-            place = max(self._place(start), int(value["sequence"]))
+            start = _next_start(attempts, value.resource)
+            place = max(self._place(start), value.sequence)
             if after is not None:
-                place = min(place, int(after["sequence"]) - 1)
-            yield Entry(place, 3, index, level, "promoted", start, value)
+                place = min(place, after.sequence - 1)
+            yield Entry(place, 3, run.index, value.level, "promoted", start, value)
 
     # -- in words --------------------------------------------------------------------------------
 
@@ -185,11 +170,13 @@ class Log:
     def _own(self, entry: Entry) -> tuple[History, Recorded]:
         """A value, and those that it was ranked with."""
         trial = self._trials[entry.trial]
-        key = (self._group(entry.trial, int(trial["spec"]["bracket"])), entry.number)
+        group = self._scheduler.group(entry.trial, int(trial["spec"]["bracket"]))
+        key = (group, entry.number)
         if key not in self._histories:
             self._histories[key] = History(self._groups[key])
-        loss = self._loss(float(entry.given["value"]))
-        return self._histories[key], Recorded(int(entry.given["sequence"]), loss, entry.trial)
+        value: RungValue = entry.given
+        own = Recorded(value.sequence, self._loss(value.value), entry.trial)
+        return self._histories[key], own
 
     def _limits_of(self, level: int, most: int) -> npt.NDArray[np.int64]:
         """How many may go on among 1, 2, … values of a level."""
@@ -205,7 +192,7 @@ class Log:
         level = entry.number
         limit = partial(self._ladder.limit, level)
         then = values.standing_at(own, own.sequence, limit)
-        value = number(float(entry.given["value"]))
+        value = number(entry.given.value)
         text = f"{self._study.objective.metric} {value} at {self._amount(level)}: {_ranked(then)}"
         if level == self._ladder.top:
             return "completed", f"{text}; trained in full"
@@ -257,13 +244,14 @@ def _ranked(standing: Standing) -> str:
     return f"rank {standing.rank} of {standing.values}"
 
 
-def _next_start(attempts: Sequence[Body], resource: float) -> float | None:
+def _next_start(attempts: Sequence[tuple[Body, Attempt]], resource: float) -> float | None:
     """When the first attempt began that got beyond so much of the resource, if it has."""
-    reached = [each for each in attempts if (each.get("resource") or 0.0) >= resource]
-    if not reached:
+    reached = next(
+        (g["number"] for g, read in attempts if (read.resource or 0.0) >= resource), None
+    )
+    if reached is None:
         return None
-    after = [each for each in attempts if each["number"] > reached[0]["number"]]
-    return timestamp(after[0].get("startTime")) if after else None
+    return next((read.start for given, read in attempts if given["number"] > reached), None)
 
 
 def _clock(seconds: float) -> str:

@@ -48,9 +48,9 @@ class Scheduler(ABC):
         self.rungs = RungTable(study.objective, ladder, self.group)
         self.next_index = 0
 
-    def group(self, trial: Trial) -> int:
-        """The number of the group of trials that it is ranked in."""
-        return trial.bracket
+    def group(self, index: int, bracket: int) -> int:
+        """The number of the group of trials that one is ranked in."""
+        return bracket
 
     def record(self, old: Trial | None, new: Trial) -> None:
         """Takes a new or changed trial record into account."""

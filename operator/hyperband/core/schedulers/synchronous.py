@@ -46,8 +46,8 @@ class SynchronousHyperband(PausingScheduler):
         self._passed: Counter[tuple[int, int]] = Counter()  # trials that a level has passed on
         self._changed: list[int] = []
 
-    def group(self, trial: Trial) -> int:
-        return self._instances.number(trial.index)
+    def group(self, index: int, bracket: int) -> int:
+        return self._instances.number(index)
 
     def bracket(self, index: int) -> int:
         return self._instances.bracket(self._instances.number(index))
@@ -59,7 +59,7 @@ class SynchronousHyperband(PausingScheduler):
 
     def record(self, old: Trial | None, new: Trial) -> None:
         super().record(old, new)
-        number = self.group(new)
+        number = self._instances.number(new.index)
         if old and old.state.active:
             self._active[number, old.target] -= 1
         if new.state.active:
@@ -75,7 +75,7 @@ class SynchronousHyperband(PausingScheduler):
 
     def standing(self, trial: Trial, level: int, value: float) -> Standing:
         standing = super().standing(trial, level, value)
-        for rung in self._rungs(self.group(trial)):
+        for rung in self._rungs(self._instances.number(trial.index)):
             if rung.level == level:  # the trial itself is awaited there until it has its value
                 awaited = max(0, rung.awaited - 1)
                 return replace(standing, limit=rung.places, awaited=awaited)
