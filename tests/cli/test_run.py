@@ -224,6 +224,14 @@ def test_a_bad_study_is_told() -> None:
     assert not Path("toy.run").exists()
 
 
+def test_a_suspended_study_is_told() -> None:
+    write(runs.study(suspend=True))
+    ended = run()
+    assert ended.exit_code == 2
+    assert "spec.suspend: true would let nothing start: remove it" in ended.stderr
+    assert not Path("toy.run").exists()
+
+
 def test_a_trial_that_does_not_fit_is_told_before_anything_is_made() -> None:
     body = runs.study(maxTrials=1)
     container = body["spec"]["trialTemplate"]["spec"]["containers"][0]

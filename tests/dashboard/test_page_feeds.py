@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from hyperband.backends.local.store import read_run
+from hyperband.backends.local.store import read_run, read_study
 from hyperband.dashboard import folder as folders
 from hyperband.dashboard import server
 from hyperband.dashboard import stream as streams
@@ -150,12 +150,16 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What reading a run fails with, one for each try, the last first."""
     left: list[str] = []
 
-    def read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        if left:
-            raise sqlite3.OperationalError(left.pop())
-        return read_run(folder)
+    def unless_locked(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def tried(folder: Path) -> Any:
+            if left:
+                raise sqlite3.OperationalError(left.pop())
+            return read(folder)
 
-    monkeypatch.setattr(folders, "read_run", read)
+        return tried
+
+    for read in (read_run, read_study):
+        monkeypatch.setattr(folders, read.__name__, unless_locked(read))
     monkeypatch.setattr(folders, "POLL", 0.001)
     return left
 
@@ -176,6 +180,20 @@ async def test_the_list_goes_on_after_a_run_was_locked(tmp_path: Path, locked: l
     locked += ["database is locked"] * 2
     write_run(tmp_path, 36, 3000.0)
     watching = asyncio.create_task(source.watch())
+    try:
+        await until(lambda: source.studies()[0]["status"]["trials"]["total"] > 22)
+    finally:
+        watching.cancel()
+
+
+async def test_the_list_reads_no_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand of them take a second, and a run writes all the time."""
+    write_run(tmp_path, 36, 1500.0)
+    monkeypatch.delattr(folders, "read_run")
+    monkeypatch.setattr(folders, "POLL", 0.001)
+    source = Folder(tmp_path)
+    watching = asyncio.create_task(source.watch())
+    write_run(tmp_path, 36, 3000.0)
     try:
         await until(lambda: source.studies()[0]["status"]["trials"]["total"] > 22)
     finally:

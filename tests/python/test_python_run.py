@@ -133,7 +133,8 @@ def test_ctrl_c_ends_what_runs_and_then_the_run(folder: Path) -> None:
     [
         (lambda s: s.trials(), r"neither run nor submitted: call run\(\) or submit\(\)"),
         (lambda s: s.suspend(), r"is on no cluster: call submit\(\)"),
-        (lambda s: s.run(resume=True), "has no run: leave resume out"),
+        (lambda s: s.run(resume=True), "has no run: leave resume=True out"),
+        (lambda s: toy(suspend=True).run(), "spec.suspend: true would let nothing start"),
         (lambda s: s.run(command="no-such-program"), "no-such-program is no program here"),
         (lambda s: Study.from_run("nothing"), "nothing has no run"),
     ],

@@ -105,8 +105,6 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ToldError(f"{file}: {error.strerror}: name the file of a study") from error
     _refuse(file, study_problems(body))
-    if body["spec"].get("suspend"):
-        raise InvalidStudyError("spec.suspend", "true would let nothing start: remove it")
     return body
 
 

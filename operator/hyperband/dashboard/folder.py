@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from hyperband.backends.local import keeper
-from hyperband.backends.local.store import FILE, StoreError, read_run
+from hyperband.backends.local.store import FILE, StoreError, read_run, read_study
 from hyperband.dashboard.feeds import Feed, MissingError
 from hyperband.dashboard.snapshot import Body, Live, Snapshot, status
 
@@ -31,7 +33,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._wrong = ""  # with the last try to read it
-        self._body: Body = _placed(read_run(folder)[0])
+        self._body: Body = _placed(read_study(folder))
 
     @property
     def wrong(self) -> str:
@@ -49,7 +51,7 @@ class Folder:
         seen: Stamp = ()
         while True:
             now = _stamp(self._folder)
-            if now != seen and await self._read(Live()):
+            if now != seen and not await self._read(lambda: _placed(read_study(self._folder))):
                 seen = now
             await asyncio.sleep(4 * POLL)
 
@@ -59,26 +61,24 @@ class Folder:
             now = _stamp(self._folder)
             if now != seen:
                 async with feed.lock:
-                    good = await self._read(feed.live)
-                if good:
+                    wrong = await self._read(partial(_take, self._folder, feed.live))
+                    again = f"{self._folder} cannot be read ({wrong}): it is tried again"
+                    feed.live.tell(again if wrong else "")
+                if not wrong:
                     seen = now
                     feed.complete()
                 feed.touch()
             await asyncio.sleep(POLL)
 
-    async def _read(self, live: Live) -> bool:
-        """Whether it could be read. Ten thousand trials take a second: in a thread."""
+    async def _read(self, read: Callable[[], Body]) -> str:
+        """Why it could not be read, or empty. Ten thousand trials take a second: in a thread."""
         try:
-            self._body = await asyncio.to_thread(_take, self._folder, live)
+            self._body, self._wrong = await asyncio.to_thread(read), ""
         except (StoreError, sqlite3.Error) as error:
             if str(error) != self._wrong:
                 log.warning("%s: %s", self._folder, error)
             self._wrong = str(error)
-            live.tell(f"{self._folder} cannot be read ({error}): it is tried again")
-            return False
-        self._wrong = ""
-        live.tell("")
-        return True
+        return self._wrong
 
     async def pods(self, snapshot: Snapshot, index: int) -> list[dict[str, Any]]:
         """Processes, as if they were pods."""

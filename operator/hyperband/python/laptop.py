@@ -14,7 +14,7 @@ from hyperband.api.study import parse_study
 from hyperband.backends.local.opening import Options, RunError, differences, opened, plan
 from hyperband.backends.local.records import Clock, Records
 from hyperband.backends.local.runner import Runner
-from hyperband.backends.local.store import StoreError, is_begun, read_run
+from hyperband.backends.local.store import StoreError, read_run
 from hyperband.backends.local.training import BadCommandError
 from hyperband.core.errors import InvalidStudyError
 from hyperband.python.loop import wait_for
@@ -44,14 +44,6 @@ def run(body: Body, wish: Wish) -> None:
         TimeoutError: the time is up; what ran has been ended, and a run with `resume` goes on.
         KeyboardInterrupt: likewise.
     """
-    if body["spec"].get("suspend"):
-        raise StudyError("spec.suspend: true would let nothing start: remove it")
-    if not wish.options.resume and is_begun(wish.folder):
-        mend = "resume=True goes on with it, dir=… names another folder"
-        raise StudyError(f"{wish.folder} holds a run already: {mend}")
-    if wish.options.resume and not is_begun(wish.folder):
-        mend = "leave resume out to begin one, or name its folder by dir=…"
-        raise StudyError(f"{wish.folder} has no run: {mend}")
     work = _Work(body, wish)
     try:
         wait_for(work.run, work.interrupt)

@@ -64,6 +64,8 @@ def opened(folder: Path, body: Mapping[str, Any], options: Options) -> Iterator[
     """
     if sys.platform != "linux":
         raise RunError("needs Linux, which ends processes with others: use a virtual machine")
+    if body["spec"].get("suspend"):
+        raise InvalidStudyError("spec.suspend", "true would let nothing start: remove it")
     if options.resume and not is_begun(folder):
         mend = "leave --resume out to begin one, or name its folder with --dir"
         raise RunError(f"{folder} has no run: {mend}")

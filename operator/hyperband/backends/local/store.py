@@ -197,6 +197,16 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         return store.read().study, store.bodies()
 
 
+def read_study(folder: Path) -> dict[str, Any]:
+    """The study alone, which is there sooner than its trials.
+
+    Raises:
+        StoreError: there is none.
+    """
+    with closing(Store.open(folder)) as store:
+        return store.read().study
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=10.0)
     connection.execute("PRAGMA journal_mode = WAL")
