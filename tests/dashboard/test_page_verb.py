@@ -14,6 +14,7 @@ from hyperband.backends.kubernetes.telemetry.server import Address
 from hyperband.cli.dashboard import _check, _Options, _scopes, _started
 from hyperband.cli.main import app
 from hyperband.dashboard.access import OwnMachine
+from hyperband.dashboard.pages import MISSING, built
 
 
 @pytest.mark.parametrize(
@@ -112,3 +113,18 @@ async def test_it_is_told_that_others_are_left_out(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == (
         "You may not list studies of all namespaces: these are mine's.\n"
     )
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_whoever_starts_it_without_a_page_is_told(
+    there: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyperband.cli.dashboard.built", lambda: there)
+    _started(_Options([], None, False, None), OwnMachine("the-token"), 8421)
+    assert (MISSING in capsys.readouterr().err) is not there
+
+
+def test_a_page_is_there_once_its_index_is(tmp_path: Path) -> None:
+    assert not built(tmp_path / "static") and not built(tmp_path)
+    (tmp_path / "index.html").touch()
+    assert built(tmp_path)

@@ -27,6 +27,7 @@ from hyperband.dashboard.access import Access, OwnMachine
 from hyperband.dashboard.cluster import Cluster
 from hyperband.dashboard.feeds import Feeds
 from hyperband.dashboard.folder import Folder
+from hyperband.dashboard.pages import MISSING, built
 from hyperband.dashboard.reviews import Reviewed
 from hyperband.dashboard.serve import LOOPBACK, serve
 from hyperband.dashboard.tls import CertificateError, Files
@@ -151,6 +152,8 @@ def _started(options: _Options, access: Access, port: int) -> None:
         typer.echo("This address is for you alone. Ctrl-C ends it.", err=True)
     else:
         typer.echo(f"{scheme}: port {port}", err=True)
+    if not built():
+        typer.echo(f"hyperband dashboard: {MISSING}", nl=False, err=True)
 
 
 async def _of_folder(folder: Path, options: _Options) -> None:

@@ -12,7 +12,8 @@ from aiohttp import web
 STATIC: Final = Path(__file__).with_name("static")
 INDEX: Final = "index.html"
 MISSING: Final = (
-    "The page is not built: run `make page` in the repository and start this server again.\n"
+    "The page is not built: run `make page` in the repository, then `pip install .` there if it "
+    "was installed so, and start this server again.\n"
 )
 POLICY: Final = "; ".join(
     (
@@ -44,6 +45,11 @@ class _File:
     packed: bytes | None  # the same compressed, where that makes it smaller
     type: str
     tag: str
+
+
+def built(folder: Path = STATIC) -> bool:
+    """Whether there is a page to serve."""
+    return (folder / INDEX).is_file()
 
 
 class Pages:
