@@ -10,7 +10,16 @@ from typing import Final
 
 from hack.cluster import gobuild, host, kindconfig, paths, versions
 from hack.cluster.engine import Engine
-from hack.cluster.run import CommandFailed, Missing, capture, logged, say, step, succeeds
+from hack.cluster.run import (
+    ClusterError,
+    CommandFailed,
+    Missing,
+    capture,
+    logged,
+    say,
+    step,
+    succeeds,
+)
 
 NETWORK: Final = "hyperband"
 _CREATED: Final = paths.CLUSTER / "created.json"
@@ -140,7 +149,7 @@ def load(engine: Engine, image: str, cluster: str = paths.CLUSTER_NAME) -> None:
     Not into the control plane, whose taint keeps all pods but Kubernetes' own away; unless there
     is no other node.
     """
-    image_id = engine.docker("image", "inspect", "--format={{.Id}}", image).strip()
+    image_id = _id(engine, image)
     mark = f"/kind/loaded/{hashlib.sha256(image.encode()).hexdigest()[:16]}"
     there = f'grep -qx {image_id} {mark} && ctr -n k8s.io images ls -q | grep -qxF "$0"'
     found = [node.name for node in nodes(engine, cluster)]
@@ -170,6 +179,18 @@ def load(engine: Engine, image: str, cluster: str = paths.CLUSTER_NAME) -> None:
         remember = f"mkdir -p /kind/loaded && echo {image_id} > {mark}"
         for name in lacking:
             engine.docker("exec", name, "sh", "-c", remember)
+
+
+def _id(engine: Engine, image: str) -> str:
+    try:
+        return engine.docker("image", "inspect", "--format={{.Id}}", image).strip()
+    except CommandFailed as absent:
+        # A private engine is not the one that `docker` alone asks.
+        where = "".join(f"{name}={value} " for name, value in engine.env.items())
+        raise ClusterError(
+            f"the engine of this cluster has no image {image}: build it there, by "
+            f"{where}docker build --tag {image} FOLDER"
+        ) from absent
 
 
 def qualified(image: str) -> str:
