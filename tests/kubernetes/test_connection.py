@@ -52,6 +52,17 @@ def test_what_is_missing_is_named(tmp_path: Path, text: str) -> None:
             connect(wrong)
 
 
+def test_where_no_kubeconfig_is_the_mend_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NoConnectionError, match=r"no kubeconfig .*absent: name one by --kubeconf"):
+        connect(tmp_path / "absent")
+
+
+async def test_files_that_are_not_there_are_passed_over(tmp_path: Path, monkeypatch: Any) -> None:
+    there = kubeconfig(tmp_path, {})
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'absent'}:{there}")
+    assert connect().namespace == "team"
+
+
 def test_an_unknown_context(tmp_path: Path) -> None:
     with pytest.raises(NoConnectionError, match="three"):
         connect(kubeconfig(tmp_path, {}), "three")

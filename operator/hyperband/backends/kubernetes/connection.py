@@ -77,6 +77,11 @@ def connect(kubeconfig: str | Path | None = None, context: str | None = None) ->
     in_cluster = kubeconfig is None and context is None and Path(SERVICE_TOKEN_FILENAME).is_file()
     files = str(kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG)
 
+    if not in_cluster and not _there(files):
+        raise NoConnectionError(
+            f"there is no kubeconfig {files}: name one by --kubeconfig or the variable KUBECONFIG"
+        )
+
     def load() -> Configuration:
         loaded = Configuration()
         if in_cluster:
@@ -100,6 +105,11 @@ def connect(kubeconfig: str | Path | None = None, context: str | None = None) ->
         server_name=settings.tls_server_name,
         proxy=settings.proxy,
     )
+
+
+def _there(files: str) -> bool:
+    """Whether one of them is there: those that are not are passed over, as by kubectl."""
+    return any(Path(each).expanduser().exists() for each in files.split(os.pathsep) if each)
 
 
 class Credentials:
