@@ -291,6 +291,11 @@ def test_attempts_of_a_laptop_are_processes() -> None:
     assert "pod digits-5-0" in told(False)
 
 
+def test_checkpoints_of_a_laptop_are_in_the_folder_of_the_run() -> None:
+    assert trial.page(snapshot(), 5, local=True)["checkpoint"] == "trials/5/checkpoints"
+    assert trial.page(snapshot(), 5)["checkpoint"] != "trials/5/checkpoints"
+
+
 def test_what_moves_a_cursor_or_hides_text_is_shown() -> None:
     made, body = _with({"message": "\x1b[2J\u202eevil", "state": "Failed"})
     body["spec"]["parameters"]["activation"] = "\x07relu"

@@ -211,7 +211,8 @@ function category(of: Axis, narrow: boolean): Option {
     axisLabel: {
       color: colour("muted"),
       interval: 0,
-      formatter: (text: string) => (text.length > most ? `${text.slice(0, most - 1)}…` : text),
+      // Nodes of a pool differ at their ends, as slots of a node do.
+      formatter: (text: string) => (text.length > most ? `${text.slice(0, 3)}…${text.slice(4 - most)}` : text),
     },
   };
 }

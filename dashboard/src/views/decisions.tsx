@@ -72,10 +72,16 @@ function joined(newest: Decisions | null, older: Decisions | null): Decision[] {
   return [...first, ...older.decisions.filter((each) => each.sequence <= last.sequence && !known.has(each.id))];
 }
 
+/** Its place among the study's values, until its time can be worked out. */
+function Untimed({ decision }: { decision: Decision }) {
+  const why = `after value ${decision.sequence} of the study; its time is told once its pod has ended`;
+  return <abbr title={why}>value {decision.sequence}</abbr>;
+}
+
 function Entry({ decision, href }: { decision: Decision; href: string }) {
   return (
     <li>
-      <span class="when">{decision.at ? time(decision.at).slice(11) : `value ${decision.sequence}`}</span>
+      <span class="when">{decision.at ? time(decision.at).slice(11) : <Untimed decision={decision} />}</span>
       <span class={`what what-${decision.what.replace(/[^a-z]/g, "")}`}>{decision.what}</span>
       <a href={href}>{decision.name}</a>
       <span class="why">{decision.why}</span>

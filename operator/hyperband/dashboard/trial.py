@@ -43,7 +43,7 @@ def page(snapshot: Snapshot, index: int, *, local: bool = False) -> dict[str, An
         "gpuSeconds": known.get("gpuSeconds", 0.0),
         "failures": known.get("failures", 0),
         "disruptions": known.get("disruptions", 0),
-        "checkpoint": _checkpoint(snapshot, trial),
+        "checkpoint": _checkpoint(snapshot, trial, local),
     }
     shown: dict[str, Any] = all_printable(made)
     return shown
@@ -93,8 +93,13 @@ def _attempt(given: Body) -> dict[str, Any]:
     }
 
 
-def _checkpoint(snapshot: Snapshot, trial: Body) -> str | None:
-    """Its folder in the training's container; without resume, that of each promotion is in it."""
+def _checkpoint(snapshot: Snapshot, trial: Body, local: bool) -> str | None:
+    """Its folder, in the training's container or the run's folder.
+
+    Without resume, that of each promotion is in it.
+    """
+    if local:
+        return f"trials/{trial['spec']['index']}/checkpoints"
     uid = str(trial["metadata"].get("uid", ""))
     if not snapshot.body["spec"].get("checkpoint") or not uid:
         return None

@@ -108,7 +108,7 @@ def best(records: Records, over: Over = Over.TIME) -> Figure:
         if len(known) < len(told):
             notes.append(
                 f"{len(told) - len(known)} of {len(told)} values are left out: "
-                "when they came is not known, or not yet; --over values draws them"
+                "when they came is not known, or not yet; over values recorded all are drawn"
             )
     steps = _improvements(records, known, xs)
     drawn = thin(list(zip(known, xs, strict=True)), MAX_ITEMS // 2)
