@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperband.cli.main import VERBS
+from hyperband.cli.main import VERBS, load
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("kopf", "matplotlib", "scipy")
@@ -67,6 +67,12 @@ def test_every_verb_shows_its_help() -> None:
     assert "hyperband compare" in ended.stdout
     assert "Studies of one metric and goal are put in order" in ended.stdout
     assert "--install-completion" not in ended.stdout
+
+
+def test_a_verbs_help_is_wrapped_as_the_terminal_is_wide() -> None:
+    of_plot, of_init = load("plot").help or "", load("init").help or ""
+    assert "- curves: learning curves by rung\n- best:" in of_plot
+    assert of_init.endswith("no terminal to ask on, or cannot be as given.")
 
 
 @pytest.mark.parametrize("module", ["typer", "aiohttp"])

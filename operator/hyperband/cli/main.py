@@ -1,6 +1,7 @@
 """The `hyperband` command and its verbs, each of which is loaded when it is asked for."""
 
 from importlib import import_module
+from inspect import cleandoc
 from typing import Annotated, Any, Final
 
 import typer
@@ -92,9 +93,16 @@ VERBS: Final = {
 def load(verb: str) -> Any:
     """The command of a verb, of which all is loaded."""
     module, _, function = VERBS[verb][0].partition(":")
+    called = getattr(import_module(f"hyperband.cli.{module}"), function)
     made = typer.Typer(add_completion=False)
-    made.command(verb)(getattr(import_module(f"hyperband.cli.{module}"), function))
+    made.command(verb, help=_flowing(called.__doc__ or ""))(called)
     return typer.main.get_command(made)
+
+
+def _flowing(text: str) -> str:
+    """A line for each paragraph, which a terminal of any width wraps; lists keep theirs."""
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(p if p.startswith("- ") else p.replace("\n", " ") for p in paragraphs)
 
 
 class _Verb(TyperCommand):
