@@ -70,7 +70,7 @@ def test_a_plot_is_a_figure_that_a_notebook_shows(finished: Study, kind: str) ->
 
 
 def test_a_plot_that_there_is_not_is_told(finished: Study) -> None:
-    with pytest.raises(ValueError, match="'curve' is not"):
+    with pytest.raises(ValueError, match="'curve' is not one of curves, best, "):
         finished.plot("curve")
 
 

@@ -210,7 +210,7 @@ class _Teller:
         if self._study.mode == "Synchronous":
             return f"{now} once the rung is full"
         if self._scheduler.lone_waits and standing.values < 2:
-            return "waits for another value at the rung, to be compared with"
+            return "it is alone at its rung still"
         if standing.good_enough:
             return f"{now}: waits for a slot; higher rungs and better trials go first"
         needed = values_needed(standing.rank, standing.values, limit, MAX_NEEDED)

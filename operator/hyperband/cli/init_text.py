@@ -46,8 +46,9 @@ def study_text(wanted: Wanted, file: str) -> str:
     return f"""\
 #     hyperband validate {file}                      # all that is wrong with it
 #     hyperband preview {file} --unit-seconds 60     # rungs, trials and GPU-hours to expect
-#     kubectl apply -f manifests/namespace/reporter.yaml   # once in each namespace
-#     kubectl apply -f {file}
+#     hyperband run {file}          # on this machine
+#     hyperband submit {file}       # on a cluster; as kubectl apply -f {file} does
+#     kubectl apply -f manifests/namespace/reporter.yaml   # before that, once in each namespace
 #
 # All fields: kubectl explain --recursive hyperbandstudy.spec
 apiVersion: hyperband.dev/v1alpha1

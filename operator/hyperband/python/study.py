@@ -404,7 +404,7 @@ class Study:
         """A figure of matplotlib, which a notebook shows.
 
         Args:
-            kind: curves, best, parallel, importance, slices, rungs, timeline or predicted.
+            kind: curves, best, parallel, importance, slices, pairs, rungs, timeline or predicted.
             over: what `best` is drawn over: time, gpu-hours or values.
 
         Raises:
@@ -412,6 +412,8 @@ class Study:
             MissingPackageError: matplotlib is not installed.
             StudyError: the study was neither run nor submitted.
         """
+        if kind not in list(Kind):
+            raise ValueError(f"kind: '{kind}' is not one of {', '.join(Kind)}")
         body, trials = self._ran().read()
         records = of_objects(body, trials)
         return picture(figure_of(records, Kind(kind), None if over is None else Over(over)))
