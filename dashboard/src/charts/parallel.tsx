@@ -2,17 +2,15 @@
 // axis, or by numbers and boxes below it, and both show the same.
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { number } from "../format";
-import { trialLink } from "../route";
 import { Ramp } from "../parts";
 import { colour, rankColours } from "../theme";
 import type { Dimension, Parallel } from "../types";
+import { Bounds } from "./bounds";
+import { type Brush, type Interval, matching, type Placed, placed } from "./brush";
 import { Canvas } from "./canvas";
 import type { Chart, Option } from "./echarts";
+import { Matches } from "./matches";
 import { textStyle, tooltip } from "./option";
-
-type Interval = [number, number];
-/** Of each axis that is brushed, in its own places (logarithms on a logarithmic one). */
-export type Brush = Record<number, Interval[]>;
 
 interface Props {
   data: Parallel;
@@ -21,58 +19,6 @@ interface Props {
   goal: string;
   namespace: string;
   study: string;
-}
-
-export interface Placed {
-  name: string;
-  log: boolean;
-  values: string[] | null;
-  low: number;
-  high: number;
-  whole: boolean;
-  /** Where each trial is on the axis; null where the parameter is not active. */
-  places: (number | null)[];
-}
-
-function shown(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-export function placed(dimension: Dimension, column: unknown[]): Placed {
-  const values = dimension.values?.length ? dimension.values.map(shown) : null;
-  if (values) {
-    const places = column.map((value) => {
-      const at = value === null || value === undefined ? -1 : values.indexOf(shown(value));
-      return at < 0 ? null : at;
-    });
-    return { name: dimension.name, log: false, values, low: 0, high: values.length - 1, whole: true, places };
-  }
-  const positive = (dimension.min ?? 0) > 0 && column.every((value) => value === null || Number(value) > 0);
-  const log = dimension.scale?.toLowerCase().startsWith("log") === true && positive;
-  const places = column.map((value) =>
-    typeof value === "number" && Number.isFinite(value) ? (log ? Math.log10(value) : value) : null,
-  );
-  const known = places.filter((at): at is number => at !== null);
-  const ends = [dimension.min, dimension.max].filter((at): at is number => at !== null);
-  const all = known.concat(log ? ends.map(Math.log10) : ends);
-  const low = all.reduce((a, b) => Math.min(a, b), Infinity);
-  const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
-  const whole = column.every((value) => value === null || Number.isInteger(value));
-  const common = { name: dimension.name, log, values, whole, places };
-  if (!all.length) return { ...common, low: 0, high: 1 };
-  return { ...common, low: low === high ? low - 0.5 : low, high: low === high ? high + 0.5 : high };
-}
-
-export function matching(axes: Placed[], brush: Brush, count: number): boolean[] {
-  const inside = new Array<boolean>(count).fill(true);
-  for (const [key, intervals] of Object.entries(brush)) {
-    const axis = axes[Number(key)];
-    if (!axis || !intervals.length) continue;
-    axis.places.forEach((at, i) => {
-      if (inside[i]) inside[i] = at !== null && intervals.some(([low, high]) => at >= low && at <= high);
-    });
-  }
-  return inside;
 }
 
 export function ParallelView({ data, metric, unit, goal, namespace, study }: Props) {
@@ -120,7 +66,7 @@ export function ParallelView({ data, metric, unit, goal, namespace, study }: Pro
         </p>
       </figcaption>
       <Bounds axes={axes} brush={brush} setBrush={setBrush} />
-      <Matches {...{ data, axes, inside, matches, brushed, minimize, metric, unit, namespace, study }} />
+      <Matches {...{ data, inside, matches, brushed, minimize, metric, unit, namespace, study }} />
     </figure>
   );
 }
@@ -233,165 +179,4 @@ function dispatch(chart: Chart | null, axes: Placed[], brush: Brush): void {
       chart.dispatchAction({ type: "axisAreaSelect", parallelAxisIndex: i, intervals: wanted });
     }
   });
-}
-
-interface BoundsProps {
-  axes: Placed[];
-  brush: Brush;
-  setBrush: (change: (before: Brush) => Brush) => void;
-}
-
-function Bounds({ axes, brush, setBrush }: BoundsProps) {
-  const set = (i: number, intervals: Interval[]) =>
-    setBrush((before) => {
-      const after = { ...before, [i]: intervals };
-      if (!intervals.length) delete after[i];
-      return after;
-    });
-  return (
-    <details class="data bounds">
-      <summary>Set bounds by numbers</summary>
-      <div class="boundlist">
-        {axes.map((axis, i) =>
-          axis.values ? (
-            <Boxes key={axis.name} axis={axis} intervals={brush[i] ?? []} set={(found) => set(i, found)} />
-          ) : (
-            <Ends key={axis.name} axis={axis} interval={brush[i]?.[0]} set={(found) => set(i, found)} />
-          ),
-        )}
-      </div>
-      <button type="button" onClick={() => setBrush(() => ({}))}>
-        Clear all bounds
-      </button>
-    </details>
-  );
-}
-
-interface Part {
-  axis: Placed;
-  set: (intervals: Interval[]) => void;
-}
-
-function Ends({ axis, interval, set }: Part & { interval: Interval | undefined }) {
-  const plain = (at: number) => Number((axis.log ? 10 ** at : at).toPrecision(6));
-  const change = (end: 0 | 1, text: string) => {
-    const ends: Interval = [interval?.[0] ?? axis.low, interval?.[1] ?? axis.high];
-    const value = Number(text);
-    if (text.trim() === "" || !Number.isFinite(value) || (axis.log && value <= 0)) {
-      ends[end] = end === 0 ? axis.low : axis.high;
-    } else {
-      ends[end] = axis.log ? Math.log10(value) : value;
-    }
-    set(ends[0] <= axis.low && ends[1] >= axis.high ? [] : [ends]);
-  };
-  const field = (end: 0 | 1, label: string) => (
-    <label>
-      {label}
-      <input
-        type="text"
-        inputMode="decimal"
-        value={interval ? String(plain(interval[end])) : ""}
-        placeholder={number(plain(end === 0 ? axis.low : axis.high))}
-        onChange={(event) => change(end, event.currentTarget.value)}
-      />
-    </label>
-  );
-  return (
-    <fieldset>
-      <legend>{axis.name}</legend>
-      {field(0, "from")}
-      {field(1, "to")}
-    </fieldset>
-  );
-}
-
-function Boxes({ axis, intervals, set }: Part & { intervals: Interval[] }) {
-  const values = axis.values ?? [];
-  const on = (i: number) => !intervals.length || intervals.some(([low, high]) => i >= low && i <= high);
-  const change = (i: number) => {
-    const kept = values.map((_, at) => at).filter((at) => (at === i ? !on(at) : on(at)));
-    set(kept.length === values.length || !kept.length ? [] : kept.map((at) => [at - 0.4, at + 0.4]));
-  };
-  return (
-    <fieldset>
-      <legend>{axis.name}</legend>
-      {values.map((value, i) => (
-        <label key={value}>
-          <input type="checkbox" checked={on(i)} onChange={() => change(i)} /> {value}
-        </label>
-      ))}
-    </fieldset>
-  );
-}
-
-const MOST_MATCHES = 20;
-
-function numbers(column: unknown[]): boolean {
-  return column.every((value) => value === null || typeof value === "number");
-}
-
-interface MatchesProps {
-  data: Parallel;
-  axes: Placed[];
-  inside: boolean[];
-  matches: number;
-  brushed: boolean;
-  minimize: boolean;
-  metric: string;
-  unit: string;
-  namespace: string;
-  study: string;
-}
-
-function Matches(props: MatchesProps) {
-  const { data, inside, matches, brushed, minimize, metric, unit, namespace, study } = props;
-  const found = data.trials.map((_, i) => i).filter((i) => inside[i] && data.value[i] !== null);
-  found.sort((a, b) => (minimize ? 1 : -1) * (data.value[a]! - data.value[b]!));
-  const title = brushed ? `${matches} of ${data.shown} trials within bounds` : "The best trials";
-  return (
-    <section aria-labelledby="matches">
-      <h3 id="matches" aria-live="polite">
-        {title}
-      </h3>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Table of trials within bounds">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">trial</th>
-              <th scope="col" class="number">
-                {metric}
-              </th>
-              <th scope="col" class="number">
-                {unit}
-              </th>
-              {data.dimensions.map((each, j) => (
-                <th scope="col" key={each.name} class={numbers(data.columns[j] ?? []) ? "number" : undefined}>
-                  {each.name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {found.slice(0, MOST_MATCHES).map((i) => (
-              <tr key={data.trials[i]}>
-                <th scope="row">
-                  <a href={trialLink(namespace, study, data.trials[i]!)}>
-                    {study}-{data.trials[i]}
-                  </a>
-                </th>
-                <td class="number">{number(data.value[i])}</td>
-                <td class="number">{number(data.resource[i])}</td>
-                {data.columns.map((column, j) => (
-                  <td key={j} class={numbers(column) ? "number" : undefined}>
-                    {number(column[i])}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {found.length > MOST_MATCHES && <p class="note">The best {MOST_MATCHES} are listed.</p>}
-    </section>
-  );
 }
