@@ -63,3 +63,21 @@ def template(
         claim = {"persistentVolumeClaim": {"claimName": checkpoint_claim}}
         made["checkpoint"] = {"volume": claim}
     return made
+
+
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those fields that have a value."""
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def merged(made: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given as `more` comes first, field by field in those that hold fields."""
+    return {
+        **made,
+        **{
+            key: {**made[key], **value}
+            if isinstance(made.get(key), Mapping) and isinstance(value, Mapping)
+            else value
+            for key, value in more.items()
+        },
+    }

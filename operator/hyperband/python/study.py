@@ -1,7 +1,6 @@
 """`hyperband.Study`: a study as an object, which is the same thing as its file."""
 
 import copy
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from hyperband.api import names
 from hyperband.api.orders import RESUME, STOP, SUSPEND
 from hyperband.api.status import is_finished
 from hyperband.api.text import study_yaml
-from hyperband.api.words import condition, number, status_word
 from hyperband.backends.kubernetes.objects import CustomObject
 from hyperband.backends.local.opening import Options
 from hyperband.core.errors import all_printable, printable
@@ -19,7 +17,7 @@ from hyperband.plots.kinds import Kind, figure_of
 from hyperband.plots.records import of_objects
 from hyperband.plots.values import Over
 from hyperband.python import body as bodies
-from hyperband.python import frames, laptop
+from hyperband.python import frames, laptop, notebook
 from hyperband.python.parameters import Parameter
 from hyperband.python.pictures import Picture, picture
 from hyperband.python.problems import StudyError
@@ -105,22 +103,22 @@ class Study:
         made: dict[str, Any] = {
             "objective": {"metric": metric, "goal": goal},
             "resource": {"name": unit, "min": low, "max": high},
-            "hyperband": _given(hyperband),
-            "searcher": _given({"type": searcher, "seed": seed}),
+            "hyperband": bodies.given(hyperband),
+            "searcher": bodies.given({"type": searcher, "seed": seed}),
             "parameters": list(parameters),
             "maxTrials": max_trials,
-            **_given({"parallelism": parallelism}),
+            **bodies.given({"parallelism": parallelism}),
         }
         if image is not None:
             made |= bodies.template(image, command, gpus, checkpoint_claim)
         marks = None if labels is None else dict(labels)
-        metadata = _given({"name": name, "namespace": namespace, "labels": marks})
+        metadata = bodies.given({"name": name, "namespace": namespace, "labels": marks})
         self._body = bodies.checked(
             {
                 "apiVersion": names.API_VERSION,
                 "kind": names.STUDY_KIND,
                 "metadata": metadata,
-                "spec": _merged(made, spec or {}),
+                "spec": bodies.merged(made, spec or {}),
             }
         )
         self._source: Source | None = None
@@ -436,46 +434,4 @@ class Study:
     def _repr_html_(self) -> str:
         """A table: what it searches, how it stands, and its best."""
         body = dict(self._body) if self._source is None else self._source.study()
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
-            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for key, value in _rows(all_printable(body)).items()
-        )
-        return f"<table>{rows}</table>"
-
-
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None}
-
-
-def _merged(made: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given comes first, field by field in those that hold fields."""
-    return {
-        **made,
-        **{
-            key: {**made[key], **value}
-            if isinstance(made.get(key), Mapping) and isinstance(value, Mapping)
-            else value
-            for key, value in given.items()
-        },
-    }
-
-
-def _rows(body: Mapping[str, Any]) -> dict[str, str]:
-    """What is told of a study, by its name."""
-    spec, status = body["spec"], body.get("status") or {}
-    objective, resource = spec["objective"], spec["resource"]
-    rows = {
-        "study": body["metadata"]["name"],
-        "objective": f"{objective['metric']} ({objective.get('goal', 'Minimize')})",
-        "resource": f"{resource['name']}, {number(resource['min'])} to {number(resource['max'])}",
-        "parameters": ", ".join(each["name"] for each in spec["parameters"]),
-        "trials": f"{(status.get('trials') or {}).get('total', 0)} of {spec['maxTrials']}",
-    }
-    if status:
-        rows["status"] = f"{status_word(body)}: {condition(body, 'Progressing').get('message', '')}"
-    best = status.get("best")
-    if best:
-        given = ", ".join(f"{name}={number(v)}" for name, v in best["parameters"].items())
-        rows["best"] = f"{best['text']} at {number(best['resource'])}, {best['trial']}: {given}"
-    return rows
+        return notebook.table(all_printable(body))
