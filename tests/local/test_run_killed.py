@@ -142,6 +142,23 @@ def test_a_killed_keeper_leaves_nothing_behind(tmp_path: Path) -> None:
     runs.assert_sound(tmp_path)
 
 
+LOSING = """
+echo "$HYPERBAND_TRIAL" >> "$NOTES/started"
+rm -r "$(dirname "$HYPERBAND_REPORT_FILE")"
+"""
+
+
+def test_a_run_ends_where_its_files_cannot_be_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Else what has been lost would be repeated for ever."""
+    body = runs.study(LOSING, maxTrials=1)
+    with pytest.raises(OSError, match=r"attempt-0 cannot be written, .* go on with --resume"):
+        runs.finish(tmp_path, body)
+    assert sum(runs.started(tmp_path).values()) == 1
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     body = runs.study(WAITING, maxTrials=2, hyperband={"mode": "None"})
     with runs.runner(tmp_path, body) as (made, _):

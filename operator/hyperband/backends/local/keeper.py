@@ -25,11 +25,20 @@ from typing import Any
 STARTED, ENDED, LOG = "started.json", "ended.json", "log.txt"
 ASKED, ORPHANED = "asked", "orphaned"  # why it ended the training
 NOT_FOUND = 127  # exit code of what cannot be started, as a shell's
+UNWRITABLE = 74  # exit code of the keeper where its own files cannot be written, as sysexits.h's
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36  # prctl
 
 
 def main() -> int:
     """Runs the training to its end."""
+    try:
+        _keep()
+    except OSError:  # a full disk, or a folder that is gone: the runner tells
+        return UNWRITABLE
+    return 0
+
+
+def _keep() -> None:
     folder, grace, life, _lock, *command = sys.argv[1:]  # the lock is held by being open
     where = Path(folder)
     _prctl(_SET_CHILD_SUBREAPER, 1)
@@ -47,14 +56,13 @@ def main() -> int:
             )
         except (OSError, ValueError) as error:
             _write(where / ENDED, {"code": NOT_FOUND, "why": "", "problem": str(error)})
-            return 0
+            return
     why = _wait(training, float(grace), int(life), wake)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(training.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
     code = training.wait()
     _end_the_rest()
     _write(where / ENDED, {"code": code, "why": why, "problem": ""})
-    return 0
 
 
 def _wait(training: "subprocess.Popen[bytes]", grace: float, life: int, wake: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hyperband.api import names
 from hyperband.api.trial import AttemptRecord
-from hyperband.backends.local import attempts, training
+from hyperband.backends.local import attempts, keeper, training
 from hyperband.backends.local.attempts import Attempt, Ending, Launcher
 from hyperband.backends.local.records import Clock, Records
 from hyperband.backends.local.reports import ReportFile
@@ -64,6 +64,7 @@ class Runner:
         self._wake = asyncio.Event()
         self._watchers: set[asyncio.Task[None]] = set()
         self._stopping = ""  # why, once it is interrupted
+        self._unwritable: Path | None = None  # where a keeper could not write
         self._published = float("-inf")
         self._grown: Grown | None = None  # what the last suggestion was made with
 
@@ -120,7 +121,14 @@ class Runner:
     # -- one pass ----------------------------------------------------------------------------
 
     async def _step(self) -> Finish | None:
-        """Does all that is to be done now; the study's end, once nothing of it runs."""
+        """Does all that is to be done now; the study's end, once nothing of it runs.
+
+        Raises:
+            OSError: nothing can be written any more where attempts are.
+        """
+        if self._unwritable is not None:
+            said = f"{self._unwritable} cannot be written, as the disk is full or the folder gone"
+            raise OSError(f"{said}: mend that, and go on with --resume")
         for attempt in list(self._live.values()):
             self._read(attempt)
         if self._stopping:
@@ -262,7 +270,8 @@ class Runner:
         return tuple(free[: slots.each]) if len(free) >= slots.each else None
 
     async def _watch(self, attempt: Attempt, process: Process) -> None:
-        await process.wait()
+        if await process.wait() == keeper.UNWRITABLE:
+            self._unwritable = attempt.folder
         mark = training.run_mark(self._study.uid, attempt.index, attempt.number)
         await attempts.outlast(attempt.folder, mark)  # in case that the keeper was killed
         over = attempts.ending(attempt.folder, attempt.why, self._clock.now())
