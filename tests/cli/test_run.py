@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from hyperband.backends.local.store import FILE, read_run
+from hyperband.backends.local.store import FILE, Store, read_run
 from hyperband.cli.main import app
 from tests.local import runs
 
@@ -295,6 +295,17 @@ def test_a_folder_without_a_run_is_told() -> None:
     ended = verb("export", "toy")
     assert ended.exit_code == 2
     assert "toy.run has no run: name the --dir of a run" in ended.stderr
+
+
+def test_a_damaged_run_hides_no_others() -> None:
+    for name in ("good", "bad"):
+        Path(name).mkdir()
+        Store.create(Path(name), runs.study(), {}).close()
+    whole = Path("bad", FILE).read_bytes()
+    Path("bad", FILE).write_bytes(whole[:5000])
+    ended = CliRunner().invoke(app, ["list", "--dir", "."])
+    assert ended.exit_code == 0
+    assert "toy" in ended.stdout and "bad/study.db is no run of a study" in ended.stderr
 
 
 def test_a_run_is_listed_described_and_compared(folder: Path) -> None:

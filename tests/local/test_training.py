@@ -1,6 +1,9 @@
 """What a training is given, and what fits onto a machine."""
 
+import re
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.kubernetes.render import render_pod
 from hyperband.backends.local import gpus, training
-from hyperband.backends.local.store import FILE, Store, StoreError
+from hyperband.backends.local.store import FILE, Store, StoreError, read_run
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
 from hyperband.core.records import Trial
@@ -100,6 +103,23 @@ def test_what_cannot_be_run_is_told(given: str | None, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("container", "said"),
+    [
+        ({"env": [{"name": "A=B", "value": "x"}]}, "'A=B' can be no environment variable"),
+        ({"env": [{"name": "", "value": "x"}]}, "'' can be no environment variable"),
+        ({"env": [{"name": "A", "value": "x\0"}]}, "'A' .* has a NUL"),
+        ({"args": ["x\0y"]}, r"the command's 'x\\x00y' has a NUL"),
+        ({"env": [{"name": "A"}, {"name": "B", "value": None}]}, None),
+    ],
+)
+def test_what_no_process_can_be_given_is_told(container: dict[str, Any], said: str | None) -> None:
+    study = parsed(container)
+    found = list(training.unfit(study, training.command(study, None)))
+    assert len(found) == (said is not None)
+    assert said is None or re.match(said, found[0])
+
+
+@pytest.mark.parametrize(
     ("wanted", "visible", "found"),
     [
         (None, None, ("0", "1")),
@@ -108,6 +128,10 @@ def test_what_cannot_be_run_is_told(given: str | None, said: str) -> None:
         (None, "2, 3", ("2", "3")),
         (1, "2,3", ("2",)),
         (None, "", ()),
+        (None, "-1", ()),  # none, as CUDA has it
+        (None, "3,-1,2", ("3",)),
+        (None, "1,1,GPU-a b", ("1", "GPU-a b")),
+        (None, "NoDevFiles", ()),
     ],
 )
 def test_gpus_are_asked_for_visible_or_listed(
@@ -163,6 +187,27 @@ def test_a_run_of_another_version_is_told(tmp_path: Path) -> None:
     subprocess.run(["python3", "-c", newer, str(tmp_path / FILE)], check=True)
     with pytest.raises(StoreError, match="has schema version 99, not 1: use the hyperband"):
         Store.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE trials SET body = '{'",
+        "UPDATE trials SET body = '[]'",
+        "UPDATE trials SET body = '{\"metadata\": {}}'",
+        "DROP TABLE trials",
+        "DELETE FROM run",
+        "UPDATE run SET study = 'null'",
+        "UPDATE run SET study = '{\"spec\": {}}'",
+    ],
+)
+def test_a_run_that_makes_no_sense_is_told(tmp_path: Path, edit: str) -> None:
+    runs.finish(tmp_path, runs.study(maxTrials=1))
+    read_run(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute(edit)
+    with pytest.raises(StoreError, match=r"study.db is damaged, or has been edited \("):
+        read_run(tmp_path)
 
 
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def local_studies(folder: Path) -> list[Body]:
             with closing(Store.open(place if place is folder else place.parent)) as store:
                 found.append(all_printable(store.read().study))
         except StoreError as error:
-            raise ToldError(str(error), USAGE) from error
+            if len(places) == 1:
+                raise ToldError(str(error), USAGE) from error
+            typer.echo(f"hyperband: left out: {printable(str(error))}", err=True)
     return sorted(found, key=lambda body: str(body["metadata"]["name"]))
 
 

@@ -1,8 +1,12 @@
 """Which GPUs this machine has for trials."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+_DEVICE = re.compile("[0-9]+|(GPU|MIG)-.+")
 
 
 def devices(
@@ -16,7 +20,9 @@ def devices(
         listed: those that the driver lists; asked only if nobody else has said.
     """
     if visible is not None:
-        own = [each.strip() for each in visible.split(",") if each.strip()]
+        # As CUDA reads it: what follows one that is none, such as -1, is not to be seen.
+        named = takewhile(_DEVICE.fullmatch, map(str.strip, visible.split(",")))
+        own = list(dict.fromkeys(named))
         return tuple(own if wanted is None else own[:wanted])
     if wanted is not None:
         return tuple(map(str, range(wanted)))

@@ -141,6 +141,8 @@ def plan(
         InvalidStudyError, training.BadCommandError: they cannot.
     """
     command = training.command(resource, kept["command"])
+    for problem in training.unfit(resource, command):
+        raise training.BadCommandError(problem)
     cwd = Path(kept["cwd"])
     if shutil.which(command[0], path=os.environ.get("PATH")) is None and not (
         "/" in command[0] and os.access(cwd / command[0], os.X_OK)

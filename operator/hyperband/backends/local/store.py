@@ -6,8 +6,8 @@ the disk when it returns.
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,9 +117,16 @@ class Store:
         self._connection.close()
 
     def read(self) -> Run:
-        """The study as last written."""
-        row = self._connection.execute("SELECT study, options, elapsed FROM run").fetchone()
-        return Run(json.loads(row[0]), json.loads(row[1]), row[2])
+        """The study as last written.
+
+        Raises:
+            StoreError: the file is damaged, or somebody has edited it.
+        """
+        with _making_sense():
+            row = self._connection.execute("SELECT study, options, elapsed FROM run").fetchone()
+            run = Run(json.loads(row[0]), json.loads(row[1]), row[2])
+            _ = run.study["metadata"]["name"], run.study["spec"]
+            return run
 
     def write_study(self, study: Mapping[str, Any], elapsed: float) -> None:
         """Replaces the study's body."""
@@ -134,9 +141,17 @@ class Store:
             self._connection.execute("UPDATE run SET options = ?", (_dump(options),))
 
     def bodies(self) -> list[dict[str, Any]]:
-        """All trials by index, as objects of a cluster would be."""
-        rows = self._connection.execute("SELECT body FROM trials ORDER BY idx")
-        return [json.loads(row[0]) for row in rows]
+        """All trials by index, as objects of a cluster would be.
+
+        Raises:
+            StoreError: as `read`.
+        """
+        with _making_sense():
+            rows = self._connection.execute("SELECT body FROM trials ORDER BY idx").fetchall()
+            found = [json.loads(row[0]) for row in rows]
+            for body in found:
+                _ = body["metadata"]["name"], body["spec"]["index"], body["status"]["state"]
+            return found
 
     def trials(self, engine: Engine) -> dict[int, TrialResource]:
         """All trials, put into the engine.
@@ -169,6 +184,16 @@ class Store:
                 (resource.trial.index, _dump(body)),
             )
         return body
+
+
+@contextmanager
+def _making_sense() -> Iterator[None]:
+    """What is read within is all there, and objects where we have written objects."""
+    try:
+        yield
+    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+        said = f"{FILE} is damaged, or has been edited ({type(error).__name__}: {error})"
+        raise StoreError(f"{said}: put it right, or begin another run") from error
 
 
 def is_begun(folder: Path) -> bool:

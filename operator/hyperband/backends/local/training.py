@@ -11,7 +11,7 @@ from typing import Any
 from hyperband.api import names
 from hyperband.api.environment import training_environment
 from hyperband.api.study import StudyResource
-from hyperband.core.errors import InvalidStudyError
+from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.records import Trial
 from hyperband.core.rungs import Ladder
 
@@ -114,6 +114,17 @@ def _variables(study: StudyResource) -> Iterator[Mapping[str, Any]]:
     for each in given if isinstance(given, list) else []:
         if isinstance(each, Mapping) and "name" in each:
             yield each
+
+
+def unfit(study: StudyResource, command: Sequence[str]) -> Iterator[str]:
+    """What no process can be given, in words."""
+    for each in _variables(study):
+        name, value = str(each["name"]), str(each.get("value") or "")
+        if not name or "=" in name or "\0" in name + value:
+            yield f"{printable(repr(name))} can be no environment variable, or has a NUL: rename it"
+    for word in command:
+        if "\0" in word:
+            yield f"the command's {printable(repr(word))} has a NUL: remove it"
 
 
 def from_elsewhere(study: StudyResource) -> list[str]:
