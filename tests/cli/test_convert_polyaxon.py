@@ -1,5 +1,6 @@
 """Polyaxon's files as studies: other searches, pods, and what is refused."""
 
+import math
 from typing import Any
 
 import pytest
@@ -199,6 +200,10 @@ def test_what_is_not_the_same_is_noted(source: dict[str, Any], said: str) -> Non
         (group(early_stopping=[{"kind": "x"}]), 'early_stopping[0].kind: "x" is not known: use'),
         (group() | {"build": {"env_vars": ["A"]}}, 'env_vars[0]: "A" is not [name, value]: write'),
         (group() | {"run": {"cmd": 3}}, "run.cmd: 3 is no command: write text"),
+        (
+            group() | {"environment": {"resources": {"memory": {"limits": math.inf}}}},
+            "environment.resources.memory.limits: Infinity is no number: give one",
+        ),
     ],
 )
 def test_what_polyaxon_would_not_take_is_told(source: dict[str, Any], told: str) -> None:

@@ -8,8 +8,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hyperband.cli.main import VERBS, load
+from tests.local import runs
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("kopf", "matplotlib", "scipy")
@@ -73,6 +75,39 @@ def test_a_verbs_help_is_wrapped_as_the_terminal_is_wide() -> None:
     of_plot, of_init = load("plot").help or "", load("init").help or ""
     assert "- curves: learning curves by rung\n- best:" in of_plot
     assert of_init.endswith("no terminal to ask on, or cannot be as given.")
+
+
+def shell(words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`hyperband` with these words and redirections."""
+    return subprocess.run(
+        ["sh", "-c", f"exec '{sys.executable}' -m hyperband.cli {words}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator"), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_full_disk_is_told_where_output_goes() -> None:
+    ended = shell("--version > /dev/full")
+    assert ended.returncode == 1
+    assert (
+        ended.stderr == "hyperband: what is to be told cannot be written: No space left on device\n"
+    )
+
+
+def test_what_a_terminal_cannot_show_is_written_out(tmp_path: Path) -> None:
+    study = tmp_path / "caf\u00e9.yaml"
+    study.write_text(yaml.safe_dump(runs.study()), encoding="utf-8")
+    ended = shell(f"validate '{study}'", PYTHONIOENCODING="ascii")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "caf\\xe9.yaml: toy: valid" in ended.stdout
+
+
+def test_closed_input_is_told() -> None:
+    ended = shell("validate - <&-")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "<stdin>: is closed" in ended.stderr and "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("module", ["typer", "aiohttp"])

@@ -7,17 +7,35 @@ import sys
 from contextlib import redirect_stdout
 
 NO_FILES = 4  # Cobra's ShellCompDirectiveNoFileComp: kubectl is to offer no files beside these
-INTERRUPTED = 130  # exit code, as shells have it
+FAILED = 1  # exit code
+INTERRUPTED = 130  # the same, as shells have it
 
 
 def main() -> None:
     """Runs the command line, and ends the process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: no table is worth an error
     try:
-        from hyperband.cli.main import app
-
-        app(prog_name=sys.argv[0].rpartition("/")[2])
+        _run()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is not tried again
+        if isinstance(error, BrokenPipeError):  # who reads has had enough
+            sys.exit(FAILED)
+        sys.exit(f"hyperband: what is to be told cannot be written: {error.strerror}")
+
+
+def _run() -> None:
+    from hyperband.cli.main import app
+
+    try:
+        app(prog_name=sys.argv[0].rpartition("/")[2])
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def complete() -> None:

@@ -1,5 +1,6 @@
 """`hyperband validate FILE…`: what the server and the operator would refuse, before they see it."""
 
+import errno
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -88,7 +89,11 @@ def content_of(file: str) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    return sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
+    if file != STDIN:
+        return Path(file).read_bytes()
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "is closed")
+    return sys.stdin.buffer.read()
 
 
 def shown(file: str) -> str:

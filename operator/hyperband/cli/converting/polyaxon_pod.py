@@ -187,6 +187,8 @@ def _resources(environment: Section) -> dict[str, Any]:
         section = given.section(theirs)
         for bound in ("requests", "limits"):
             amount = section.get(bound)
+            if isinstance(amount, float):
+                section.number(bound)  # is finite
             if amount is not None:
                 made.setdefault(bound, {})[ours] = (
                     whole_mebibytes(amount) if theirs == "memory" else amount
