@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hyperband import Float, MissingPackageError, Study, StudyError
+from hyperband.python import laptop
 from tests.local import runs
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +95,15 @@ def test_a_run_that_is_interrupted_goes_on(folder: Path) -> None:
     assert study.run(resume=True, progress=False).finished
     with pytest.raises(StudyError, match="holds a run already: resume=True goes on with it"):
         study.run()
+
+
+def test_how_it_stands_is_told_without_its_trials(
+    finished: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook asks often, and ten thousand of them take a second."""
+    monkeypatch.delattr(laptop, "read_run")
+    assert finished.finished and finished.best is not None
+    assert "Exhausted" in finished._repr_html_()
 
 
 def test_a_study_that_may_not_run_in_a_folder_reads_nothing_of_what_is_there(

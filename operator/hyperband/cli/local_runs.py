@@ -1,7 +1,6 @@
 """`--dir FOLDER`: verbs that read a run of `hyperband run` where others read a cluster."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -72,7 +71,7 @@ def local_studies(folder: Path) -> list[Body]:
     Raises:
         ToldError: there is no run.
     """
-    from hyperband.backends.local.store import FILE, Store, StoreError
+    from hyperband.backends.local.store import FILE, StoreError, read_study
 
     places = [folder] if (folder / FILE).exists() else sorted(folder.glob(f"*/{FILE}"))
     if not places:
@@ -81,8 +80,7 @@ def local_studies(folder: Path) -> list[Body]:
     found = []
     for place in places:
         try:
-            with closing(Store.open(place if place is folder else place.parent)) as store:
-                found.append(all_printable(store.read().study))
+            found.append(all_printable(read_study(place if place is folder else place.parent)))
         except StoreError as error:
             if len(places) == 1:
                 raise ToldError(str(error), USAGE) from error

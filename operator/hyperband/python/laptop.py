@@ -7,19 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hyperband.api.status import is_finished
 from hyperband.api.study import parse_study
 from hyperband.backends.local.opening import Options, RunError, differences, opened, plan
 from hyperband.backends.local.records import Clock, Records
 from hyperband.backends.local.runner import Runner
-from hyperband.backends.local.store import StoreError, read_run
+from hyperband.backends.local.store import StoreError, read_run, read_study
 from hyperband.backends.local.training import BadCommandError
 from hyperband.core.errors import InvalidStudyError
 from hyperband.python.loop import wait_for
 from hyperband.python.problems import StudyError
 
+T = TypeVar("T")
 Body = dict[str, Any]
 Show = Callable[[Mapping[str, Any]], None]  # is given the study as its status changes
 
@@ -114,7 +115,16 @@ def read(folder: Path) -> tuple[Body, list[Body]]:
     Raises:
         StudyError: there is none.
     """
+    return _read(read_run, folder)
+
+
+def read_body(folder: Path) -> Body:
+    """The study alone, which is there sooner; otherwise as `read`."""
+    return _read(read_study, folder)
+
+
+def _read(how: Callable[[Path], T], folder: Path) -> T:
     try:
-        return read_run(folder)
+        return how(folder)
     except StoreError as error:
         raise StudyError(str(error)) from error

@@ -34,7 +34,7 @@ class Folder:
         return f"run in {self.folder}"
 
     def study(self) -> Body:
-        return self.read()[0]
+        return laptop.read_body(self.folder)
 
     def read(self) -> tuple[Body, list[Body]]:
         return laptop.read(self.folder)
