@@ -67,7 +67,8 @@ Look further (export KUBECONFIG={os.environ["KUBECONFIG"]}):
   kubectl get hbs,hbt,pods -n {options.namespace}
   kubectl describe hbs {name} -n {options.namespace}
   kubectl logs -n {options.namespace} {name}-0-0
-  {LOG}   what the operator decided, and why""")
+  {LOG}   what the operator decided, and why
+A study of your own, in ten minutes: docs/tutorial.md""")
     again = f"make run NAMESPACE={options.namespace}"
     print(f"The operator has ended with the demo; {again} starts it again.")
     print(TAKE_DOWN if own else TAKE_DOWN_OTHER.format(name=name, namespace=options.namespace))

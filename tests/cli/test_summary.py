@@ -106,3 +106,14 @@ def decided(index: int, state: str, moment: str) -> dict[str, Any]:
         **trial(index, "Random"),
         "status": {"state": state, "message": said, "transitionTime": moment},
     }
+
+
+def test_the_first_failure_is_told_until_there_is_a_value() -> None:
+    failed = [
+        {**trial(i, "Random"), "status": {"state": "Failed", "message": f"exit code {i}"}}
+        for i in (3, 5)
+    ]
+    none_yet = {**good_study(), "status": {**STATUS, "best": None}}
+    trials = [trial(0, "Random"), *failed]
+    assert one_line(none_yet, trials).endswith("no result yet\ndigits-3: exit code 3")
+    assert "exit code" not in one_line(STUDY, trials)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from heapq import nlargest
 from typing import Annotated, Any
@@ -167,16 +167,26 @@ def one_line(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> str:
     else:
         parts.append("no result yet")
     line = f"{body['metadata']['name']}: " + ", ".join(parts)
+    return "\n".join((line, *_wrong(body, trials)))
+
+
+def _wrong(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> Iterator[str]:
+    """What is wrong with a study, in lines."""
     ready = condition(body, "Ready")
     if ready.get("status") == "False":
-        line += f"\n{ready['reason']}: {ready['message']}"
+        yield f"{ready['reason']}: {ready['message']}"
+    elif not (body.get("status") or {}).get("best"):
+        # Of the first one alone: a line is printed when it is new, and others may fail alike.
+        failed = [each for each in trials if state(each) == TrialState.FAILED][:1]
+        yield from (
+            f"{each['metadata']['name']}: {status(each).get('message', '')}" for each in failed
+        )
     suspended = condition(body, "Suspended")
     if suspended.get("status") == "True":
-        line += f"\nsuspended: {suspended['message']}"
+        yield f"suspended: {suspended['message']}"
     message = condition(body, "Progressing").get("message", "")
     if "pods wait: " in message:
-        line += "\npods wait: " + message.partition("pods wait: ")[2]
-    return line
+        yield "pods wait: " + message.partition("pods wait: ")[2]
 
 
 def ladder(body: Mapping[str, Any]) -> Table:
