@@ -72,7 +72,10 @@ def test_no_result_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_manifest_is_no_table(finished: Server) -> None:
-    assert call("best", "s", "--manifest", "pod", "-o", "env").exit_code == 2
+    ended = call("best", "s", "--manifest", "pod", "-o", "env")
+    assert ended.exit_code == 2
+    assert "--manifest is an object, no env: use -o yaml or json" in ended.stderr
+    assert not finished.asked
 
 
 def test_the_log_is_of_the_last_pod_or_of_the_attempt_that_is_named(finished: Server) -> None:

@@ -147,7 +147,7 @@ def test_other_objects_in_the_file_are_passed_over() -> None:
     [
         (changed(STUDY, {"spec.resource.min": 9}), (), 1, "9 is not below max 9"),
         (changed(STUDY, {"spec.resource.min": 9}), (), 1, "hyperband validate -"),
-        ({"kind": "Pod"}, (), 1, "holds 0 objects of kind HyperbandStudy: give a file with one"),
+        ({"kind": "Pod"}, (), 1, "holds 0 studies: give a file with one"),
         (STUDY, ("--unit-seconds", "0"), 2, "--unit-seconds 0: give a number above 0"),
         (STUDY, ("--unit-seconds", "nan"), 2, "--unit-seconds nan: give a number above 0"),
         (STUDY, ("--seeds", "3-1"), 2, "--seeds 3-1: ends before it begins"),

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import yaml
 
+from hyperband.api import names
 from hyperband.core.errors import InvalidStudyError
 
 MAX_BYTES: Final = 1_500_000  # more than etcd takes as one object
@@ -160,6 +161,22 @@ def read_scalar(text: str) -> str | int | float | bool | None:
     except Exception:  # as above
         return text
     return value if value is None or isinstance(value, str | int | float | bool) else text
+
+
+def only_study(content: bytes, name: str) -> dict[str, Any]:
+    """The only study in the content of a file; other objects in it are left alone.
+
+    Args:
+        name: of the file, for the error.
+
+    Raises:
+        InvalidStudyError: it is not YAML, or has no study, or several.
+    """
+    found = [each.content for each in read_documents(content, name)]
+    studies = [b for b in found if isinstance(b, dict) and b.get("kind") == names.STUDY_KIND]
+    if len(studies) != 1:
+        raise InvalidStudyError(name, f"holds {len(studies)} studies: give a file with one")
+    return studies[0]
 
 
 def load_manifest(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hyperband.cli.cluster import (
     Session,
     StudyArgument,
     ToldError,
+    ended,
     run,
 )
 from hyperband.cli.local_runs import DirOption, read_locally
@@ -68,6 +69,10 @@ def best(
     The best value is that at any rung. A study that has none exits with 1.
     """
 
+    if manifest is not None and output in (Form.ENV, Form.TABLE):
+        said = f"--manifest is an object, no {output}: use -o yaml or json"
+        raise ended("best", ToldError(said, USAGE))
+
     async def work(session: Session) -> int:
         return tell(await session.study(study))
 
@@ -75,8 +80,6 @@ def best(
         found = (body.get("status") or {}).get("best")
         if not found:
             raise ToldError(f"study {study} has no result yet: hyperband watch {study}")
-        if manifest is not None and output in (Form.ENV, Form.TABLE):
-            raise ToldError(f"--manifest is an object, no {output}: use -o yaml or json", USAGE)
         _write(body, found, output, manifest)
         return DONE
 

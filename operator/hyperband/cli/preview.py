@@ -13,8 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from hyperband.api import names
-from hyperband.api.files import read_documents
+from hyperband.api.files import only_study
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.simulator.expectation import Range, Run, Rung, rungs, simulate_run
 from hyperband.cli.output import Output, OutputOption, write
@@ -109,7 +108,7 @@ def preview(
         if unit_seconds is not None and not 0 < unit_seconds < inf:
             raise BadOptionError(f"--unit-seconds {unit_seconds:g}: give a number above 0")
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        resource = read_study(content, printable(file))
+        resource = parse_study(only_study(content, printable(file)))
         count = min(max(FEWEST, TRIALS_IN_ALL // resource.study.max_trials), MOST)
         chosen = parse_seeds(seeds or f"0-{count - 1}", 0)
     except OSError as error:
@@ -130,20 +129,6 @@ def preview(
 def _ended(told: str, code: int) -> typer.Exit:
     typer.echo(f"hyperband preview: {told}", err=True)
     return typer.Exit(code)
-
-
-def read_study(content: bytes, name: str) -> StudyResource:
-    """The only study among the documents of a file.
-
-    Raises:
-        InvalidStudyError: it cannot be run as written, or there is not exactly one.
-    """
-    bodies = [each.content for each in read_documents(content, name)]
-    studies = [b for b in bodies if isinstance(b, Mapping) and b.get("kind") == names.STUDY_KIND]
-    if len(studies) != 1:
-        problem = f"holds {len(studies)} objects of kind {names.STUDY_KIND}: give a file with one"
-        raise InvalidStudyError(name, problem)
-    return parse_study(studies[0])
 
 
 def _runs(

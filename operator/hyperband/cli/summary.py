@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hyperband.api.words import condition
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -60,8 +62,7 @@ def summarize(
     """The closing lines of `hyperband watch`, and of `hyperband run`."""
     status = body.get("status") or {}
     resource, metric = body["spec"]["resource"]["name"], body["spec"]["objective"]["metric"]
-    rows: list[Mapping[str, str]] = status.get("conditions") or []
-    finished: Mapping[str, str] = next((c for c in rows if c["type"] == "Finished"), {})
+    finished = condition(body, "Finished")
     lines = [Text(f"{finished.get('reason', '?')}: {finished.get('message', '')}")]
     failures = _failures(trials, logs or partial(_pod_logs, body))
     best = status.get("best")

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hyperband.api import names
-from hyperband.api.files import read_documents
 from hyperband.api.study_problems import study_problems
-from hyperband.core.errors import InvalidStudyError
 from hyperband.python.problems import StudyProblemsError
 
 Body = dict[str, Any]
@@ -31,22 +29,6 @@ def own(body: Mapping[str, Any]) -> Body:
     metadata = {key: body["metadata"][key] for key in KEPT if key in body["metadata"]}
     made = {"apiVersion": names.API_VERSION, "kind": names.STUDY_KIND}
     return {**made, "metadata": metadata, "spec": dict(body["spec"])}
-
-
-def read(content: bytes, name: str) -> Body:
-    """The only study in the content of a file.
-
-    Raises:
-        InvalidStudyError: it is no YAML, or has no study, or several.
-    """
-    found = [
-        each.content
-        for each in read_documents(content, name)
-        if isinstance(each.content, Mapping) and each.content.get("kind") == names.STUDY_KIND
-    ]
-    if len(found) != 1:
-        raise InvalidStudyError(name, f"holds {len(found)} studies: give a file with one")
-    return dict(found[0])
 
 
 def template(

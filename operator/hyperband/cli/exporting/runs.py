@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hyperband.api.status import is_finished
 from hyperband.api.times import timestamp
+from hyperband.api.words import condition
 from hyperband.backends.kubernetes.objects import CustomObject
 from hyperband.core.parameters import show
 
@@ -91,6 +92,7 @@ def study_run(body: Mapping[str, Any], trials: Sequence[CustomObject]) -> Run:
         "brackets": hyperband.get("brackets", 1),
         "searcher": (spec.get("searcher") or {}).get("type", "Random"),
     }
+    progress = condition(body, "Progressing")
     # What may still change is a tag: MLflow's parameters never do.
     tags = {
         "namespace": body["metadata"].get("namespace"),
@@ -99,10 +101,11 @@ def study_run(body: Mapping[str, Any], trials: Sequence[CustomObject]) -> Run:
         "best_trial": best.get("trial"),
         "best_parameters": json.dumps(best["parameters"]) if best else None,
         "gpu_seconds": status.get("gpuSeconds"),
-        **_reason(status),
+        "reason": progress.get("reason"),
+        "message": progress.get("message"),
     }
     finished = is_finished(status)
-    failed = any(_holds(row, "Failed") for row in status.get("conditions") or [])
+    failed = condition(body, "Failed").get("status") == "True"
     return Run(
         str(body["metadata"]["name"]),
         None,
@@ -113,16 +116,6 @@ def study_run(body: Mapping[str, Any], trials: Sequence[CustomObject]) -> Run:
         {STUDY: uid, **_texts({f"{PREFIX}{k}": v for k, v in tags.items()}, MAX_TAG)},
         tuple(_best_so_far(objective, trials, start)),
     )
-
-
-def _holds(row: Mapping[str, Any], type_: str) -> bool:
-    return bool(row.get("type") == type_ and row.get("status") == "True")
-
-
-def _reason(status: Mapping[str, Any]) -> dict[str, Any]:
-    rows = status.get("conditions") or []
-    row: Mapping[str, Any] = next((r for r in rows if r.get("type") == "Progressing"), {})
-    return {"reason": row.get("reason"), "message": row.get("message")}
 
 
 def _best_so_far(
