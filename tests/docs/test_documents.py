@@ -29,7 +29,7 @@ NOT_RUN: Final[Mapping[str, list[str]]] = {
     "docs/how-to/autoscaling.md": ["is Karpenter's, whose definitions are not in the cluster"],
     "docs/how-to/dashboard.md": [
         "serves until it is interrupted, as tests/dashboard has it do",
-        "needs the chart's page in the cluster, and forwards until it is interrupted",
+        "forwards until it is interrupted, as tests/cluster/test_chart_page.py has it do",
     ],
     "docs/how-to/installing.md": [
         "pushes to a registry of yours",
