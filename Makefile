@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := $(CACHE)/venv/$(shell ($(PYTHON) hack/requirements.py; cat constraints.txt; $(PYTHON) -VV) | sha256sum | cut -c1-16)
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest -o cache_dir=$(CACHE)/pytest
+TWO := -n 2 --dist loadgroup --durations=25
 
 export HYPERBAND_CACHE := $(CACHE)
 export KUBECACHEDIR := $(CACHE)/kubectl
@@ -94,10 +95,10 @@ ready: env page
 	@$(PY) -m hack.browser > /dev/null
 
 test: env verify ready ## Set everything up and run all tests
-	@$(ON_THE_CLUSTER) $(PYTEST)
+	@$(ON_THE_CLUSTER) $(PYTEST) $(TWO)
 
 test-unit: env ## Run the tests that need no cluster
-	@$(PYTEST) -m "not cluster"
+	@$(PYTEST) $(TWO) -m "not cluster"
 
 test-cluster: ready ## Run the tests on the kind cluster
 	@$(ON_THE_CLUSTER) $(PYTEST) -m cluster
