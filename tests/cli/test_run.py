@@ -170,6 +170,13 @@ def test_the_timeout_has_its_own_exit_code() -> None:
     assert run("--resume").exit_code == 0
 
 
+def test_a_file_that_is_no_study_is_told_of_in_a_line(folder: Path) -> None:
+    (folder / "train.py").write_text("print(1)\nx: [")
+    ended = CliRunner().invoke(app, ["run", "train.py"])
+    assert ended.exit_code == 2 and ended.stderr.count("\n") == 1
+    assert "train.py:2: is not YAML, " in ended.stderr and "mend the line" in ended.stderr
+
+
 def test_a_failed_study_names_the_log(folder: Path) -> None:
     policy = {"retries": 0, "maxFailedTrials": 0}
     write(runs.study("echo no data; exit 3", failurePolicy=policy, parallelism=1))

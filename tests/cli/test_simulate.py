@@ -162,7 +162,7 @@ def test_a_warm_start_is_said_to_be_left_out(folder: Path) -> None:
     ("words", "message"),
     [
         (["none.yaml"], "none.yaml: No such file or directory: name the file"),
-        (["bench_module.py"], "bench_module.py: "),
+        (["bench_module.py"], "bench_module.py:4: is not YAML, "),
         (["small.yaml", "--seeds", "a-b"], "--seeds a-b: give one seed such as 3, or a range"),
         (["small.yaml", "--seeds", "5-2"], "--seeds 5-2: ends before it begins"),
         (["small.yaml", "--seconds", "0"], "--seconds 0: give a number above 0"),

@@ -70,8 +70,10 @@ class NoYamlError(InvalidStudyError):
     def __init__(self, name: str, error: Exception) -> None:
         mark = getattr(error, "problem_mark", None)
         self.line = 1 if mark is None else mark.line + 1
-        self.brief = getattr(error, "problem", None) or str(error) or type(error).__name__
-        super().__init__(name, f"is not YAML: {str(error) or type(error).__name__}")
+        brief = getattr(error, "problem", None) or str(error) or type(error).__name__
+        super().__init__(
+            f"{name}:{self.line}", f"is not YAML, {brief}: mend the line, or its indentation"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hyperband.api import names
-from hyperband.api.files import Document, NoYamlError, read_documents
+from hyperband.api.files import Document, read_documents
 from hyperband.api.study_problems import study_problems
 from hyperband.cli.converting.katib import convert_katib, is_katib
 from hyperband.cli.converting.polyaxon import convert_polyaxon, is_polyaxon
@@ -78,9 +78,6 @@ def convert_file(content: bytes, file: str) -> Iterator[Converted]:
     content = re.sub(rb"\A(\s*)\.\.\.(?=\s)", rb"\1", content)
     try:
         documents = read_documents(content, shown(file))
-    except NoYamlError as error:
-        told = f"is not YAML, {error.brief}: mend the line, or its indentation"
-        raise CannotConvertError(f"{shown(file)}:{error.line}: {told}") from error
     except InvalidStudyError as error:
         raise CannotConvertError(str(error)) from error
     if not documents:

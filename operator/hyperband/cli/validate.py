@@ -106,8 +106,7 @@ def judge(content: bytes, file: str) -> Iterator[Verdict]:
     try:
         documents = read_documents(content, file)
     except NoYamlError as error:
-        problem = f"is not YAML, {error.brief}: mend the line, or its indentation"
-        yield Verdict(file, error.line, None, [Problem(error.line, "", problem)])
+        yield Verdict(file, error.line, None, [Problem(error.line, "", error.problem)])
         return
     except InvalidStudyError as error:
         yield Verdict(file, 1, None, [Problem(1, "", error.problem)])
