@@ -9,11 +9,12 @@ from typing import Any
 
 from aiohttp import web
 
+from hyperband.api.words import status
 from hyperband.backends.kubernetes.telemetry.server import Address
 from hyperband.dashboard.access import OwnMachine, UnknownViewerError, Viewer
 from hyperband.dashboard.feeds import Feed, Feeds
 from hyperband.dashboard.serve import LOOPBACK, serving
-from hyperband.dashboard.snapshot import Snapshot, status
+from hyperband.dashboard.snapshot import Snapshot
 
 Body = dict[str, Any]
 TOKEN = "the-token"

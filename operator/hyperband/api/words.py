@@ -30,6 +30,16 @@ def since(text: str | None, now: datetime) -> str:
     return "" if then is None else span((now - then).total_seconds())
 
 
+def status(trial: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What has happened to a trial; empty if nothing has yet."""
+    return trial.get("status") or {}
+
+
+def state(trial: Mapping[str, Any]) -> str:
+    """Where a trial stands."""
+    return str(status(trial).get("state", "Pending"))
+
+
 def condition(body: Mapping[str, Any], type_: str) -> Mapping[str, Any]:
     """A condition of an object; empty if it has none of that type."""
     rows = (body.get("status") or {}).get("conditions") or []

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hyperband.api import names
-from hyperband.api.words import number, since
+from hyperband.api.words import number, since, state
 from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.objects import PODS, Object
 from hyperband.backends.kubernetes.recorder import EVENTS
@@ -28,7 +28,7 @@ from hyperband.cli.local_runs import DirOption, read_locally
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.spent import gpu_words, gpus_in_use, spent, spent_words
 from hyperband.cli.tables import console, pairs, table
-from hyperband.cli.trials import is_owned, state
+from hyperband.cli.trials import is_owned
 from hyperband.cli.watch import in_progress, ladder
 from hyperband.core.errors import all_printable
 

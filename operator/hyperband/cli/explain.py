@@ -8,7 +8,7 @@ from rich.text import Text
 
 from hyperband.api import names
 from hyperband.api.story import Past, Step, story
-from hyperband.api.words import number
+from hyperband.api.words import number, state, status
 from hyperband.backends.kubernetes.api_errors import Forbidden, NotFound
 from hyperband.backends.kubernetes.archives import read_trials
 from hyperband.backends.kubernetes.objects import PODS
@@ -25,7 +25,7 @@ from hyperband.cli.cluster import (
 from hyperband.cli.local_runs import DirOption, local_trial, read_locally
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.tables import console, pairs, table
-from hyperband.cli.trials import find, state, status
+from hyperband.cli.trials import find
 from hyperband.core.errors import all_printable
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hyperband.api import names
+from hyperband.api.words import status
 from hyperband.backends.kubernetes.api_errors import ApiError, NotFound
 from hyperband.backends.kubernetes.objects import PODS
 from hyperband.backends.kubernetes.people import is_missing_object
@@ -26,7 +27,7 @@ from hyperband.cli.cluster import (
     run,
 )
 from hyperband.cli.local_runs import DirOption, local_trial, read_locally
-from hyperband.cli.trials import find, status
+from hyperband.cli.trials import find
 from hyperband.core.errors import printable
 
 CHUNK = 65536  # bytes

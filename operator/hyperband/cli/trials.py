@@ -47,17 +47,6 @@ def _without_curve(trial: Trial) -> Trial:
     return trial
 
 
-def status(trial: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Empty if nothing has happened to the trial yet."""
-    return trial.get("status") or {}
-
-
-def state(trial: Mapping[str, Any]) -> str:
-    """Where the trial stands."""
-    found: str = status(trial).get("state", "Pending")
-    return found
-
-
 def study_of(trial: str) -> tuple[str, int]:
     """The study and the index that a trial's name is made of.
 

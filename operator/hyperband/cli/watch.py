@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hyperband.api.status import is_finished, short
-from hyperband.api.words import condition, since
+from hyperband.api.words import condition, since, state, status
 from hyperband.backends.kubernetes.transport import Retry
 from hyperband.cli.cluster import (
     DONE,
@@ -30,7 +30,7 @@ from hyperband.cli.cluster import (
 )
 from hyperband.cli.spent import gpu_words, spent_words
 from hyperband.cli.summary import best_trial, promotes, summarize
-from hyperband.cli.trials import Archives, read, state, status
+from hyperband.cli.trials import Archives, read
 from hyperband.core.records import TrialState
 
 POLL_SECONDS = 1.0

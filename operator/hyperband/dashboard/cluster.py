@@ -11,6 +11,7 @@ import msgspec
 
 from hyperband.api import names
 from hyperband.api.archive import UnreadableArchiveError
+from hyperband.api.words import status
 from hyperband.backends.kubernetes.api_errors import ApiError, Forbidden, KubernetesError
 from hyperband.backends.kubernetes.archives import ArchiveReader
 from hyperband.backends.kubernetes.client import Client
@@ -29,7 +30,7 @@ from hyperband.backends.kubernetes.transport import Retry
 from hyperband.core.errors import printable
 from hyperband.dashboard import pods
 from hyperband.dashboard.feeds import Feed, MissingError
-from hyperband.dashboard.snapshot import Body, Snapshot, status
+from hyperband.dashboard.snapshot import Body, Snapshot
 
 log = logging.getLogger(__name__)
 

@@ -17,14 +17,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from hyperband.api.words import number
+from hyperband.api.words import number, state, status
 from hyperband.core.errors import printable
 from hyperband.core.origins import describe
 from hyperband.core.records import Suggestion
 from hyperband.core.rungs import Standing
 from hyperband.core.schedulers import make_scheduler
 from hyperband.core.standings import History, Recorded
-from hyperband.dashboard.snapshot import Body, Snapshot, state, status
+from hyperband.dashboard.snapshot import Body, Snapshot
 from hyperband.plots.moments import Moment, begin, moments
 from hyperband.plots.records import Attempt, Run, RungValue
 

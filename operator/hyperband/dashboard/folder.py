@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from hyperband.api.words import status
 from hyperband.backends.local import keeper
 from hyperband.backends.local.store import FILE, StoreError, read_run, read_study
 from hyperband.dashboard.feeds import Feed, MissingError
-from hyperband.dashboard.snapshot import Body, Live, Snapshot, status
+from hyperband.dashboard.snapshot import Body, Live, Snapshot
 
 log = logging.getLogger(__name__)
 

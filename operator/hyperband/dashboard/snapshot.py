@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from hyperband.api.story import Past
 from hyperband.api.study import StudyResource, parse_study
+from hyperband.api.words import status
 from hyperband.core.records import Study
 from hyperband.core.rungs import Ladder
 from hyperband.plots.records import Records, Run, of_runs, read_run
@@ -22,16 +23,6 @@ _BY_STATUS = {
     "latest": {"curves", "trials"},
     "attempts": {"timeline", "best", "decisions"},
 }
-
-
-def status(trial: Body) -> Body:
-    """Empty if nothing has happened to the trial yet."""
-    return trial.get("status") or {}
-
-
-def state(trial: Body) -> str:
-    """Where the trial stands."""
-    return str(status(trial).get("state", "Pending"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from hyperband.api.words import state, status
 from hyperband.dashboard.answers import Answers
 from hyperband.dashboard.feeds import Feed, UnavailableError
-from hyperband.dashboard.snapshot import Snapshot, state, status
+from hyperband.dashboard.snapshot import Snapshot
 from hyperband.dashboard.studies import page
 from hyperband.plots.figure import finite
 

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hyperband.api.words import condition, status_word
+from hyperband.api.words import condition, state, status, status_word
 from hyperband.core.errors import all_printable, printable
-from hyperband.dashboard.snapshot import Snapshot, state, status
+from hyperband.dashboard.snapshot import Snapshot
 from hyperband.plots.figure import finite
 
 Body = Mapping[str, Any]

@@ -4,11 +4,11 @@ from typing import Any
 
 from hyperband.api.environment import study_folder
 from hyperband.api.story import Step, story
-from hyperband.api.words import number
+from hyperband.api.words import number, status
 from hyperband.core.errors import all_printable
 from hyperband.core.origins import describe
 from hyperband.core.records import Suggestion
-from hyperband.dashboard.snapshot import Body, Snapshot, status
+from hyperband.dashboard.snapshot import Body, Snapshot
 from hyperband.dashboard.trials import row
 
 _TIMES = {"attempt": "startTime", "end": "endTime"}

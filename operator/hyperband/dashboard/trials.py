@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hyperband.api.words import state, status
 from hyperband.core.errors import all_printable, printable
-from hyperband.dashboard.snapshot import Body, Snapshot, state, status
+from hyperband.dashboard.snapshot import Body, Snapshot
 from hyperband.plots.figure import finite
 
 MAX_LIMIT: Final = 500
