@@ -104,6 +104,21 @@ def test_what_a_terminal_cannot_show_is_written_out(tmp_path: Path) -> None:
     assert "caf\\xe9.yaml: toy: valid" in ended.stdout
 
 
+@pytest.mark.parametrize("verb", ["validate", "convert"])
+def test_a_file_without_end_is_told(verb: str) -> None:
+    ended = shell(f"{verb} - < /dev/zero")
+    assert ended.returncode == 1
+    assert "has more than 1500000 bytes" in ended.stdout + ended.stderr
+    ended = shell(f"{verb} /dev/zero")
+    assert ended.returncode == 1
+
+
+def test_closed_input_is_nobody_to_ask() -> None:
+    ended = shell("init <&-")
+    assert ended.returncode == 2
+    assert "--goal is missing" in ended.stderr and "Traceback" not in ended.stderr
+
+
 def test_closed_input_is_told() -> None:
     ended = shell("validate - <&-")
     assert (ended.returncode, ended.stdout) == (2, "")

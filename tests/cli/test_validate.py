@@ -119,7 +119,7 @@ def test_every_bad_study_is_refused_at_its_field(bad: BadStudy) -> None:
         ("a: 1\n", "<stdin>:1: kind: is missing: write kind: HyperbandStudy"),
         ("[1]", "<stdin>:1: [1] is no object: write a HyperbandStudy"),
         ("x: !!int y", "<stdin>:1: is not YAML, "),
-        (" " * 1_500_001, "<stdin>:1: has 1500001 bytes: give at most 1500000"),
+        (" " * 1_500_001, "<stdin>:1: has more than 1500000 bytes: give at most"),
         (
             "apiVersion: hyperband.dev/v1alpha1\nkind: Study\n",
             '<stdin>:2: kind: "Study" is no kind of hyperband.dev: write HyperbandStudy',

@@ -127,7 +127,7 @@ def read_documents(content: bytes, name: str) -> list[Document]:
 
 def _documents(content: bytes, name: str) -> Iterator[Document]:
     if len(content) > MAX_BYTES:
-        raise InvalidStudyError(name, f"has {len(content)} bytes: give at most {MAX_BYTES}")
+        raise InvalidStudyError(name, f"has more than {MAX_BYTES} bytes: give at most so many")
     try:
         loader = _Loader(content)
         while loader.check_node() and (node := loader.get_node()) is not None:
@@ -181,6 +181,16 @@ def only_study(content: bytes, name: str) -> dict[str, Any]:
     return studies[0]
 
 
+def read_file(path: Path) -> bytes:
+    """What is in a file; of one that is too large, which may have no end, just more than may be.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
 def load_manifest(path: Path) -> dict[str, Any]:
     """The only object in a file.
 
@@ -188,7 +198,7 @@ def load_manifest(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
         InvalidStudyError: it is not YAML, or holds anything but one object.
     """
-    return parse_manifest(path.read_bytes(), str(path))
+    return parse_manifest(read_file(path), str(path))
 
 
 def parse_manifest(content: bytes, name: str) -> dict[str, Any]:

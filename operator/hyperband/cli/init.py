@@ -108,7 +108,7 @@ def init(
 
 def on_a_terminal() -> bool:
     """Whether there is somebody to ask."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _ended(told: list[str]) -> typer.Exit:

@@ -1,10 +1,8 @@
 """`hyperband preview FILE`: the rungs of a study, how many trials reach each, what that takes."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +16,7 @@ from hyperband.api.study import StudyResource, parse_study
 from hyperband.backends.simulator.expectation import Range, Run, Rung, rungs, simulate_run
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.simulate import BadOptionError, parse_seeds
+from hyperband.cli.validate import content_of
 from hyperband.core.budgets import HOUR
 from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.records import Study
@@ -107,8 +106,7 @@ def preview(
     try:
         if unit_seconds is not None and not 0 < unit_seconds < inf:
             raise BadOptionError(f"--unit-seconds {unit_seconds:g}: give a number above 0")
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        resource = parse_study(only_study(content, printable(file)))
+        resource = parse_study(only_study(content_of(file), printable(file)))
         count = min(max(FEWEST, TRIALS_IN_ALL // resource.study.max_trials), MOST)
         chosen = parse_seeds(seeds or f"0-{count - 1}", 0)
     except OSError as error:

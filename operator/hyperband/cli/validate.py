@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hyperband.api import names
-from hyperband.api.files import Document, NoYamlError, read_documents
+from hyperband.api.files import MAX_BYTES, Document, NoYamlError, read_documents, read_file
 from hyperband.api.study_problems import study_problems
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.core.errors import InvalidStudyError, printable
@@ -90,10 +90,10 @@ def content_of(file: str) -> bytes:
         OSError: it cannot be read.
     """
     if file != STDIN:
-        return Path(file).read_bytes()
+        return read_file(Path(file))
     if sys.stdin is None:
         raise OSError(errno.EBADF, "is closed")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
 
 
 def shown(file: str) -> str:

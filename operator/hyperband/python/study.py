@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hyperband.api import names
-from hyperband.api.files import only_study
+from hyperband.api.files import only_study, read_file
 from hyperband.api.orders import RESUME, STOP, SUSPEND
 from hyperband.api.status import is_finished
 from hyperband.api.text import study_yaml
@@ -156,7 +156,7 @@ class Study:
             InvalidStudyError: it is no YAML, or holds no study, or several.
             StudyProblemsError: all that is wrong with the study.
         """
-        return cls.from_dict(only_study(Path(path).read_bytes(), str(path)))
+        return cls.from_dict(only_study(read_file(Path(path)), str(path)))
 
     @classmethod
     def from_run(cls, dir: str | Path) -> "Study":
