@@ -6,7 +6,6 @@ PYTHON ?= python3
 VENV := $(CACHE)/venv/$(shell ($(PYTHON) hack/requirements.py; cat constraints.txt; $(PYTHON) -VV) | sha256sum | cut -c1-16)
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest -o cache_dir=$(CACHE)/pytest
-TWO := -n 2 --dist loadgroup --durations=25
 
 export HYPERBAND_CACHE := $(CACHE)
 export KUBECACHEDIR := $(CACHE)/kubectl
@@ -25,7 +24,8 @@ run watch: export KUBECONFIG := $(or $(KUBECONFIG),$(firstword $(wildcard \
   $(HOME)/.kube/config $(CACHE)/cluster/kubeconfig)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env up run watch simulate load image release figures page screenshots demo ready test test-unit test-cluster \
+.PHONY: help env up run watch simulate load image release figures page screenshots demo ready test \
+  tests-on-the-cluster tests-beside-it test-unit test-cluster \
   test-chart test-methods test-integrations fuzz chaos verify generate docs bench bench-search bench-latency \
   bench-recovery bench-state bench-growth bench-autoscaling bench-scale down clean
 
@@ -95,10 +95,18 @@ ready: env page
 	@$(PY) -m hack.browser > /dev/null
 
 test: env verify ready ## Set everything up and run all tests
-	@$(ON_THE_CLUSTER) $(PYTEST) $(TWO)
+	@$(MAKE) -s -k -j 2 --no-print-directory tests-on-the-cluster tests-beside-it
+
+# Those of the cluster wait for it most of the time. What the others say comes when they have ended.
+tests-on-the-cluster:
+	@$(ON_THE_CLUSTER) $(PYTEST) --durations=20 -m cluster
+
+tests-beside-it:
+	@mkdir -p $(CACHE)/logs; $(PYTEST) --durations=20 -m "not cluster" > $(CACHE)/logs/tests.log 2>&1; code=$$?; \
+	  cat $(CACHE)/logs/tests.log; exit $$code
 
 test-unit: env ## Run the tests that need no cluster
-	@$(PYTEST) $(TWO) -m "not cluster"
+	@$(PYTEST) -m "not cluster"
 
 test-cluster: ready ## Run the tests on the kind cluster
 	@$(ON_THE_CLUSTER) $(PYTEST) -m cluster

@@ -22,8 +22,6 @@ from hyperband.core.searchers import SEARCHERS
 from tests.simulator.invariants import Invariants
 from tests.simulator.random_studies import MODES, Case, random_case
 
-pytestmark = pytest.mark.xdist_group("invariants")  # the last test looks at what the others saw
-
 STUDIES, CHUNK = 1000, 50
 REPLAY = os.environ.get("HYPERBAND_SIMULATOR_SEED")
 CHUNKS = [range(first, first + CHUNK) for first in range(0, STUDIES, CHUNK)]
