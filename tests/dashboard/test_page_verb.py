@@ -11,6 +11,7 @@ from hyperband.backends.kubernetes.api_errors import Forbidden
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import STUDIES, Kind
 from hyperband.backends.kubernetes.telemetry.server import Address
+from hyperband.cli import dashboard
 from hyperband.cli.dashboard import _check, _Options, _scopes, _started
 from hyperband.cli.main import app
 from hyperband.dashboard.access import OwnMachine
@@ -36,6 +37,8 @@ def test_what_does_not_go_together_is_refused(
     arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # Of this process it would be the log from then on.
+    monkeypatch.setattr(dashboard, "configure", lambda *_, **__: None)
     ended = CliRunner().invoke(app, ["dashboard", *arguments], env={"COLUMNS": "200"})
     assert ended.exit_code == 2 and said in ended.stderr
 
