@@ -1,5 +1,5 @@
 // Where one is, in the address's hash, so that a reload, a link and the back button keep the place.
-import "./session"; // It takes a token out of the address before that is read here.
+import { decoded } from "./session"; // It takes a token out of the address before that is read here.
 import { Store } from "./store";
 
 export const VIEWS = [
@@ -36,14 +36,6 @@ export function parse(hash: string): Route {
     }
   }
   return { page: "unknown", path, query };
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }
 
 export function studyLink(namespace: string, name: string, view: View = "ladder"): string {

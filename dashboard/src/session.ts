@@ -21,10 +21,19 @@ export const session = new Store<Session>({
 function taken(): string | null {
   const found = /^#token=([^&]+)/.exec(location.hash);
   if (!found?.[1]) return null;
-  const token = decodeURIComponent(found[1]);
+  const token = decoded(found[1]);
   sessionStorage.setItem(KEY, token);
   history.replaceState(null, "", location.pathname + location.search + "#/");
   return token;
+}
+
+/** Of a part of an address; what is no such thing is taken as it is. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 // A link that is opened in a tab that has the page does not load it anew.

@@ -218,6 +218,12 @@ def test_a_cluster_asks_for_a_token(guarded: Stage, open_page: Opener) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
+def test_a_damaged_link_asks_for_a_token(guarded: Stage, open_page: Opener) -> None:
+    page = open_page(f"{guarded.address}#token=%")
+    expect(page.get_by_role("alert")).to_contain_text("not the token")
+    assert page.url.endswith("#/")
+
+
 def test_an_expired_token_is_asked_for_again(guarded: Stage, open_page: Opener) -> None:
     page = at(open_page, guarded)
     guarded.access.expired = True
