@@ -177,10 +177,9 @@ def _wrong(body: Mapping[str, Any], trials: list[dict[str, Any]]) -> Iterator[st
         yield f"{ready['reason']}: {ready['message']}"
     elif not (body.get("status") or {}).get("best"):
         # Of the first one alone: a line is printed when it is new, and others may fail alike.
-        failed = [each for each in trials if state(each) == TrialState.FAILED][:1]
-        yield from (
-            f"{each['metadata']['name']}: {status(each).get('message', '')}" for each in failed
-        )
+        failed = next((each for each in trials if state(each) == TrialState.FAILED), None)
+        if failed is not None:
+            yield f"{failed['metadata']['name']}: {status(failed).get('message', '')}"
     suspended = condition(body, "Suspended")
     if suspended.get("status") == "True":
         yield f"suspended: {suspended['message']}"

@@ -8,14 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from aiohttp import web
-
 from hyperband.backends.kubernetes.tasks import begin, cancel
-from hyperband.backends.kubernetes.telemetry.server import (
-    Address,
-    CannotListenError,
-    requests_log,
-)
+from hyperband.backends.kubernetes.telemetry.server import Address, listening
 from hyperband.dashboard.access import Access
 from hyperband.dashboard.answers import Answers
 from hyperband.dashboard.feeds import Feeds, Source
@@ -53,25 +47,16 @@ async def serving(
     app = application(api, source, pages or Pages(), hosts)
     before = gc.get_threshold()
     gc.set_threshold(*THRESHOLDS)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        handler_cancellation=True,  # of those who leave: nothing is made or held for them
-        shutdown_timeout=1.0,
-        max_field_size=MAX_HEADER,
-        logger=requests_log(),
-    )
     try:
-        await runner.setup()
-        site = web.TCPSite(runner, address.host, address.port, ssl_context=tls)
-        try:
-            await site.start()
-        except OSError as error:
-            raise CannotListenError(f"cannot listen at {address}: {error.strerror}") from error
-        yield int(runner.addresses[0][1])
+        async with listening(
+            app,
+            address,
+            tls=tls,
+            handler_cancellation=True,  # of those who leave: nothing is made or held for them
+            max_field_size=MAX_HEADER,
+        ) as port:
+            yield port
     finally:
-        await runner.cleanup()
         answers.close()
         gc.set_threshold(*before)
 

@@ -59,8 +59,7 @@ class Places:
         try:
             yield
         finally:
-            self._open[viewer] -= 1
-            self._open += Counter()  # keeps those alone that have some
+            self._open -= Counter([viewer])  # none is kept at zero
 
 
 class Stream:

@@ -47,8 +47,10 @@ class Scale:
     log: bool
     whole: bool
 
-    def ticks(self) -> list[tuple[float, str]]:
-        """Its ends and its middle; of whole numbers, whole ones."""
+    def ticks(self, axis: Axis) -> list[tuple[float, str]]:
+        """The axis' own, else its ends and its middle; of whole numbers, whole ones."""
+        if axis.ticks:
+            return [(float(self.places([at])[0]), text) for at, text in axis.ticks]
         middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
         if self.whole:
             middle = float(round(middle))
@@ -96,7 +98,7 @@ def _plane(panel: Panel, width: int) -> list[str]:
 
 def _sides(axis: Axis, scale: Scale) -> dict[int, str]:
     """What is written beside which line: the axis' own ticks, or its ends and its middle."""
-    ticks = [(float(scale.places([at])[0]), text) for at, text in axis.ticks] or scale.ticks()
+    ticks = scale.ticks(axis)
     return {round((1 - place) * (HEIGHT - 1)): text for place, text in ticks}
 
 
@@ -152,7 +154,7 @@ def _draw(
 
 def _ticks(axis: Axis, scale: Scale, width: int) -> tuple[str, list[str]]:
     """The line under the axis, and what does not fit into it."""
-    ticks = [(float(scale.places([at])[0]), text) for at, text in axis.ticks] or scale.ticks()
+    ticks = scale.ticks(axis)
     line = _row(ticks, width)
     if line is not None:
         return line, []

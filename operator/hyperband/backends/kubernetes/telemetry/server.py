@@ -6,10 +6,11 @@ As on Kubernetes' own servers each probe is a list of checks: `/healthz/NAME` as
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -78,29 +79,49 @@ async def serving(address: Address | None, probes: Probes) -> AsyncIterator[int]
     if address is None:
         yield 0
         return
+    async with listening(application(probes), address) as port:
+        there = replace(address, host=address.host or "*", port=port)
+        log.info("probes and metrics are at http://%s", there)
+        yield port
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application,
+    address: Address,
+    *,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
+) -> AsyncIterator[int]:
+    """Serves an application meanwhile; gives the port.
+
+    Args:
+        options: more of them for aiohttp's runner.
+
+    Raises:
+        CannotListenError: another program listens there.
+    """
     runner = web.AppRunner(
-        application(probes),
+        app,
         access_log=None,
         handle_signals=False,
         shutdown_timeout=1.0,
-        logger=requests_log(),
+        logger=_requests_log(),
+        **options,
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, address.host, address.port)
+        site = web.TCPSite(runner, address.host, address.port, ssl_context=tls)
         try:
             await site.start()
         except OSError as error:
             raise CannotListenError(f"cannot listen at {address}: {error.strerror}") from error
-        port: int = runner.addresses[0][1]
-        there = replace(address, host=address.host or "*", port=port)
-        log.info("probes and metrics are at http://%s", there)
-        yield port
+        yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
 
 
-def requests_log() -> logging.Logger:
+def _requests_log() -> logging.Logger:
     """For what goes wrong with requests, but for those that are no HTTP: whoever reaches the port
     can send them, and each would be a traceback."""
     found = logging.getLogger("hyperband.http")
