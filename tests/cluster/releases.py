@@ -7,7 +7,8 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,10 @@ class Release:
     def uninstall(self) -> None:
         self.helm("uninstall", self.name, "--wait", f"--timeout={TIMEOUT}")
 
-    def pods(self) -> list[dict[str, Any]]:
-        """The operator's pods that are not about to end."""
+    def pods(self, name: str = "hyperband-operator") -> list[dict[str, Any]]:
+        """Its pods of that name, the operator's, that are not about to end."""
         of_it = f"app.kubernetes.io/instance={self.name}"
-        selector = f"app.kubernetes.io/name=hyperband-operator,{of_it}"
+        selector = f"app.kubernetes.io/name={name},{of_it}"
         found = objects("pods", "-n", self.namespace, "-l", selector)["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
@@ -126,6 +127,28 @@ class Release:
         return "".join(
             kubectl("logs", "-n", self.namespace, pod["metadata"]["name"]) for pod in self.pods()
         )
+
+
+@contextmanager
+def installed_for_all(*values: str) -> Iterator[Release]:
+    """One that works on all namespaces; what was there of the chart's objects becomes its own."""
+    load_image()
+    release = Release("hyperband-operator", SYSTEM, values)
+    release.install("--take-ownership")
+    try:
+        yield release
+    finally:
+        release.uninstall()
+        restore()
+
+
+def viewer(namespace: str, name: str, *role: str) -> str:
+    """The token of a new account with that role in the namespace, or with none."""
+    kubectl("create", "serviceaccount", "-n", namespace, name)
+    if role:
+        account = f"--serviceaccount={namespace}:{name}"
+        kubectl("create", "rolebinding", "-n", namespace, name, account, *role)
+    return kubectl("create", "token", "-n", namespace, name).strip()
 
 
 def refused(log: str) -> list[str]:

@@ -25,12 +25,11 @@ from tests.cluster.releases import (
     SYSTEM,
     Release,
     environment,
+    installed_for_all,
     kubectl,
     leader,
-    load_image,
     on_node,
     refused,
-    restore,
 )
 
 pytestmark = pytest.mark.cluster
@@ -48,15 +47,8 @@ HARMLESS = {"limits": {"memory": "64Mi"}}  # trials without GPUs: more of them t
 
 @pytest.fixture(scope="module")
 def release(kubeconfig: str) -> Iterator[Release]:
-    """One that works on all namespaces; what was there of the chart's objects becomes its own."""
-    load_image()
-    installed = Release("hyperband-operator", SYSTEM, VALUES)
-    installed.install("--take-ownership")
-    try:
+    with installed_for_all(*VALUES) as installed:
         yield installed
-    finally:
-        installed.uninstall()
-        restore()
 
 
 def without_gpu(name: str, **changes: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.certificates import self_signed
 from tests.cluster.harness import bench, condition, eventually, study
-from tests.cluster.releases import SYSTEM, Release, kubectl, load_image, objects, restore
+from tests.cluster.releases import SYSTEM, Release, installed_for_all, kubectl, objects, viewer
 from tests.dashboard.web import Site, next_event
 
 pytestmark = pytest.mark.cluster
@@ -44,14 +44,8 @@ def certificate(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def release(certificate: Path) -> Iterator[Release]:
     """One with a page, which is up when the installation says so."""
-    load_image()
-    installed = Release("hyperband-operator", SYSTEM, VALUES)
-    installed.install("--take-ownership")
-    try:
+    with installed_for_all(*VALUES) as installed:
         yield installed
-    finally:
-        installed.uninstall()
-        restore()
 
 
 @asynccontextmanager
@@ -81,21 +75,11 @@ async def page(port: int, authority: Path) -> AsyncIterator[Site]:
         yield Site(session, f"https://{NAME}:{port}")
 
 
-def viewer(namespace: str, *role: str) -> str:
-    """The token of a new account, with that role in the namespace or with none."""
-    name = "viewer" if role else "stranger"
-    kubectl("create", "serviceaccount", "-n", namespace, name)
-    if role:
-        account = f"--serviceaccount={namespace}:{name}"
-        kubectl("create", "rolebinding", "-n", namespace, name, account, *role)
-    return kubectl("create", "token", "-n", namespace, name).strip()
-
-
 async def test_a_study_is_seen_by_whom_the_cluster_lets(
     kubeconfig: Path, namespace: str, release: Release, certificate: Path
 ) -> None:
-    token = await asyncio.to_thread(viewer, namespace, "--clusterrole=view")
-    stranger = await asyncio.to_thread(viewer, namespace)
+    token = await asyncio.to_thread(viewer, namespace, "viewer", "--clusterrole=view")
+    stranger = await asyncio.to_thread(viewer, namespace, "stranger")
     place = f"/api/studies/{namespace}/seen"
     async with (
         bench(kubeconfig, namespace) as here,
@@ -156,9 +140,7 @@ async def test_a_renewed_certificate_is_served(
 
 def page_pod(release: Release) -> str:
     """The name of the page's pod, which has never been started again."""
-    of_it = f"app.kubernetes.io/instance={release.name}"
-    selector = f"app.kubernetes.io/name=hyperband-dashboard,{of_it}"
-    [pod] = objects("pods", "-n", SYSTEM, "-l", selector)["items"]
+    [pod] = release.pods("hyperband-dashboard")
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
     return str(pod["metadata"]["name"])
 

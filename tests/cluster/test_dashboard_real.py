@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import re
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.cluster.harness import (
     running_operator,
     study,
 )
+from tests.cluster.releases import kubectl, viewer
 from tests.dashboard.web import Site, next_event
 
 pytestmark = pytest.mark.cluster
@@ -35,12 +35,6 @@ OTHER = "kube-system"
 KEPT = 2  # trials that are not archived
 PATIENCE = 60.0  # until a token that is no good any more is noticed
 RECORDS = ["hyperbandstudies", "hyperbandtrials", "hyperbandarchives"]
-
-
-def kubectl(*words: str, stdin: str | None = None) -> str:
-    done = subprocess.run(["kubectl", *words], capture_output=True, text=True, input=stdin)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +90,6 @@ async def page(folder: Path) -> AsyncIterator[Site]:
     finally:
         process.terminate()
         await process.wait()
-
-
-def viewer(namespace: str, name: str, *role: str) -> str:
-    """The token of a new account with that role in the namespace, or with none."""
-    kubectl("create", "serviceaccount", "-n", namespace, name)
-    if role:
-        account = f"--serviceaccount={namespace}:{name}"
-        kubectl("create", "rolebinding", "-n", namespace, name, account, *role)
-    return kubectl("create", "token", "-n", namespace, name).strip()
 
 
 def records_only(namespace: str) -> str:
