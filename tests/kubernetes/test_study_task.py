@@ -427,6 +427,24 @@ async def test_a_training_that_always_crashes_costs_three_trials_and_no_more() -
     assert len(made) == 8 + 3 * 3, "one attempt each, and the retries of three"
 
 
+async def test_a_template_that_fails_is_told_of_where_no_trial_is_left_but_those() -> None:
+    """All of the study's trials are there; the pod of the last has yet to go as the study ends."""
+    world = World(study_body(parallelism=4, maxTrials=4))
+    for _ in range(2):
+        await world.step()
+    late = world.pod("s-3-0")
+    for _ in range(60):
+        crash(world)
+        late["status"] = {"phase": "Pending"}
+        world.set(late)
+        await world.step()
+    assert [t["status"]["state"] for t in world.trials] == ["Failed"] * 3 + ["Stopped"]
+    assert world.condition("Finished") != "True", "it waits for the pod"
+    world.remove(world.pod("s-3-0"))
+    await world.step()
+    assert world.condition("Failed", "reason") == "TemplateFails"
+
+
 async def test_a_study_goes_on_when_what_its_training_lacks_is_there() -> None:
     world = World(study_body(parallelism=4, maxTrials=8))
     for _ in range(4):

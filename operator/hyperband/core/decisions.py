@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from hyperband.core.records import Trial
 
+NO_RESULT = "NoResult"  # why a study is over whose trials are all decided, and none has a value
+
 
 class Action(StrEnum):
     """What is done to a trial."""

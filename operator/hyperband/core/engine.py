@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from hyperband.core import targets
-from hyperband.core.decisions import Action, Closing, Decision, Finish, Outcome, Reason
+from hyperband.core.decisions import NO_RESULT, Action, Closing, Decision, Finish, Outcome, Reason
 from hyperband.core.ends import Ends
 from hyperband.core.gp.proposing import Proposal, Proposing
 from hyperband.core.origins import describe
@@ -267,7 +267,7 @@ class Engine:
         if self._active or self._promote() or self._next_bracket() is not None:
             return None
         if no_result := self._no_result():
-            return Finish(False, "NoResult", no_result)
+            return Finish(False, NO_RESULT, no_result)
         return Finish(True, "Exhausted", f"all {len(self.trials)} trials are decided")
 
     def _no_result(self) -> str:

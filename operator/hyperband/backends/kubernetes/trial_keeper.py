@@ -37,7 +37,7 @@ from hyperband.backends.kubernetes.store import ForeignObjectError
 from hyperband.backends.kubernetes.study_pods import StudyPods, is_stray
 from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, is_quiet, seconds_until_stuck
-from hyperband.core.decisions import Decision, Finish
+from hyperband.core.decisions import NO_RESULT, Decision, Finish
 from hyperband.core.engine import Engine
 from hyperband.core.records import Trial, TrialState
 
@@ -261,7 +261,9 @@ class TrialKeeper:
             return None
         spent = self.meter.spent()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
-        given_up = self._hold.finish if finish is None and self._hold is not None else None
+        given_up = None
+        if self._hold is not None and (finish is None or finish.reason == NO_RESULT):
+            given_up = self._hold.finish  # also once the others, which it has ended, are decided
 
         until = self._cluster.monotonic() + CONCLUDE_SECONDS
 
@@ -277,7 +279,7 @@ class TrialKeeper:
         looked_at = (each for each in ending if not self._looks.waits(each.trial.index))
         await for_each(looked_at, end, HANDS)
         waits = self._more or self._looks.due or self._lingering.slots()
-        return None if waits else self._why_over(finish or given_up)
+        return None if waits else self._why_over(given_up or finish)
 
     def _why_over(self, finish: Finish | None) -> Finish | None:
         """The end, and if nothing had ever worked until then, what kept it from working."""
