@@ -138,6 +138,8 @@ class Credentials:
                 everything is loaded again: a kubeconfig's token file, a revoked token and a
                 plugin's token without an expiry are renewed no other way.
         """
+        if refused is None and self._clock() < self._due:
+            return self._headers
         async with self._lock:
             renew = refused is not None and refused is self._headers
             if renew or self._clock() >= self._due:

@@ -19,6 +19,7 @@ from hyperband.core.engine import Engine
 from hyperband.core.records import Spent
 
 LAUNCH_SECONDS = 1.0  # spent on launching before the study's status has a turn
+FIRST_SECONDS = 0.1  # the same while launches wait for one another until it has been written
 NEWS = 8  # trials looked at before each launch that takes a while to decide on, at most
 
 
@@ -89,7 +90,7 @@ class Slots:
         return filled
 
     async def _fill(self, hands: Hands, spent: Spent, marked: bool) -> Filled:
-        until = self._monotonic() + LAUNCH_SECONDS
+        until = self._monotonic() + (LAUNCH_SECONDS if marked else FIRST_SECONDS)
         while self._engine.closing(spent) is None:
             if not self._engine.searcher.quick:  # its thread has the engine for itself
                 await self._looks.at_news(hands, NEWS)
