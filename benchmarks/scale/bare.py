@@ -18,6 +18,7 @@ from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.trial import TrialResource, trial_manifest, trial_status
 from hyperband.backends.kubernetes.api_errors import ServerError, Unreachable
 from hyperband.backends.kubernetes.client import Client
+from hyperband.backends.kubernetes.hands import HANDS, for_each
 from hyperband.backends.kubernetes.informer import Informer
 from hyperband.backends.kubernetes.objects import (
     PODS,
@@ -36,6 +37,7 @@ from hyperband.core.engine import Engine
 from hyperband.core.records import Report, Trial, TrialState
 
 COUNT: Final = 1_000
+REPORTS: Final = 5_000  # over several collections of the API server's garbage: each takes seconds
 LOOK_SECONDS: Final = 0.5
 
 Body = dict[str, Any]
@@ -64,8 +66,9 @@ class Rates:
 async def measure(client: Client, namespace: str, study_body: Body, count: int) -> Rates:
     """Launches as many as that, 32 at once as the operator does, and removes them.
 
-    Scheduler and KWOK take them up meanwhile, as they do the operator's, and it hears of it. Once
-    they have, reports and ends are written, `COUNT` at most.
+    Each pod follows its trial, so scheduler and KWOK take them up from the beginning, as they do
+    the operator's, and it hears of it. Once they have, `REPORTS` reports are written, and `COUNT`
+    ends at most.
     """
     study = parse_study(await client.create(STUDIES, namespace, study_body, dict))
     writer = _Writer(client, study)
@@ -81,9 +84,10 @@ async def measure(client: Client, namespace: str, study_body: Body, count: int) 
     try:
         await pods.synced.wait()
         begun = time.monotonic()
-        launching = await _timed(writer.take_slot() for _ in range(count))
+        await for_each(range(count), lambda _: writer.take_slot(), HANDS)
+        launching = time.monotonic() - begun
         running = await until_all_run(begun)
-        reporting = await _timed(writer.report(index) for index in some)
+        reporting = await _timed(writer.report(turn % count) for turn in range(REPORTS))
         begun = time.monotonic()
         await _timed(writer.reach_rung(index) for index in some)
         turning = await until_all_run(begun)
@@ -93,7 +97,7 @@ async def measure(client: Client, namespace: str, study_body: Body, count: int) 
     rates = Rates(
         launches=count / launching,
         running=count / running,
-        reports=len(some) / reporting,
+        reports=REPORTS / reporting,
         ends=writer.ends / turning,
         promotions=writer.promotions / turning,
     )
