@@ -198,6 +198,15 @@ def test_a_container_that_never_started_has_not_trained() -> None:
     assert attempts.trains(pod(phase="Failed", **terminated(1)))
 
 
+def test_a_container_whose_image_never_came_has_not_trained() -> None:
+    """So kubelets say of it when its pod is ended, by a hold as well as by a person."""
+    status = terminated(137, "ContainerStatusUnknown")
+    status["containerStatuses"][0]["state"]["terminated"] |= {"startedAt": None, "finishedAt": None}
+    ended = pod(phase="Failed", reason="DeadlineExceeded", **status)
+    assert attempts.usage(ended, ()).trained is None
+    assert not attempts.trains(ended)
+
+
 @pytest.mark.parametrize(
     ("code", "other", "early"),
     [

@@ -103,8 +103,14 @@ def trains(pod: Pod) -> bool:
 
 
 def _has_begun(ended: Terminated) -> bool:
-    """Whether the container has ever run: one that could not be started did so in 1970."""
-    return ended.started_at is None or ended.started_at.timestamp() != 0
+    """Whether the container has ever run, as far as is known.
+
+    One that could not be started did so in 1970. One whose image never came is said to be lost, of
+    unknown status, when its pod is ended.
+    """
+    if ended.started_at is None:
+        return ended.reason not in _LOST_CONTAINER
+    return ended.started_at.timestamp() != 0
 
 
 def ending(pod: Pod) -> Ending:
