@@ -84,8 +84,7 @@ async def measure(client: Client, namespace: str, study_body: Body, count: int) 
     try:
         await pods.synced.wait()
         begun = time.monotonic()
-        await for_each(range(count), lambda _: writer.take_slot(), HANDS)
-        launching = time.monotonic() - begun
+        launching = await _timed([for_each(range(count), lambda _: writer.take_slot(), HANDS)])
         running = await until_all_run(begun)
         reporting = await _timed(writer.report(turn % count) for turn in range(REPORTS))
         begun = time.monotonic()
