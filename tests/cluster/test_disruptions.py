@@ -5,6 +5,7 @@ Tests that break a node run one after the other, and leave the cluster as they f
 
 import asyncio
 import contextlib
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -297,11 +298,13 @@ async def test_memory_and_time_that_run_out_use_a_retry(
             trials = await here.trials("greedy")
             logs = [await here.log(f"greedy-{index}-1") for index in (0, 1)]
     check_records(trials, 4)
-    for index, why in ((0, "exit code 137 (OOMKilled)"), (1, "DeadlineExceeded")):
+    # containerd loses the notice that memory ran out now and then (its issue 8893).
+    out_of_memory = r"exit code 137 \((OOMKilled|SIGKILL)\)"
+    for index, why in ((0, out_of_memory), (1, "DeadlineExceeded")):
         status = trials[index]["status"]
         assert (status["disruptions"], status["failures"]) == (0, 1)
         assert (status["attempts"][0]["outcome"]) == "Failed"
-        assert why in status["attempts"][0]["reason"]
+        assert re.search(why, status["attempts"][0]["reason"])
         assert "resumed from epoch 1" in logs[index]
 
 

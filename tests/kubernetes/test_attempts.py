@@ -59,7 +59,13 @@ def disrupted(reason: str, status: str = "True") -> dict[str, Any]:
         # An eviction marks pods that have succeeded, too.
         ({"phase": "Succeeded", **disrupted("EvictionByEvictionAPI")}, Outcome.SUCCEEDED, ""),
         ({"phase": "Failed", **terminated(1)}, Outcome.FAILED, "exit code 1"),
-        ({"phase": "Failed", **terminated(137, "OOMKilled")}, Outcome.FAILED, "OOMKilled"),
+        (
+            {"phase": "Failed", **terminated(137, "OOMKilled")},
+            Outcome.FAILED,
+            "exit code 137 (OOMKilled)",
+        ),
+        ({"phase": "Failed", **terminated(137)}, Outcome.FAILED, "exit code 137 (SIGKILL)"),
+        ({"phase": "Failed", **terminated(139)}, Outcome.FAILED, "exit code 139 (SIGSEGV)"),
         ({"phase": "Failed", "reason": "DeadlineExceeded"}, Outcome.FAILED, "DeadlineExceeded"),
         (
             {"phase": "Failed", "reason": "Evicted", "message": "emptyDir"},

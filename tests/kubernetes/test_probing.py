@@ -202,8 +202,8 @@ def test_when_three_have_used_up_their_retries_the_study_has_failed() -> None:
 def test_ends_that_differ_or_are_a_configurations_own_hold_up_nothing() -> None:
     sizes = [trial(i, f"exit code 1: CUDA out of memory: {i}.00 GiB") for i in range(9)]
     assert judged(*sizes) is None
-    large = [trial(i, "exit code 137 (OOMKilled)") for i in range(9)]
-    assert judged(*large) is None
+    for why in ("OOMKilled", "SIGKILL"):
+        assert judged(*(trial(i, f"exit code 137 ({why})") for i in range(9))) is None
 
 
 def test_the_names_of_pods_and_containers_make_no_difference() -> None:

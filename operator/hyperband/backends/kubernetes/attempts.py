@@ -5,6 +5,7 @@ any condition, because an eviction marks succeeded pods too.
 """
 
 import re
+import signal
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -28,6 +29,8 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 # A container that was lost with its node: the kubelet has forgotten it, or its machine went down
 # under it, after which containerd says 255 and Unknown.
 _LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}
+# What a signal ended has 128 and its number as its exit code.
+_SIGNALS = {128 + each.value: each.name for each in signal.Signals}
 LAST_YEAR = 9000  # of a mark that somebody has forged: times after it cannot be reckoned with
 MAX_WORDS = 200  # characters of what a container says at its end
 # A pod whose containers are not created after this has a problem that only its events tell.
@@ -135,9 +138,19 @@ def ending(pod: Pod) -> Ending:
 
 def _exit(ended: Terminated) -> str:
     """A container's end in words."""
-    why = "" if ended.reason in ("", "Error") else f" ({ended.reason})"
+    says_nothing = ended.reason in ("", "Error")
+    why = _SIGNALS.get(ended.exit_code, "") if says_nothing else ended.reason
     words = last_words(ended.message)
-    return f"exit code {ended.exit_code}{why}{words and ': '}{words}"
+    return f"exit code {ended.exit_code}{why and f' ({why})'}{words and ': '}{words}"
+
+
+def is_out_of_memory(reason: str) -> bool:
+    """Whether the words of an attempt's end are those of a container that had too little memory.
+
+    containerd may lose the kernel's notice (its issue 8893): then the signal alone tells, which
+    nobody else sends as a rule.
+    """
+    return "(OOMKilled)" in reason or "(SIGKILL)" in reason
 
 
 def _success(pod: Pod) -> Ending:

@@ -19,7 +19,12 @@ from datetime import datetime, timedelta
 from hyperband.api import names
 from hyperband.api.status import Blocked
 from hyperband.api.trial import AttemptRecord, TrialResource
-from hyperband.backends.kubernetes.attempts import is_over, trains, waiting_reason
+from hyperband.backends.kubernetes.attempts import (
+    is_out_of_memory,
+    is_over,
+    trains,
+    waiting_reason,
+)
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.waits import UNSCHEDULABLE
 from hyperband.core.decisions import Finish, Outcome, Reason
@@ -214,7 +219,7 @@ def tells(attempt: AttemptRecord) -> bool:
     Running out of memory is the configuration's as a rule: another one may be smaller.
     """
     failed = attempt.outcome in (Outcome.FAILED, Outcome.SUCCEEDED)
-    return failed and "OOMKilled" not in attempt.reason
+    return failed and not is_out_of_memory(attempt.reason)
 
 
 def _end(attempt: AttemptRecord) -> tuple[str, str]:
