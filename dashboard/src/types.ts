@@ -192,6 +192,8 @@ export interface Attempt {
 }
 
 export interface Trial extends Omit<TrialRow, "attempts"> {
+  /** Whether its attempts are processes of a machine, and no pods. */
+  local: boolean;
   suggestion: { origin: string; words: string; detail: Record<string, string> };
   curve: { x: number[]; y: number[] };
   rungs: { level: number; resource: number; value: number | null; sequence: number | null }[];

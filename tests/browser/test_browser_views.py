@@ -304,6 +304,18 @@ def test_a_trial_tells_all_that_is_known_of_it(running: Stage, open_page: Opener
     assert drawn(page) == 1
 
 
+def test_a_trial_of_a_laptop_has_processes(
+    running: Stage, open_page: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.source, "local", True)
+    page = open_page(running.link)
+    go(page, running, "#/trials/default/digits/29")
+    titles = page.get_by_role("heading", level=2).all_text_contents()
+    assert titles == ["Parameters", "Learning curve", "Story", "Attempts", "Logs"]
+    table = page.get_by_role("region", name="Table of attempts")
+    assert table.locator("thead").inner_text().split()[:2] == ["process", "machine"]
+
+
 def test_a_place_that_is_none_is_told_of(running: Stage, open_page: Opener) -> None:
     page = open_page(running.link)
     expect(page.get_by_role("heading", level=1)).to_have_text("Studies")

@@ -1,5 +1,6 @@
 """`hyperband run`: what a person types and sees, with real processes."""
 
+import fcntl
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from hyperband.backends.local import keeper
+from hyperband.backends.local.attempts import LOCK
 from hyperband.backends.local.store import FILE, Store, read_run
 from hyperband.cli.main import app
 from tests.local import runs
@@ -246,7 +250,7 @@ def test_a_trial_that_does_not_fit_is_told_before_anything_is_made() -> None:
     write(body)
     ended = run("--gpus", "1")
     assert ended.exit_code == 2
-    assert "a trial asks for 2 GPUs, and there are 1 here" in ended.stderr
+    assert "a trial asks for 2 GPUs, and 1 can be used here" in ended.stderr
     assert not Path("toy.run", FILE).exists()
 
 
@@ -258,7 +262,7 @@ def test_what_a_cluster_would_do_otherwise_is_told() -> None:
     write(body)
     ended = run("--gpus", "0")
     assert ended.exit_code == 0
-    assert "asks for 1 GPUs and there is none here" in ended.stderr
+    assert "asks for 1 GPU and there is none here" in ended.stderr
     assert "KEY: the value is in a cluster; set it in your shell" in ended.stderr
 
 
@@ -323,7 +327,8 @@ def test_a_run_is_listed_described_and_compared(folder: Path) -> None:
         ("toy", "Exhausted", 9)
     ]
     above = CliRunner().invoke(app, ["list", "--dir", "."])
-    assert above.stdout.splitlines()[1].split()[0] == "toy"
+    words = above.stdout.splitlines()[1].split()
+    assert words[0] == "toy" and re.fullmatch("[0-9]+[sm]", words[-1])  # its age
     described = verb("describe", "toy").stdout
     assert "9 of 9, 2 at a time" in described
     assert "Minimize loss" in described
@@ -353,6 +358,26 @@ def test_the_log_of_a_training_is_shown(folder: Path) -> None:
         refused = verb("logs", *words)
         assert refused.exit_code != 0
         assert said in refused.stderr
+
+
+def test_a_log_is_followed_until_its_keeper_is_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(runs.study("echo first; " + runs.TRAINING.replace("$NOTES/", "")))
+    assert run().exit_code == 0
+    attempt = Path("toy.run/trials/0/attempt-0")
+    lock = os.open(attempt / LOCK, os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def killed(_: float) -> None:  # it has said nothing of the training's end
+        with (attempt / keeper.LOG).open("a") as log:
+            log.write("last\n")
+        os.close(lock)
+
+    (attempt / keeper.ENDED).unlink()
+    monkeypatch.setattr(time, "sleep", killed)
+    shown = verb("logs", "toy-0", "--attempt", "0", "--follow")
+    assert (shown.exit_code, shown.stdout) == (0, "first\nlast\n"), shown.stderr
 
 
 def test_what_is_told_of_a_trial_knows_of_no_pods(folder: Path) -> None:

@@ -177,7 +177,7 @@ def test_as_many_trials_run_as_fit(
 
 
 def test_a_trial_that_does_not_fit_is_told() -> None:
-    with pytest.raises(InvalidStudyError, match="asks for 4 GPUs, and there are 2 here"):
+    with pytest.raises(InvalidStudyError, match="asks for 4 GPUs, and 2 can be used here"):
         training.slots(with_gpus(4, 8), ("0", "1"), None, processors=6)
 
 

@@ -172,7 +172,7 @@ def test_gpus_that_are_missing_are_told(folder: Path) -> None:
         command=["sh", "-euc", runs.TRAINING],
         gpus=1,
     )
-    with pytest.warns(UserWarning, match="asks for 1 GPUs and there is none here"):
+    with pytest.warns(UserWarning, match="asks for 1 GPU and there is none here"):
         study.run(gpus=0, progress=False)
 
 

@@ -39,8 +39,12 @@ export function TrialPage({ namespace, name, index }: Props) {
             <Curve trial={trial} study={live.data} namespace={namespace} name={name} />
             <Story trial={trial} />
             <Attempts trial={trial} study={live.data} />
-            <Pods path={path} active={active(trial)} version={live.versions.trials} />
-            <Events path={path} active={active(trial)} version={live.versions.trials} />
+            {!trial.local && (
+              <>
+                <Pods path={path} active={active(trial)} version={live.versions.trials} />
+                <Events path={path} active={active(trial)} version={live.versions.trials} />
+              </>
+            )}
             <Logs path={path} trial={trial} />
           </>
         )}
@@ -166,8 +170,8 @@ function Attempts({ trial, study }: { trial: Trial; study: Study | null }) {
           <table>
             <thead>
               <tr>
-                <th scope="col">pod</th>
-                <th scope="col">node</th>
+                <th scope="col">{trial.local ? "process" : "pod"}</th>
+                <th scope="col">{trial.local ? "machine" : "node"}</th>
                 <th scope="col">outcome</th>
                 <th scope="col">started</th>
                 <th scope="col">took</th>

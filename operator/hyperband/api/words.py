@@ -14,6 +14,11 @@ def number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def counted(count: float, noun: str) -> str:
+    """A number of things: 1 GPU, 2 GPUs."""
+    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+
+
 def span(seconds: float) -> str:
     """A time as kubectl writes ages: 45s, 12m, 3h20m, 2d4h."""
     whole = max(0, int(seconds))

@@ -106,13 +106,13 @@ def _log_of(folder: Path, trial: dict[str, Any], attempt: int | None) -> Path:
 
 
 def _show_file(path: Path, follow: bool) -> None:
-    """Shows a log; with follow until its training has ended."""
-    from hyperband.backends.local.keeper import ENDED
+    """Shows a log; with follow until its training has ended, or nothing is left that would say."""
+    from hyperband.backends.local.attempts import LOCK, is_kept
 
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    with path.open("rb") as log:
+    with path.open("rb") as log, (path.parent / LOCK).open("rb") as lock:
         while True:
-            over = not follow or (path.parent / ENDED).exists()  # before its last lines are read
+            over = not follow or not is_kept(lock.fileno())  # before its last lines are read
             while chunk := log.read(CHUNK):
                 _show(chunk, decoder)
             if over:

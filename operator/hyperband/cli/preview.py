@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hyperband.api.files import only_study
 from hyperband.api.study import StudyResource, parse_study
+from hyperband.api.words import counted
 from hyperband.backends.simulator.expectation import Range, Run, Rung, rungs, simulate_run
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.cli.simulate import BadOptionError, parse_seeds
@@ -165,7 +166,7 @@ def plain(made: Preview) -> dict[str, Any]:
 def drawn(made: Preview) -> RenderableType:
     """The preview as a person sees it: what it is, its ladder, what it takes."""
     study, gpus = made.study, made.resource.gpus
-    each = f", {gpus:g} GPU{'s' if gpus != 1 else ''} each" if gpus else ", without GPUs"
+    each = f", {counted(gpus, 'GPU')} each" if gpus else ", without GPUs"
     mode = f"mode {study.mode}" + (f", eta {study.eta:g}" if study.stops_early else "")
     what = (
         f"{study.name}: {mode}, up to {study.max_trials:,} trials, {study.parallelism:,} at a "

@@ -7,7 +7,7 @@ from typing import Any
 from hyperband.api.schema.template import DEFAULT_GPU_RESOURCES
 from hyperband.api.status import elapsed_seconds
 from hyperband.api.template import parse_template
-from hyperband.api.words import number, span
+from hyperband.api.words import counted, number, span
 from hyperband.core.errors import InvalidStudyError
 
 Body = Mapping[str, Any]
@@ -56,4 +56,4 @@ def gpu_words(body: Body, running: int) -> str:
     most = gpus_in_use(body, int(body["spec"].get("parallelism", 1)))
     if not most:
         return ""
-    return f"{number(gpus_in_use(body, running))} of {number(most)} GPUs in use"
+    return f"{number(gpus_in_use(body, running))} of {counted(most, 'GPU')} in use"

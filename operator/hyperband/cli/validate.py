@@ -14,6 +14,7 @@ from rich.text import Text
 from hyperband.api import names
 from hyperband.api.files import MAX_BYTES, Document, NoYamlError, read_documents, read_file
 from hyperband.api.study_problems import study_problems
+from hyperband.api.words import counted
 from hyperband.cli.output import Output, OutputOption, write
 from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.parameters import show
@@ -188,6 +189,6 @@ def _tell(verdicts: Sequence[Verdict], output: Output) -> None:
 
 def _closing(verdict: Verdict) -> Text:
     count = len(verdict.problems)
-    said = f"{count} problem{'s' if count > 1 else ''}" if count else "valid"
+    said = counted(count, "problem") if count else "valid"
     line = Text(f"{verdict.file}: {verdict.name}: ")
     return line + Text(said, style="red" if count else "green")

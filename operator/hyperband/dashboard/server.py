@@ -250,7 +250,11 @@ class Api:
             return 503, f"the page's own account lacks a right ({said}): tell who installed it"
         if isinstance(error, ApiError) and error.status in (400, 404):
             return error.status, error.message
-        return 503, f"the API server does not answer ({printable(str(error))}): try again"
+        if self._access.asks_as_viewer:
+            return 503, f"the API server does not answer ({printable(str(error))}): try again"
+        # Where it is, is nobody's who has not shown a token.
+        log.warning("the API server does not answer: %s", error)
+        return 503, "the API server does not answer: try again"
 
     async def _made(
         self,

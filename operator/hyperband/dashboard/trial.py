@@ -29,6 +29,7 @@ def page(snapshot: Snapshot, index: int, *, local: bool = False) -> dict[str, An
     made = {
         **row(trial),
         "version": snapshot.version,
+        "local": local,
         "suggestion": _suggestion(snapshot, trial),
         "curve": {
             "x": [resource for resource, _ in curve],

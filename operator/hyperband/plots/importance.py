@@ -24,6 +24,7 @@ LEAST_TRIALS = 10
 PERMUTATIONS = 200
 HALVES = 50
 QUANTILE = 0.95
+_MEASURE = "dependence (R² of HSIC)"
 NEVER = 1e-12  # so little is a kernel of what was never varied
 
 Matrix = npt.NDArray[np.float64]
@@ -75,15 +76,15 @@ def importance(records: Records) -> Figure:
         lines.append(Item(said, (low, high), (row, row)))
         chance.append(Item(said, (each.chance,), (row,)))
     series = (
-        Series("R² of HSIC", Mark.SPANS, tuple(bars)),
+        Series(_MEASURE, Mark.SPANS, tuple(bars)),
         Series("one standard error", Mark.LINES, tuple(lines)),
         Series("chance alone, 95 %", Mark.POINTS, tuple(chance)),
     )
     return Figure(
         f"{records.study}: what {records.metric} depends on",
-        (Panel(Axis("R² of HSIC: 0 independent, 1 determined"), Axis("", ticks=ticks), series),),
+        (Panel(Axis(f"{_MEASURE}: 0 none, 1 determined"), Axis("", ticks=ticks), series),),
         (*_notes(records, level, there), *thinned(shown, there, "trials"), *records.cautions()),
-        ("parameter", "R² of HSIC", "standard error", "chance alone"),
+        ("parameter", _MEASURE, "standard error", "chance alone"),
         tuple((e.parameter, e.value, e.error, e.chance) for e in reversed(found)),
     )
 

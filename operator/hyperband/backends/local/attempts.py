@@ -119,6 +119,19 @@ def _take_lock(folder: Path) -> int | None:
     return lock
 
 
+def is_kept(lock: int) -> bool:
+    """Whether an attempt's keeper lives, by a descriptor of its lock.
+
+    It must have been opened before: an attempt that begins anew has another lock.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    return False
+
+
 async def outlast(folder: Path, mark: str) -> bool:
     """Waits until nothing of an earlier runner's attempt is left; whether it had begun.
 

@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from hyperband.api import names
 from hyperband.api.study import StudyResource, parse_study
+from hyperband.api.words import counted
 from hyperband.backends.local import gpus as gpu_list
 from hyperband.backends.local import training
 from hyperband.backends.local.runner import Plan
@@ -102,7 +104,13 @@ def _begun(folder: Path, body: Mapping[str, Any], options: Options) -> Store:
     if is_begun(folder):
         mend = "--resume goes on with it, --dir names another folder"
         raise RunError(f"{folder} holds a run already: {mend}")
-    metadata = {"namespace": "default", **body["metadata"], "uid": str(uuid4()), "generation": 1}
+    metadata = {
+        "namespace": "default",
+        **body["metadata"],
+        "uid": str(uuid4()),
+        "generation": 1,
+        "creationTimestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
     settings = {"command": options.command, "cwd": str(Path.cwd())}
     plan(folder, settings, parse_study(body), options)  # told of before anything is made
     return Store.create(folder, {**body, "metadata": metadata, "status": {}}, settings)
@@ -165,8 +173,8 @@ def differences(resource: StudyResource, plan: Plan) -> list[str]:
     notes = []
     if resource.gpus and not plan.slots.devices:
         notes.append(
-            f"a trial asks for {resource.gpus:g} GPUs and there is none here: trials run without, "
-            "and use no GPU-hours"
+            f"a trial asks for {counted(resource.gpus, 'GPU')} and there is none here: trials run "
+            "without, and use no GPU-hours"
         )
     if resource.warm_start:
         named = ", ".join(resource.warm_start)

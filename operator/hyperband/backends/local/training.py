@@ -11,6 +11,7 @@ from typing import Any
 from hyperband.api import names
 from hyperband.api.environment import training_environment
 from hyperband.api.study import StudyResource
+from hyperband.api.words import counted
 from hyperband.core.errors import InvalidStudyError, printable
 from hyperband.core.records import Trial
 from hyperband.core.rungs import Ladder
@@ -186,7 +187,7 @@ def slots(
     if each > len(devices):
         raise InvalidStudyError(
             "spec.trialTemplate",
-            f"a trial asks for {each} GPUs, and there are {len(devices)} here: ask for fewer, or "
-            "run without any by --gpus 0",
+            f"a trial asks for {counted(each, 'GPU')}, and {len(devices)} can be used here: ask "
+            "for fewer, or run without any by --gpus 0",
         )
     return Slots(tuple(devices), each, min(wanted, len(devices) // each))
