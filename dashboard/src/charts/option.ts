@@ -185,7 +185,7 @@ function axis(of: Axis, { low, high, whole }: Extent, horizontal: boolean, narro
 }
 
 /** Where a log axis has ticks on which fewer than three powers of ten lie; else it has its own. */
-function between(low: number, high: number): number[] {
+export function between(low: number, high: number): number[] {
   for (const steps of [[1], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
     const found: number[] = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {

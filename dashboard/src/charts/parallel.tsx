@@ -10,7 +10,7 @@ import { type Brush, type Interval, matching, type Placed, placed } from "./brus
 import { Canvas } from "./canvas";
 import type { Chart, Option } from "./echarts";
 import { Matches } from "./matches";
-import { textStyle, tooltip } from "./option";
+import { between, textStyle, tooltip } from "./option";
 
 interface Props {
   data: Parallel;
@@ -144,14 +144,15 @@ function parallelOption(
   };
 }
 
-/** On a logarithmic axis: its ends, and the powers of ten between that are not too near them. */
+/** On a logarithmic axis: its ends, and round values between that are not too near them. */
 function chosen({ log, low, high }: Placed): Option {
   if (!log) return {};
   const near = (high - low) * 0.1;
   const powers: number[] = [];
   const step = Math.max(Math.ceil((high - low) / 6), 1);
-  for (let at = Math.ceil(low); at <= high; at += step) if (at - low > near && high - at > near) powers.push(at);
-  return { customValues: [low, ...powers, high] };
+  for (let at = Math.ceil(low); at <= high; at += step) powers.push(at);
+  const round = powers.length > 2 ? powers : between(10 ** low, 10 ** high).map(Math.log10);
+  return { customValues: [low, ...round.filter((at) => at - low > near && high - at > near), high] };
 }
 
 function clipped(text: string): string {
