@@ -49,11 +49,11 @@ def program() -> str:
     return str(gobuild.HELM.binary)
 
 
-def template(*arguments: str, chart: Path = REPOSITORY / CHART) -> str:
+def template(*arguments: str, release: str = NAME, chart: Path = REPOSITORY / CHART) -> str:
     """What `helm template` makes of the chart, without a cluster."""
     return capture(
         [
-            *(program(), "template", NAME, str(chart)),
+            *(program(), "template", release, str(chart)),
             *(f"--namespace={NAMESPACE}", f"--kube-version={_KUBERNETES}"),
             *arguments,
         ]

@@ -121,6 +121,22 @@ def test_pods_are_as_restricted_as_can_be() -> None:
             assert context["capabilities"] == {"drop": ["ALL"]}
 
 
+@pytest.mark.parametrize("release", ["team.one", "hyperband-operator.1.2"])
+def test_a_release_with_dots_has_names_that_services_may_have(release: str) -> None:
+    text = helm.template("--set=dashboard.enabled=true", release=release)
+    objects = [each for each in yaml.safe_load_all(text) if each]
+    names = {each["metadata"]["name"] for each in of_kind(objects, "Service")}
+    own = release.replace(".", "-")
+    own = own if "hyperband-operator" in own else f"{own}-hyperband-operator"
+    assert names == {f"{own}-metrics", f"{own}-dashboard"}
+    (account,) = {
+        each["spec"]["template"]["spec"]["serviceAccountName"]
+        for each in of_kind(objects, "Deployment")
+        if each["metadata"]["name"] == own
+    }
+    assert account in {each["metadata"]["name"] for each in of_kind(objects, "ServiceAccount")}
+
+
 def test_there_is_no_page_unless_it_is_asked_for() -> None:
     assert not [each for each in rendered() if each["metadata"]["name"].endswith("-dashboard")]
 
