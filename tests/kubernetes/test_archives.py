@@ -18,7 +18,7 @@ from hyperband.api.archive import unpack
 from hyperband.api.study import StudyResource, parse_study
 from hyperband.api.trial import TrialResource
 from hyperband.backends.kubernetes import afterlife, archiver
-from hyperband.backends.kubernetes.api_errors import Forbidden
+from hyperband.backends.kubernetes.api_errors import Forbidden, ServerError
 from hyperband.backends.kubernetes.archiver import Archiver, chunk_size
 from hyperband.backends.kubernetes.archives import ArchiveReader, read_trials
 from hyperband.backends.kubernetes.cache import Cache
@@ -53,6 +53,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiver, "BATCH", 2)
     monkeypatch.setattr(archiver, "QUIET_SECONDS", 0.0)
     monkeypatch.setattr(afterlife, "ARCHIVE_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(afterlife, "UNREADABLE_SECONDS", 0.0)
 
 
 class Archiving(World):
@@ -459,6 +460,40 @@ async def test_a_finished_study_is_archived_by_an_operator_that_starts_later() -
     for _ in range(3):
         await world.later()
     assert world.client.calls == [], "and then it asks for nothing"
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+async def test_archiving_a_finished_study_is_tried_again(
+    unreadable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon after the server has failed, seldom where people have to mend something."""
+    monkeypatch.setattr(afterlife, "ARCHIVE_AGAIN_SECONDS", 30.0)
+    monkeypatch.setattr(afterlife, "UNREADABLE_SECONDS", 200.0)
+    world = Tidy(kept=1000)
+    await world.run()
+    while world.client.bodies(PODS):
+        world.live()
+    world.study["spec"]["retention"] = {"trials": KEPT}
+    world.start()
+    status = world.trials[0]["status"]
+    state = status["state"]
+
+    def fault(moment: str, verb: str, plural: str, name: str) -> None:
+        if verb == "create" and plural == ARCHIVES.plural:
+            raise ServerError(500, "InternalError", "etcd has no leader")
+
+    if unreadable:
+        status["state"] = "Odd"
+    else:
+        world.client.fault = fault
+    begun = world.seconds
+    await world.step()
+    assert not world.archives
+    status["state"], world.client.fault = state, lambda *_: None
+    await world.until(lambda: bool(world.archives))
+    pause = 200.0 if unreadable else 30.0
+    assert pause <= world.seconds - begun < pause + 10
+    check(world)
 
 
 async def test_a_finished_study_keeps_nothing_of_its_trials() -> None:

@@ -33,7 +33,8 @@ from hyperband.core.records import TrialState
 
 log = logging.getLogger(__name__)
 
-ARCHIVE_AGAIN_SECONDS = 600.0  # after an error at archiving
+ARCHIVE_AGAIN_SECONDS = 30.0  # after an error of the API server at archiving
+UNREADABLE_SECONDS = 600.0  # after one that people have to mend: all trials are read each time
 
 
 class Afterlife:
@@ -175,7 +176,9 @@ class Afterlife:
                 await asyncio.sleep(0)
         except (KubernetesError, UnreadableTrialError, UnreadableArchiveError) as error:
             log.warning("%s: archiving its trials: %s", self, error)
-            self._archive_due = self._cluster.monotonic() + ARCHIVE_AGAIN_SECONDS
+            passing = isinstance(error, KubernetesError)
+            pause = ARCHIVE_AGAIN_SECONDS if passing else UNREADABLE_SECONDS
+            self._archive_due = self._cluster.monotonic() + pause
 
     async def _delete_study(self, body: dict[str, Any]) -> float | None:
         """Deletes the study if its time is over, or gives the seconds until then."""
