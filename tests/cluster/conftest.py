@@ -82,12 +82,36 @@ def connection(kubeconfig: Path) -> Iterator[Any]:
         yield opened
 
 
+def _await_controllers(core: Any, namespace: str) -> None:
+    """Waits for what controllers put into a new namespace, and pods cannot do without.
+
+    Without the account the API server refuses a pod that names none; without the certificates the
+    volume of a trial's pod cannot be mounted.
+    """
+    reads = {
+        "default": core.read_namespaced_service_account,
+        "kube-root-ca.crt": core.read_namespaced_config_map,
+    }
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for name, read in reads.items():
+        while True:
+            try:
+                read(name, namespace)
+            except client.ApiException as error:
+                if error.status != 404 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                break
+
+
 @contextmanager
 def _namespace(connection: Any) -> Iterator[str]:
     core: Any = client.CoreV1Api(connection)
     name = f"test-{uuid.uuid4().hex[:10]}"
     core.create_namespace({"metadata": {"name": name, "labels": {"hyperband.dev/test": ""}}})
     try:
+        _await_controllers(core, name)
         yield name
     finally:
         core.delete_namespace(name)
