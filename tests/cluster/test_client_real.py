@@ -12,13 +12,13 @@ from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.connection import connect
 from hyperband.backends.kubernetes.informer import Change, Informer
 from hyperband.backends.kubernetes.objects import PODS, Kind, Object, Pod
+from tests.cluster.harness import TIMEOUT as WAIT  # a bound, not an expectation
 
 pytestmark = pytest.mark.cluster
 
 CONFIG_MAPS = Kind("", "v1", "configmaps")
 REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
 LABEL = "hyperband.dev/client-test"
-WAIT = 30.0
 
 
 @pytest.fixture
