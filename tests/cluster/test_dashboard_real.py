@@ -86,7 +86,8 @@ async def page(folder: Path) -> AsyncIterator[Site]:
         async with aiohttp.ClientSession() as session:
             yield Site(session, base)
         said = log.read_text()
-        assert "403" not in said and "Traceback" not in said, said
+        # With its word: the number alone may be part of a port or of a time.
+        assert "403 Forbidden" not in said and "Traceback" not in said, said
     finally:
         process.terminate()
         await process.wait()
