@@ -159,11 +159,15 @@ def refused(log: str) -> list[str]:
     return re.findall(r"cannot \w+ resource [^ ]+", log)
 
 
+def holder(namespace: str = SYSTEM, lease: str = "hyperband-operator") -> str:
+    """The process that holds a Lease, "" where none does; its name begins with that of its pod."""
+    found = objects("lease", "-n", namespace, "--ignore-not-found", lease)
+    return str(found["spec"].get("holderIdentity") or "") if found else ""
+
+
 def leader(namespace: str = SYSTEM, lease: str = "hyperband-operator") -> str:
     """The pod that holds a Lease, "" where none does."""
-    found = objects("lease", "-n", namespace, "--ignore-not-found", lease)
-    holder = str(found["spec"].get("holderIdentity") or "") if found else ""
-    return holder.partition("_")[0]
+    return holder(namespace, lease).partition("_")[0]
 
 
 def restore() -> None:

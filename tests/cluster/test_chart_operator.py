@@ -25,6 +25,7 @@ from tests.cluster.releases import (
     SYSTEM,
     Release,
     environment,
+    holder,
     installed_for_all,
     kubectl,
     leader,
@@ -214,8 +215,15 @@ async def test_a_study_outlives_whatever_befalls_its_operator(
     async with bench(kubeconfig, namespace) as here, census(here) as counted:
         await here.apply(study("hunted", trainer(pause=3.0), maxTrials=TRIALS))
         await work_has_begun(here, "hunted", 3)
-        signal(release, await leads(release), "KILL")
+        leading = await leads(release)
+        killed = await asyncio.to_thread(holder)
+        signal(release, leading, "KILL")
         # It gave nothing back; its pod's next process may be the one that leads next.
+
+        async def followed() -> bool:
+            return await asyncio.to_thread(holder) not in ("", killed)
+
+        await eventually(followed, "another process leads")
         await work_has_begun(here, "hunted", 6)
         hangs = await leads(release)
         before = restarts(release, hangs)
