@@ -36,6 +36,7 @@ from tests.cluster.releases import (
 pytestmark = pytest.mark.cluster
 
 LEASE_SECONDS = 15  # the chart's default
+RENEWED_SECONDS = 2  # between two renewals, of which the last may have been so long ago
 TRIALS = 12
 TRIED = 6  # in each mode
 VALUES = (
@@ -261,7 +262,7 @@ async def test_an_eviction_hands_over_at_once_and_spares_the_other_one(
         with pytest.raises(AssertionError, match="disruption budget"):
             evict(other)
         assert await leads(release, but=first) == other
-        assert time.monotonic() - ended < LEASE_SECONDS / 2
+        assert time.monotonic() - ended < LEASE_SECONDS - RENEWED_SECONDS, "it was not given back"
         await check(here, "drained", counted)
 
 
