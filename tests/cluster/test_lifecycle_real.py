@@ -135,7 +135,9 @@ async def test_gpu_hours(kubeconfig: str, namespace: str, tmp_path: Path, on_bud
 async def test_stop_and_time_to_live(kubeconfig: str, namespace: str, tmp_path: Path) -> None:
     with running_operator(namespace, tmp_path / "operator.log"):
         async with bench(kubeconfig, namespace) as here:
-            await here.apply(study("stopped", trainer(pause=SLOW), hyperband={"mode": "None"}))
+            # So slow that none has ended when the last of four begins.
+            slow = trainer(pause=10 * SLOW)
+            await here.apply(study("stopped", slow, hyperband={"mode": "None"}))
             await runs(here, "stopped", 4)
             await patch(here, "stopped", stop=True)
             body = await here.finished("stopped")
