@@ -69,12 +69,16 @@ async def test_a_stopped_trial_leaves_its_log(
             body = await here.finished("logs")
             trials, pods = await here.trials("logs"), await here.pods("logs")
             stopped = of(trials, "Stopped")
-            ended = {p.metadata.name: p for p in pods if p.status.reason == "DeadlineExceeded"}
-            log = await here.log(next(iter(ended)))
+            ended = {p.metadata.name for p in pods if p.status.reason == "DeadlineExceeded"}
+            logs = [await here.log(f"{t['metadata']['name']}-0") for t in stopped]
     assert condition(body, "Succeeded", "reason") == "Exhausted"
-    assert {t["metadata"]["name"] + "-0" for t in stopped} == set(ended)
-    assert "epoch 1" in log
-    assert {t["status"]["attempts"][0]["outcome"] for t in stopped} == {"Ended"}
+    attempts = {t["metadata"]["name"] + "-0": t["status"]["attempts"][0] for t in stopped}
+    # The others had trained to their end before a slow kubelet heard of it.
+    cut_short = {name for name, attempt in attempts.items() if attempt["resource"] < 9}
+    assert cut_short <= ended <= attempts.keys()
+    assert cut_short
+    assert all("epoch 1" in log for log in logs)
+    assert {attempts[name]["outcome"] for name in cut_short} == {"Ended"}
     assert all(t["status"]["failures"] == 0 for t in trials)
     check_bill(body, trials)
 
