@@ -9,6 +9,7 @@ from hack.cluster.paths import CHECKPOINTS
 from hyperband.backends.kubernetes.api_errors import NotFound
 from hyperband.backends.kubernetes.objects import STUDIES
 from tests.cluster.harness import (
+    GOOD,
     Bench,
     bench,
     census,
@@ -23,6 +24,9 @@ from tests.cluster.harness import (
 pytestmark = pytest.mark.cluster
 
 SLOW = 0.6  # seconds an epoch
+# As harness.GOOD, but first attempts take so long that none ends before all four run.
+PAUSE = '2.4 if os.environ["HYPERBAND_ATTEMPT"] == "0" else 0.1'
+FIRST_SLOW = "import os" + GOOD.replace("PAUSE", PAUSE)
 
 # As harness.GOOD, with a second metric that grows with the epochs.
 ACCURATE = """
@@ -49,6 +53,13 @@ async def runs(here: Bench, name: str, least: int) -> None:
         return len(of(await here.trials(name), "Running")) >= least
 
     await eventually(there, f"{least} trials run")
+
+
+async def logged(here: Bench, pod: str, text: str) -> None:
+    async def said() -> bool:
+        return text in await here.log(pod)
+
+    await eventually(said, f"{pod} has written {text!r}")
 
 
 def check_bill(body: dict[str, Any], trials: list[dict[str, Any]]) -> float:
@@ -169,17 +180,19 @@ async def test_suspended_and_resumed_with_other_limits(
         async with bench(kubeconfig, namespace) as here, census(here) as counted:
             modes = {"mode": "None"}  # early stopping might not let four run at once
             await here.apply(
-                study("pause", trainer(pause=SLOW), hyperband=modes, budget={"duration": "1h"})
+                study("pause", trainer(FIRST_SLOW), hyperband=modes, budget={"duration": "1h"})
             )
             await runs(here, "pause", 4)
+            await logged(here, "pause-0-0", "epoch 1")
             await patch(here, "pause", suspend=True)
 
             async def quiet() -> bool:
                 body = await here.study("pause")
-                return condition(body, "Suspended") == "True" and not counted.alive
+                suspended = condition(body, "Suspended") == "True" and not counted.alive
+                # A pod's end is written down after it was seen.
+                return suspended and not of(await here.trials("pause"), "Running")
 
             await eventually(quiet, "nothing runs any more")
-            assert not of(await here.trials("pause"), "Running")
             await patch(here, "pause", suspend=False, parallelism=2, maxTrials=6)
             body = await here.finished("pause")
             trials, pods = await here.trials("pause"), await here.pods("pause")
