@@ -106,8 +106,8 @@ async def test_the_other_one_takes_over_from_one_that_is_killed(
             a.kill()
             killed = time.monotonic()
             await says(b, "leading, with the Lease")
-            await decisions(b, 1)
             assert time.monotonic() - killed < TERMS.duration + TERMS.retry + SLACK
+            await decisions(b, 1)
             await check(here, "killed", counted)
 
 
@@ -163,7 +163,7 @@ async def test_one_that_ends_cleanly_is_followed_at_once(
             a.kill(signal.SIGTERM)
             ended = time.monotonic()
             await says(b, "leading, with the Lease")
-            assert time.monotonic() - ended < TERMS.duration / 2
+            assert time.monotonic() - ended < TERMS.retry + SLACK
             assert "is given back" in a.text()
             await check(here, "rolled", counted)
 
