@@ -70,6 +70,15 @@ async def says(operator: Operator, text: str) -> None:
     await eventually(said, f"{operator.log.name} says {text!r}")
 
 
+def reigns(operator: Operator) -> tuple[int, int]:
+    """How often it has led, and how often it has lost its Lease.
+
+    One of few seconds may be lost at any time, where the machine stands still for two thirds of it.
+    """
+    text = operator.text()
+    return text.count("leading, with the Lease"), text.count("leading no more: the Lease")
+
+
 async def follow(namespace: str, a: Operator, b: Operator) -> None:
     """B is started while A works, and waits."""
     await decisions(a, 3)
@@ -149,8 +158,9 @@ async def test_one_that_was_paused_alone_leads_again_and_reads_everything_anew(
             a.resume()
             await says(a, "leading no more")
             await check(here, "alone", counted)
-    assert a.text().count("leading, with the Lease") == 2
-    assert a.text().count("alone: taken up") == 2
+    led, lost = reigns(a)
+    assert led == 1 + lost >= 2
+    assert a.text().count("alone: taken up") >= 2
 
 
 async def test_one_that_ends_cleanly_is_followed_at_once(
@@ -187,4 +197,5 @@ async def test_one_for_a_namespace_leaves_its_work_to_one_for_all(
             await asyncio.wait([holding])
             await great.release()
             await check(here, "left", counted)
-    assert a.text().count("leading, with the Lease") == 2
+    led, lost = reigns(a)
+    assert led == 2 + lost, "what it leaves to another one it does not call lost"
