@@ -88,8 +88,12 @@ class Running:
 
         Whatever trial pods were there stay.
         """
+
+        async def alive() -> bool:  # an operator that is new may have yet to make the next ones
+            return bool(self._counted.alive)
+
+        await eventually(alive, f"trials run before {what}")
         before = {pod.metadata.name: pod.metadata.uid for pod in await self._here.pods("kept")}
-        assert self._counted.alive, f"trials run before {what}"
         assert condition(await self._here.study("kept"), "Finished") != "True"
         await asyncio.to_thread(change)
         after = {pod.metadata.name: pod.metadata.uid for pod in await self._here.pods("kept")}
