@@ -65,7 +65,7 @@ async def shared(places: dict[str, str], release: Release) -> set[str]:
         lead = {leader(places[team], "hyperband-namespace-operator") for team in TEAMS}
         return lead if lead == ready and len(lead) == len(TEAMS) else set()
 
-    lead: set[str] = await eventually(each_leads, "each of two pods leads in a namespace", 90.0)
+    lead: set[str] = await eventually(each_leads, "each of two pods leads in a namespace")
     return lead
 
 
