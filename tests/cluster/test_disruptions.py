@@ -289,7 +289,7 @@ async def test_memory_and_time_that_run_out_use_a_retry(
 ) -> None:
     body = study("greedy", trainer(GREEDY_ONCE + GOOD), resource=RUNGS, maxTrials=4)
     pod = body["spec"]["trialTemplate"]["spec"]
-    pod["activeDeadlineSeconds"] = 20
+    pod["activeDeadlineSeconds"] = 40  # the other attempts begin and end within it
     pod["containers"][0]["resources"]["limits"]["memory"] = "100Mi"
     with running_operator(namespace, tmp_path / "operator.log"):
         async with bench(kubeconfig, namespace) as here:
