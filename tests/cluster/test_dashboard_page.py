@@ -15,6 +15,7 @@ from playwright.async_api import Page, async_playwright, expect
 from hack import browser as browsers
 from hack import page as pages
 from hack.cluster import paths
+from hyperband.backends.kubernetes.objects import STUDIES
 from tests.cluster.harness import TIMEOUT, bench, running_operator, study, trainer
 
 pytestmark = pytest.mark.cluster
@@ -77,10 +78,14 @@ async def test_the_ladder_fills_while_a_study_runs(
         served(namespace, kubeconfig, tmp_path / "dashboard.log") as link,
     ):
         async with bench(str(kubeconfig), namespace) as here, opened(link) as page:
-            await here.apply(study("ladder", trainer(pause=0.5)))
+            # It waits until somebody looks.
+            await here.apply(study("ladder", trainer(pause=0.5), suspend=True))
             await page.get_by_role("link", name="ladder", exact=True).click()
             await expect(page.get_by_text("live", exact=True)).to_be_visible()
+            await expect(page.locator("table.rungs")).to_be_visible()
             await page.evaluate(WATCH)
+            begin = {"spec": {"suspend": False}}
+            await here.client.patch(STUDIES, namespace, "ladder", begin, dict)
             await here.finished("ladder")
             trials = await here.trials("ladder")
             await expect(page.locator(".facts")).to_contain_text("Took")
