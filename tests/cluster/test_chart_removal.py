@@ -4,6 +4,7 @@ Without nodes no operator runs there; `test_chart_releases` has one that does.
 """
 
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks import server
 from hyperband.api import names
-from tests.cluster.harness import study
+from tests.cluster.harness import eventually, study
 from tests.cluster.releases import BESIDE_OTHERS, SYSTEM, Release, kubectl, objects
 
 pytestmark = pytest.mark.cluster
@@ -56,15 +57,22 @@ def definitions() -> set[str]:
     return {each.partition(" ")[2] for each in ours() if each.startswith("CustomResource")}
 
 
-def make_study() -> None:
+async def make_study() -> None:
+    """Once the server has found out what the definitions define, which Helm does not wait for."""
+    words = ["kubectl", "get", "--all-namespaces", ",".join(sorted(DEFINITIONS))]
+
+    async def served() -> bool:
+        return subprocess.run(words, capture_output=True).returncode == 0
+
+    await eventually(served, "the kinds of the definitions are served")
     kubectl("apply", "-n", "team", "-f", "-", stdin=json.dumps(study("kept")))
 
 
-def test_studies_outlive_an_uninstallation_and_are_adopted_again(api: None) -> None:
+async def test_studies_outlive_an_uninstallation_and_are_adopted_again(api: None) -> None:
     kubectl("create", "namespace", "team")
     team = "--set=reporter.namespaces={team}"
     release = installed("hyperband-operator", SYSTEM, team)
-    make_study()
+    await make_study()
     before = objects("hbs", "kept", "-n", "team")
     release.helm("uninstall", release.name)
     assert definitions() == DEFINITIONS
