@@ -177,18 +177,24 @@ class RealCluster:
             revision = page.metadata.resource_version
             for body in page.items:
                 self._see(kind, body)
-        events = self._client.watch(
-            kind, self._namespace, resource_version=revision, seconds=600, margin=30.0
-        )
-        async with aclosing(events):
-            async for line in events:
-                event = json.loads(line)
-                if event["type"] in ("ADDED", "MODIFIED"):
-                    self._see(kind, event["object"])
-                elif event["type"] == "DELETED":
-                    self._objects.pop((kind.plural, event["object"]["metadata"]["name"]), None)
-                    if kind is PODS:
-                        self.ledger.gone(event["object"], datetime.now(UTC))
+        while True:  # a server that is busy ends a watch whose events it cannot get rid of
+            events = self._client.watch(
+                kind, self._namespace, resource_version=revision, seconds=600, margin=30.0
+            )
+            async with aclosing(events):
+                async for line in events:
+                    event = json.loads(line)
+                    assert event["type"] != "ERROR", event
+                    self._heed(kind, event["type"], event["object"])
+                    revision = event["object"]["metadata"]["resourceVersion"]
+
+    def _heed(self, kind: Kind, change: str, body: Body) -> None:
+        if change in ("ADDED", "MODIFIED"):
+            self._see(kind, body)
+        elif change == "DELETED":
+            self._objects.pop((kind.plural, body["metadata"]["name"]), None)
+            if kind is PODS:
+                self.ledger.gone(body, datetime.now(UTC))
 
     def _see(self, kind: Kind, body: Body) -> None:
         key = (kind.plural, body["metadata"]["name"])
