@@ -171,8 +171,13 @@ def leader(namespace: str = SYSTEM, lease: str = "hyperband-operator") -> str:
 
 
 def restore() -> None:
-    """The cluster's own objects as `make up` installs them."""
+    """The cluster's own objects as `make up` installs them, and no Lease.
+
+    An operator whose roles go before it cannot give its Lease back, and each one for a namespace
+    would wait at its start until that has run out before its eyes.
+    """
     install.apply_all()
+    kubectl("delete", "lease", "-n", SYSTEM, "--ignore-not-found", "hyperband-operator")
 
 
 def retag(repository: str, old: str, new: str) -> None:
