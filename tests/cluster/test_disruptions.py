@@ -25,6 +25,7 @@ from hyperband.backends.kubernetes.objects import PODS, Pod
 from tests.cluster.harness import (
     GOOD,
     IMAGE,
+    TIMEOUT,
     Bench,
     bench,
     check_records,
@@ -218,7 +219,7 @@ async def test_a_drain(kubeconfig: str, namespace: str, tmp_path: Path, breaking
     async with training(kubeconfig, namespace, tmp_path, lost_once("drained")) as (here, victim):
         since, node = time.time(), str(victim.spec.node_name)
         selector = f"--pod-selector={names.STUDY_LABEL}=drained"
-        await kubectl("drain", node, selector, "--ignore-daemonsets", "--timeout=60s")
+        await kubectl("drain", node, selector, "--ignore-daemonsets", f"--timeout={TIMEOUT:.0f}s")
         status = await repeated(here, "drained", since, why="EvictionByEvictionAPI")
     assert status["attempts"][1]["node"] != node
 
