@@ -312,6 +312,7 @@ class Census:
     def __init__(self) -> None:
         self.alive: set[str] = set()
         self.most = 0
+        self.listing = False  # what a list tells has not happened in its order
         self.seen: dict[str, str] = {}  # pod name: uid
         self.twice: list[str] = []  # names that two pods had
 
@@ -327,13 +328,31 @@ class Census:
             self.alive.discard(uid)
         else:
             self.alive.add(uid)
-        self.most = max(self.most, len(self.alive))
+        self.count()
+
+    def count(self) -> None:
+        """Looks how many are alive, where that is known."""
+        if not self.listing:
+            self.most = max(self.most, len(self.alive))
 
 
 @contextlib.asynccontextmanager
 async def census(bench: Bench) -> AsyncIterator[Census]:
     counted = Census()
-    informer = Informer(
+
+    class Pods(Informer[Pod]):
+        """Lists anew after an outage, say: what has come since may come before what has ended."""
+
+        def begin_list(self) -> None:
+            counted.listing = True
+            super().begin_list()
+
+        def end_list(self, revision: int) -> None:
+            super().end_list(revision)
+            counted.listing = False
+            counted.count()
+
+    informer = Pods(
         bench.client,
         PODS,
         Pod,
