@@ -44,6 +44,7 @@ TROUBLES = 3
 LIMIT = 480.0  # seconds: ten times what it takes where nothing else runs
 LOG = 12_000  # characters of an operator's log, where something does not hold
 AFTERMATH = 5.0  # seconds in which a dead operator's last call may land
+APART = 0.5  # between what two watches tell of a pod's going: its times are in whole seconds
 NAMESPACES = Kind("", "v1", "namespaces", namespaced=False)
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts")
 REPORTER = Path(__file__).resolve().parents[2] / "manifests/namespace/reporter.yaml"
@@ -63,7 +64,7 @@ async def run_real(seed: int) -> None:
             async with Client(connection) as client, _namespace(client, schedule) as where:
                 cluster = RealCluster(schedule, client, where)
                 await cluster.run(log_file)
-            check(cluster.study, cluster.trials, cluster.ledger)
+            check(cluster.study, cluster.trials, cluster.ledger, rounding=APART)
         except AssertionError as error:
             text = log_file.read_text() if log_file.exists() else ""
             raise AssertionError(f"{error}\nthe operator's log ends with\n{text[-LOG:]}") from error
