@@ -124,9 +124,11 @@ def write_run(folder: Path, trials: int = 36, seconds: float = 1e9) -> None:
     begun = (folder / "study.db").exists()
     store = Store.open(folder) if begun else Store.create(folder, study, {})
     try:
-        if begun:
-            store.write_study(study, seconds)
+        # All at once: who reads meanwhile is to find no study that is ahead of its trials.
         with store._connection as connection:
+            connection.execute(
+                "UPDATE run SET study = ?, elapsed = ?", (json.dumps(study), seconds)
+            )
             connection.executemany(
                 "INSERT INTO trials (idx, body) VALUES (?, ?) "
                 "ON CONFLICT (idx) DO UPDATE SET body = excluded.body",
