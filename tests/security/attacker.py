@@ -1,6 +1,7 @@
 """An attacker with a token of somebody's, against the real API server."""
 
 import base64
+import http.client
 import json
 import ssl
 import time
@@ -63,23 +64,28 @@ class Attacker:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind, "Accept": accept}
         request = urllib.request.Request(self._url + path, data, headers, method=method)
         try:
+            return self._send(request)
+        except (OSError, http.client.HTTPException) as error:
+            if data is None or len(data) <= MAX_BODY:
+                raise
+            # While we are still sending, or afterwards: buffers on the way take some megabytes.
+            return Answer(413, f"hangs up: {error}")
+
+    def _send(self, request: urllib.request.Request) -> Answer:
+        try:
             with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:
                 return Answer(answer.status, answer.read().decode())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read().decode(errors="replace"))
-        except urllib.error.URLError as error:
-            if data is None or len(data) <= MAX_BODY:
-                raise
-            return Answer(413, f"hangs up: {error}")  # while we are still sending
 
     def merge(self, path: str, change: Mapping[str, Any]) -> Answer:
         """A merge patch."""
         return self.ask("PATCH", path, change, MERGE)
 
 
-def until(what: Callable[[], T], holds: Callable[[T], bool]) -> T:
+def until(what: Callable[[], T], holds: Callable[[T], bool], patience: float = PATIENCE) -> T:
     """The first answer of which that holds, as roles and policies are known a moment later."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not holds(answer := what()):
         assert time.monotonic() < deadline, answer
         time.sleep(0.2)
