@@ -13,7 +13,14 @@ from kubernetes import client
 
 from hyperband.api import names
 from tests.cluster.conftest import kubectl_on_the_path  # noqa: F401  # for the operator's tests
-from tests.cluster.harness import bench, condition, eventually, running_operator, study
+from tests.cluster.harness import (
+    TIMEOUT,
+    bench,
+    condition,
+    eventually,
+    running_operator,
+    study,
+)
 from tests.security.attacker import Answer, Attacker, until
 from tests.security.test_reporter_token import token
 from tests.studies import changed, good_study
@@ -190,7 +197,8 @@ def test_a_lease_that_elects_goes_with_its_namespace(connection: Any) -> None:
     leases.create_namespaced_lease(name, {"metadata": {"name": names.NAMESPACE_LEASE}, "spec": {}})
     core.delete_namespace(name)
     found = f"metadata.name={name}"
-    until(lambda: core.list_namespace(field_selector=found).items, lambda items: not items)
+    # Those of the tests before are being removed, too, and the controller asks slowly.
+    until(lambda: core.list_namespace(field_selector=found).items, lambda items: not items, TIMEOUT)
 
 
 def test_studies_that_are_too_large_are_refused_in_a_sentence(team: Team) -> None:
@@ -271,8 +279,9 @@ async def test_a_training_does_not_get_its_sidecar_s_token(
         async with bench(kubeconfig, namespace) as here:
             body = study("thief", ["sh", "-c", THIEF], reporting={"mode": "Sidecar"})
             body["spec"] |= {"maxTrials": 1, "hyperband": {"mode": "None"}}
-            container = body["spec"]["trialTemplate"]["spec"]["containers"][0]
-            container["resources"] = {"requests": {"cpu": "20m"}}
+            pod_spec = body["spec"]["trialTemplate"]["spec"]
+            pod_spec["terminationGracePeriodSeconds"] = 30  # for the last report to be taken
+            pod_spec["containers"][0]["resources"] = {"requests": {"cpu": "20m"}}
             await here.apply(body)
             found = await here.finished("thief")
             (pod,) = await here.pods("thief")
