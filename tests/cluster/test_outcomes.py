@@ -242,12 +242,12 @@ async def test_without_the_right_to_report_nothing_starts_until_it_is_given(
         async with bench(kubeconfig, namespace) as here:
             await here.apply(study("mute", maxTrials=3))
 
-            async def said() -> bool:
+            async def said() -> str:
                 body = await here.study("mute")
-                return condition(body, "Ready", "reason") == "ReporterNotPermitted"
+                right = condition(body, "Ready", "reason") == "ReporterNotPermitted"
+                return condition(body, "Ready", "message") if right else ""
 
-            await eventually(said, "the study says that its pods may not report")
-            message = condition(await here.study("mute"), "Ready", "message")
+            message = await eventually(said, "the study says that its pods may not report")
             assert "manifests/namespace/reporter.yaml" in message
             assert not await here.trials("mute")
             mended = await asyncio.create_subprocess_exec(

@@ -27,6 +27,7 @@ from tests.cluster.harness import (
 pytestmark = pytest.mark.cluster
 
 MIB = 2**20
+GRACE_SECONDS = 30  # most of it is the sidecar's, for an API server that takes its time
 # A training in a shell, which knows nothing of Kubernetes. Its loss falls with the epochs.
 SHELL = """
 set -eu
@@ -54,6 +55,7 @@ def reported(name: str, script: str = SHELL, **changes: Any) -> dict[str, Any]:
     """A study in mode Sidecar whose training is a shell script, without a GPU."""
     body = study(name, ["sh", "-c", script], **({"reporting": {"mode": "Sidecar"}} | changes))
     pod = body["spec"]["trialTemplate"]["spec"]
+    pod["terminationGracePeriodSeconds"] = GRACE_SECONDS
     pod["containers"][0]["resources"] = {"requests": {"cpu": "20m"}}
     return body
 
@@ -85,7 +87,6 @@ async def test_a_shell_script_is_reported_for(here: Bench, connection: Any) -> N
         "runAsUser": 1000,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    pod["terminationGracePeriodSeconds"] = 30
     pod["containers"][0]["securityContext"] = {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
@@ -106,10 +107,12 @@ async def test_a_shell_script_is_reported_for(here: Bench, connection: Any) -> N
         first, last = int(env["HYPERBAND_RESOURCE_FROM"]), int(env["HYPERBAND_RESOURCE_TO"])
         assert epochs == list(range(first + 1, last + 1)), "each line once, none lost"
         assert one["status"]["phase"] == "Succeeded"
+        sidecar = status_of(one, names.SIDECAR)["state"]["terminated"]
+        assert sidecar["exitCode"] == 0, "it ends by itself"
+        # What it takes is its kubelet's, which notices each end a moment later.
         lingered = ended(one, names.SIDECAR) - ended(one, "train")
-        assert lingered.total_seconds() <= 5, "the pod is not kept alive"
-        begun = status_of(one, names.SIDECAR)["state"]["terminated"]["startedAt"]
-        assert begun <= status_of(one, "train")["state"]["terminated"]["startedAt"]
+        assert lingered.total_seconds() <= GRACE_SECONDS / 2, "the pod is not kept alive"
+        assert sidecar["startedAt"] <= status_of(one, "train")["state"]["terminated"]["startedAt"]
         mounts = [m["mountPath"] for m in one["spec"]["containers"][0]["volumeMounts"]]
         assert mounts == [names.REPORT_MOUNT]
 
@@ -211,12 +214,12 @@ async def test_an_image_that_cannot_be_pulled_holds_the_study(here: Bench) -> No
     image = "hyperband.dev/no-such-sidecar:1"
     await here.apply(reported("away", reporting={"mode": "Sidecar", "image": image}))
 
-    async def held() -> bool:
+    async def held() -> str:
         body = await here.study("away")
-        return condition(body, "Ready", "reason") == "ImagePullFailed"
+        right = condition(body, "Ready", "reason") == "ImagePullFailed"
+        return condition(body, "Ready", "message") if right else ""
 
-    await eventually(held, "the study is held")
-    message = condition(await here.study("away"), "Ready", "message")
+    message = await eventually(held, "the study is held")
     for said in (image, names.SIDECAR, "--sidecar-image", "spec.reporting.image"):
         assert said in message
     for trial in await here.trials("away"):

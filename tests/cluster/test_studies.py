@@ -138,8 +138,11 @@ async def test_deleting_a_study_ends_its_pods_at_once(
                 return not await here.pods("doomed") and not await here.trials("doomed")
 
             await eventually(gone, "pods and trials are gone")
-            log = operator.text()
-    assert "deleted, its pods are ended" in log
+
+            async def told() -> bool:
+                return "deleted, its pods are ended" in operator.text()
+
+            await eventually(told, "the operator has ended them, too")
 
 
 async def test_deleting_a_study_while_no_operator_runs(

@@ -14,6 +14,7 @@ from hack.cluster import kindcluster
 from hyperband.backends.kubernetes.attempts import is_over
 from tests.cluster.harness import (
     IMAGE,
+    TIMEOUT,
     Bench,
     bench,
     check_records,
@@ -70,14 +71,12 @@ async def held(here: Bench, body: dict[str, Any], reason: str, says: str, pods: 
     name = body["metadata"]["name"]
     await here.apply(body)
 
-    async def said() -> bool:
+    async def said() -> dict[str, Any] | None:
         found = await here.study(name)
-        return condition(found, "Ready", "reason") == reason and says in condition(
-            found, "Ready", "message"
-        )
+        right = condition(found, "Ready", "reason") == reason
+        return found if right and says in condition(found, "Ready", "message") else None
 
-    await eventually(said, f"{name} says what keeps its pods from starting")
-    found = await here.study(name)
+    found = await eventually(said, f"{name} says what keeps its pods from starting")
     assert condition(found, "Progressing") == "False"
     assert condition(found, "Progressing", "reason") == reason
     assert "no pod of the study has started" in condition(found, "Ready", "message")
@@ -101,7 +100,8 @@ async def unburnt(here: Bench, name: str) -> None:
 
 async def goes_on(here: Bench, name: str) -> None:
     """What was missing is there now: the study runs to its end, and no retry is used."""
-    body = await here.finished(name)
+    # A kubelet that has tried in vain for a while takes up to 5 min to try again.
+    body = await here.finished(name, 300 + TIMEOUT)
     assert condition(body, "Succeeded") == "True"
     assert condition(body, "Ready") == "True"
     trials = await here.trials(name)
@@ -153,14 +153,14 @@ async def test_templates_that_do_not_work(
         body = template("huge", resources={"limits": {"nvidia.com/gpu": 99}})
         await here.apply(body)
 
-        async def said() -> bool:
+        async def said() -> dict[str, Any] | None:
             found = await here.study("huge")
             waits = condition(found, "Progressing", "reason") == "WaitingForNodes"
             message = condition(found, "Progressing", "message")
-            return waits and "Insufficient nvidia.com/gpu" in message
+            return found if waits and "Insufficient nvidia.com/gpu" in message else None
 
-        await eventually(said, "huge says what its pods wait for")
-        assert condition(await here.study("huge"), "Ready") == "True", "a node may come that fits"
+        found = await eventually(said, "huge says what its pods wait for")
+        assert condition(found, "Ready") == "True", "a node may come that fits"
         await unburnt(here, "huge")
 
     async def a_training_that_crashes_at_once() -> None:
