@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import re
 import secrets
 import shutil
@@ -14,8 +15,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -25,6 +27,8 @@ from hack.cluster.kindcluster import kubectl_program
 READY_SECONDS = 120.0
 USERS = ("bench", "operator")  # contexts of the kubeconfig, so that an audit log tells them apart
 ROOT = Path(__file__).resolve().parents[1]
+# Below those that Linux gives to connections, and to who listens without naming one.
+PORTS: Final = range(20_000, 30_000)
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,21 @@ def running(arguments: Sequence[str] = ()) -> Iterator[Server]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens at."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports of the loopback interface that nobody listens at, and that nobody is given by chance.
+
+    Until they are used, and between two programs that use one after the other.
+    """
+    free = filter(_is_free, random.sample(PORTS, len(PORTS)))
+    return list(islice(free, count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _etcd(program: Path, folder: Path, port: int, peer: int) -> list[str]:

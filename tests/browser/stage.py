@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from benchmarks.server import free_ports
 from hyperband.api.words import status
 from hyperband.backends.kubernetes.telemetry.server import Address
 from hyperband.dashboard.access import OwnMachine, UnknownViewerError, Viewer
@@ -120,7 +121,7 @@ class Stage:
 
     def __init__(self, source: Studies, mode: str = "laptop") -> None:
         self.source, self.access = source, Token(mode)
-        self.port = 0
+        (self.port,) = free_ports(1)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
