@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 import aiohttp
 import yaml
 
+from benchmarks import server
 from hack.cluster import gobuild
 from hyperband.api import names
 from hyperband.api.schema.policies import OPERATOR_NAMESPACE
@@ -37,16 +37,10 @@ DASHBOARD = ROOT / "charts/hyperband-operator/files/grafana-dashboard.json"
 NAMESPACES = Kind("", "v1", "namespaces", namespaced=False)
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts")
 TEAM = "team"
+TRIALS, PARALLELISM = 14, 4  # of a study
 STEP_SECONDS = 0.6  # between two things that happen to a pod
 PATIENCE = 180.0
 LOOK_SECONDS = 0.2
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 async def eventually(what: str, look: Callable[[], Awaitable[T | None]]) -> T:
@@ -77,8 +71,8 @@ async def make_study(client: Client, name: str, **pod_spec: Any) -> None:
     body = study_body(
         resource={"name": "epochs", "min": 1, "max": 9},
         searcher={"type": "GaussianProcess"},
-        parallelism=4,
-        maxTrials=14,
+        parallelism=PARALLELISM,
+        maxTrials=TRIALS,
         trialTemplate={"spec": {"containers": [container | limits], **pod_spec}},
     )
     body["metadata"] = {"name": name}
@@ -86,9 +80,14 @@ async def make_study(client: Client, name: str, **pod_spec: Any) -> None:
 
 
 class Kubelet:
-    """Plays the pods: of the first trial one fails, of the second one is evicted."""
+    """Plays the pods: of the first trial one fails, of the second one is evicted.
+
+    Attributes:
+        still: nothing happens to a pod while somebody else holds it.
+    """
 
     def __init__(self, client: Client) -> None:
+        self.still = asyncio.Lock()
         self._client, self._dice = client, random.Random(0)
         self._steps: set[asyncio.Task[None]] = set()
 
@@ -107,10 +106,11 @@ class Kubelet:
 
     async def _later(self, pod: Body) -> None:
         await asyncio.sleep(STEP_SECONDS)
-        step = self._next(pod, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        if step is not None:
-            with contextlib.suppress(ApiError):  # it has changed meanwhile: another event tells
-                await self._do(pod, step)
+        async with self.still:
+            step = self._next(pod, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            if step is not None:
+                with contextlib.suppress(ApiError):  # it has changed meanwhile: another event tells
+                    await self._do(pod, step)
 
     def _next(self, pod: Body, moment: str) -> Step | None:
         if names.TRIAL_LABEL not in pod["metadata"]["labels"]:
@@ -181,7 +181,7 @@ async def prometheus(operator_port: int, folder: Path) -> AsyncIterator["Prometh
         ],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
-    port = free_port()
+    (port,) = server.free_ports(1)
     words = [
         str(gobuild.PROMETHEUS.binary),
         f"--config.file={folder / 'prometheus.yaml'}",
