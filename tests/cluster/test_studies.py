@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,11 @@ async def test_stopping_ends_pods_that_are_not_good_enough(
     with running_operator(namespace, tmp_path / "operator.log"):
         async with bench(kubeconfig, namespace) as here, census(here) as counted:
             slow = trainer(pause=1.0)  # so that a stop comes before the end
-            await here.apply(study("stopping", slow, hyperband={"mode": "Stopping"}))
+            # Random ones might come from worst to best, and none would be stopped.
+            good_first = [{"x": x} for x in (0.3, 0.32, 0.34, 0.36, 0.9, 0.92, 0.94, 0.96, 0.98)]
+            changes: dict[str, Any] = {"hyperband": {"mode": "Stopping"}}
+            changes["initialParameters"] = good_first
+            await here.apply(study("stopping", slow, **changes))
             body = await here.finished("stopping")
             trials = await here.trials("stopping")
 
