@@ -322,6 +322,7 @@ def test_an_api_server_that_is_away_at_the_end_holds_nobody_up(
     sidecar = start(flush_seconds=1)
     server.answers.extend([Answer(503, "etcd is away")] * 1000)
     sidecar.add(3)
+    server.wait_for(2)  # it has taken the first answer
     code, log = sidecar.stop()
     assert code == 75, "for the operator: no fault of the training"
     assert "503 etcd is away" in log.splitlines()[-1]
@@ -330,7 +331,7 @@ def test_an_api_server_that_is_away_at_the_end_holds_nobody_up(
 def test_a_file_that_is_too_long_to_be_read_leaves_time_to_send(
     server: FakeServer, start: Callable[..., Sidecar]
 ) -> None:
-    sidecar = start(flush_seconds=2)
+    sidecar = start(flush_seconds=6)  # a quarter of it for sending
     sidecar.add(1)
     server.wait_until(lambda: epochs(server) == [1])
     with sidecar.path.open("a") as file:
