@@ -1,5 +1,6 @@
 // Small parts that several views have.
 import type { ComponentChildren } from "preact";
+import { count } from "./format";
 import type { Answer } from "./live";
 import type { Counts } from "./types";
 
@@ -56,7 +57,7 @@ const PARTS: [keyof Counts, string][] = [
 /** How many trials are in each state: a bar, and the same in words. */
 export function TrialsBar({ counts, most }: { counts: Counts; most: number | null }) {
   const all = Math.max(most ?? 0, counts.total, 1);
-  const words = PARTS.filter(([key]) => counts[key] > 0).map(([key, word]) => `${counts[key]} ${word}`);
+  const words = PARTS.filter(([key]) => counts[key] > 0).map(([key, word]) => `${count(counts[key])} ${word}`);
   return (
     <span class="trialsbar">
       <span class="bar" role="img" aria-label={words.join(", ") || "no trials yet"} title={words.join(", ")}>
@@ -65,8 +66,8 @@ export function TrialsBar({ counts, most }: { counts: Counts; most: number | nul
         ))}
       </span>
       <span class="of">
-        {counts.total}
-        {most ? ` of ${most}` : ""}
+        {count(counts.total)}
+        {most ? ` of ${count(most)}` : ""}
       </span>
     </span>
   );

@@ -128,7 +128,7 @@ def thin(items: Sequence[T], most: int) -> list[T]:
 
 def thinned(shown: int, there: int, what: str) -> tuple[str, ...]:
     """The note that goes with it."""
-    return (f"{shown} of {there} {what} are drawn, evenly chosen",) if shown < there else ()
+    return (f"{shown:,} of {there:,} {what} are drawn, evenly chosen",) if shown < there else ()
 
 
 TIMES = ((86400 * 2, 86400.0, "days"), (7200, 3600.0, "hours"), (300, 60.0, "minutes"))

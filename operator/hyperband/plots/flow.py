@@ -181,12 +181,13 @@ def _costs(records: Records) -> tuple[str, ...]:
     hours = sum(each.gpu_seconds for each in lost)
     share = f" ({hours / total:.0%} of all)" if total else ""
     told = (
-        f"{len(lost)} of {len(attempts)} pods were disrupted: {hours / HOUR:.3g} GPU-hours in them"
+        f"{len(lost):,} of {len(attempts):,} pods were disrupted: "
+        f"{hours / HOUR:.3g} GPU-hours in them"
     )
     told += f"{share}; what they trained after their last checkpoint was trained again"
     listed = sum(run.gpu_seconds for run in records.runs)
     gone = f"{(listed - total) / HOUR:.3g} GPU-hours are of pods that are no longer listed"
     return (
-        told if lost else f"none of {len(attempts)} pods was disrupted",
+        told if lost else f"none of {len(attempts):,} pods was disrupted",
         *((gone,) if listed > total * 1.001 + 1 else ()),
     )

@@ -107,7 +107,7 @@ def best(records: Records, over: Over = Over.TIME) -> Figure:
         notes.append("when a value came is worked out from its pod's start and end")
         if len(known) < len(told):
             notes.append(
-                f"{len(told) - len(known)} of {len(told)} values are left out: "
+                f"{len(told) - len(known):,} of {len(told):,} values are left out: "
                 "when they came is not known, or not yet; over values recorded all are drawn"
             )
     steps = _improvements(records, known, xs)
@@ -207,5 +207,5 @@ def _calibration(found: Sequence[tuple[Run, float, float, float]]) -> tuple[str,
             "no trial has both a prediction and a value: the searcher GaussianProcess predicts",
         )
     inside = sum(abs(value - mean) <= deviation for _, mean, deviation, value in found)
-    share = f"{inside} of {len(found)} within one deviation ({inside / len(found):.0%}"
+    share = f"{inside:,} of {len(found):,} within one deviation ({inside / len(found):.0%}"
     return (f"{share}; {DEVIATIONS:.0%} if the model is right)",)
