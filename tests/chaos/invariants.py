@@ -90,7 +90,13 @@ class Ledger:
         self.lives[body["metadata"]["uid"]].gone = now
 
     def landed(self, body: Body) -> None:
-        """A pod was made by a call that a dead operator had sent."""
+        """A pod was made by a call that a dead operator had sent.
+
+        One of that name may have been there before: an account is its name's, and now this one's.
+        """
+        for life in self.lives.values():
+            if life.name == body["metadata"]["name"]:
+                life.recorded = False
         self.seen(body)
         self.lives[body["metadata"]["uid"]].stale = True
 

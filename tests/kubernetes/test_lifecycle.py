@@ -1,5 +1,6 @@
 """How studies end, and what is kept: budgets, targets, stop, suspension, retention, TTL."""
 
+import asyncio
 import copy
 from collections.abc import Callable
 from typing import Any
@@ -240,6 +241,38 @@ async def test_resource_units() -> None:
     assert finish(world)[:2] == ("True", "BudgetReached")
     assert "2 epochs are trained" in finish(world)[2]
     assert len(world.trials) == 2
+
+
+async def test_a_budget_that_is_spent_while_trials_are_launched_is_named_before_one_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = {"budget": {"resourceUnits": 2}, "onBudget": "Stop", "maxTrials": 9}
+    world = await started(parallelism=3, **spec)
+    report = [{"epochs": 1, "loss": 0.5}]
+    world.set(world.pod("s-0-0"), phase="Succeeded", reports=report)
+    create = world.client.create
+
+    async def slowly(*words: Any) -> Any:  # so that news are looked at meanwhile
+        made = await create(*words)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return made
+
+    monkeypatch.setattr(world.client, "create", slowly)
+    named: list[bool] = []  # at each write of a trial that is ended by the budget
+
+    def spend(when: str, verb: str, plural: str, name: str) -> None:
+        if (when, verb, plural) == ("after", "create", TRIALS.plural):
+            world.set(world.pod("s-1-0"), phase="Succeeded", reports=report)
+        ended = [t for t in world.trials if t.get("status", {}).get("reason") == "StudyEnded"]
+        if (when, verb, plural) == ("after", "status", TRIALS.plural) and ended:
+            named.append("budgetReached" in world.study["status"])
+
+    world.client.fault = spend
+    await step(world)
+    await end(world)
+    assert finish(world)[:2] == ("True", "BudgetReached")
+    assert named and all(named)
 
 
 async def test_time_in_suspension_is_not_spent() -> None:

@@ -8,7 +8,6 @@ from hyperband.backends.kubernetes.accounts import running
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import Pod
 from hyperband.backends.kubernetes.store import TrialStore
-from hyperband.core.budgets import exceeded
 from hyperband.core.engine import Engine
 from hyperband.core.records import Spent
 
@@ -92,10 +91,6 @@ class Meter:
             totals.resource_units + float(used.units),
             self.reached,
         )
-
-    def exceeded(self) -> str:
-        """The bound of the budget that is reached, in words; empty if none is."""
-        return exceeded(self._store.study.study, self.spent())
 
     def until_reached(self) -> Iterator[float]:
         """Seconds until a bound of the budget is reached that no event would tell of."""

@@ -38,6 +38,7 @@ from hyperband.backends.kubernetes.store import (
 )
 from hyperband.backends.kubernetes.study_pods import TrialPods, gone_trials
 from hyperband.backends.kubernetes.trial_keeper import TrialKeeper
+from hyperband.core.budgets import exceeded
 from hyperband.core.decisions import Finish
 from hyperband.core.engine import Engine
 from hyperband.core.errors import InvalidStudyError
@@ -299,14 +300,16 @@ class StudyTask:
         await keeper.settle()
         if self._generation != generation:  # changed meanwhile: decide again
             return 0.0
-        if (spent := keeper.meter.exceeded()) and not keeper.meter.reached:
-            due = await self._publish(keeper, blocked, budget_reached=spent)
-            if not budget_reached(self._body):
-                return due
-            keeper.meter.reached = spent
         if blocked is None:
             await self._launch(keeper)
-        finish = await keeper.conclude()
+        spent = keeper.meter.spent()  # also by what has come while it launched
+        if (bound := exceeded(keeper.study.study, spent)) and not spent.reached:
+            due = await self._publish(keeper, blocked, budget_reached=bound)
+            if not budget_reached(self._body):
+                return due
+            keeper.meter.reached = bound
+            spent = keeper.meter.spent()
+        finish = await keeper.conclude(spent)
         more = finish is None and await keeper.archive()
         if self._sweep:
             await self._clear_away(keeper)

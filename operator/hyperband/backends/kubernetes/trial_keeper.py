@@ -39,7 +39,7 @@ from hyperband.backends.kubernetes.telemetry.context import about
 from hyperband.backends.kubernetes.waits import WaitCounter, Waits, is_quiet, seconds_until_stuck
 from hyperband.core.decisions import NO_RESULT, Decision, Finish
 from hyperband.core.engine import Engine
-from hyperband.core.records import Trial, TrialState
+from hyperband.core.records import Spent, Trial, TrialState
 
 T = TypeVar("T")
 
@@ -255,11 +255,14 @@ class TrialKeeper:
             self._more, blocked = await self._slots.fill(self.meter.spent(), marked=marked)
             self.blocked = blocked or self.blocked
 
-    async def conclude(self) -> Finish | None:
-        """Ends what is not to go on, and the study once it is over and no pod of it runs."""
+    async def conclude(self, spent: Spent) -> Finish | None:
+        """Ends what is not to go on, and the study once it is over and no pod of it runs.
+
+        Args:
+            spent: what the study has spent; a budget that is reached by it is named in its status.
+        """
         if self.study.suspend and not self.study.study.stop:
             return None
-        spent = self.meter.spent()
         finish = self.engine.finish(spent)  # what the decision to end it was made on
         given_up = None
         if self._hold is not None and (finish is None or finish.reason == NO_RESULT):
