@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from hack import browser as browsers
 from hack import page as pages
 from hack.cluster import paths
+from tests.browser.frames import next_frame
 from tests.browser.shown import SECONDS, study
 from tests.browser.stage import Stage, staged
 from tests.cli.plot_studies import START
@@ -96,7 +97,7 @@ def _settle(page: Page) -> None:
         expect(page.get_by_text("live", exact=True)).to_be_visible()
     expect(page.locator("[aria-busy]")).to_have_count(0)
     page.evaluate("() => document.activeElement.blur()")
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    next_frame(page)
 
 
 if __name__ == "__main__":

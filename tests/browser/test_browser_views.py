@@ -12,6 +12,7 @@ from hack.cluster import paths
 from hyperband.dashboard import pods
 from hyperband.plots.pairs import MAX_DIMENSIONS
 from tests.browser.conftest import Opener
+from tests.browser.frames import next_frame
 from tests.browser.stage import TOKEN, Stage
 
 VIEWS = {
@@ -35,11 +36,6 @@ def go(page: Page, stage: Stage, place: str) -> None:
     expect(page.locator("main h1")).to_be_visible()
     expect(page.locator("[aria-busy]")).to_have_count(0)
     next_frame(page)
-
-
-def next_frame(page: Page) -> None:
-    """What is to be drawn is in the picture by then."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
 
 def drawn(page: Page) -> int:

@@ -22,6 +22,7 @@ import yaml
 
 from hyperband.api import names
 from hyperband.api.status import is_finished
+from hyperband.api.times import in_seconds
 from hyperband.backends.kubernetes.api_errors import ApiError, NotFound
 from hyperband.backends.kubernetes.client import MERGE_PATCH, Client
 from hyperband.backends.kubernetes.connection import connect
@@ -224,7 +225,7 @@ class RealCluster:
     async def _tick(self) -> None:
         await asyncio.sleep(TICK)
         self.study = await self._client.get(STUDIES, self._namespace, "s", dict)
-        all_pods, moment = self._bodies(PODS), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        all_pods, moment = self._bodies(PODS), in_seconds(datetime.now(UTC))
         fates = self.schedule.fates if self._troubles < TROUBLES else Fates()
         if self.schedule.kubelet:
             running = [p for p in all_pods if pods.phase(p) == "Running" and not pods.is_ending(p)]

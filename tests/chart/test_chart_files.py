@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from hack.chart import helm
-from hack.chart.files import CHART
+from hack.chart.files import CHART, NAME
 from hack.cluster.paths import REPOSITORY
 from hack.cluster.run import CommandFailed
 from hack.generate import drifted
@@ -33,8 +33,9 @@ def a_helm() -> str:
     return helm.program()
 
 
-def rendered(*arguments: str) -> list[dict[str, Any]]:
-    return [each for each in yaml.safe_load_all(helm.template(*arguments)) if each]
+def rendered(*arguments: str, release: str = NAME) -> list[dict[str, Any]]:
+    text = helm.template(*arguments, release=release)
+    return [each for each in yaml.safe_load_all(text) if each]
 
 
 def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -123,8 +124,7 @@ def test_pods_are_as_restricted_as_can_be() -> None:
 
 @pytest.mark.parametrize("release", ["team.one", "hyperband-operator.1.2"])
 def test_a_release_with_dots_has_names_that_services_may_have(release: str) -> None:
-    text = helm.template("--set=dashboard.enabled=true", release=release)
-    objects = [each for each in yaml.safe_load_all(text) if each]
+    objects = rendered("--set=dashboard.enabled=true", release=release)
     names = {each["metadata"]["name"] for each in of_kind(objects, "Service")}
     own = release.replace(".", "-")
     own = own if "hyperband-operator" in own else f"{own}-hyperband-operator"

@@ -108,6 +108,17 @@ class Tidy(Archiving):
         await self.until(lambda: len(self.objects) == KEPT)
 
 
+async def finished_with_all() -> Tidy:
+    """A finished study with all its trials, of which an operator that starts is to keep some."""
+    world = Tidy(kept=1000)
+    await world.run()
+    while world.client.bodies(PODS):
+        world.live()
+    world.study["spec"]["retention"] = {"trials": KEPT}
+    world.start()
+    return world
+
+
 def records(world: World) -> list[Any]:
     """All that is in the trials' records, but for times and what a server makes up."""
     found = json.loads(json.dumps([[t["spec"], t["status"]] for t in world.trials]))
@@ -446,12 +457,7 @@ async def test_what_the_server_forbids_is_shown_and_the_study_goes_on() -> None:
 
 
 async def test_a_finished_study_is_archived_by_an_operator_that_starts_later() -> None:
-    world = Tidy(kept=1000)
-    await world.run()
-    while world.client.bodies(PODS):
-        world.live()
-    world.study["spec"]["retention"] = {"trials": KEPT}
-    world.start()
+    world = await finished_with_all()
     conditions = world.study["status"]["conditions"]
     await world.step()
     check(world)
@@ -469,12 +475,7 @@ async def test_archiving_a_finished_study_is_tried_again(
     """Soon after the server has failed, seldom where people have to mend something."""
     monkeypatch.setattr(afterlife, "ARCHIVE_AGAIN_SECONDS", 30.0)
     monkeypatch.setattr(afterlife, "UNREADABLE_SECONDS", 200.0)
-    world = Tidy(kept=1000)
-    await world.run()
-    while world.client.bodies(PODS):
-        world.live()
-    world.study["spec"]["retention"] = {"trials": KEPT}
-    world.start()
+    world = await finished_with_all()
     status = world.trials[0]["status"]
     state = status["state"]
 

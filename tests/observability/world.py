@@ -21,6 +21,7 @@ from benchmarks import server
 from hack.cluster import gobuild
 from hyperband.api import names
 from hyperband.api.schema.policies import OPERATOR_NAMESPACE
+from hyperband.api.times import in_seconds
 from hyperband.backends.kubernetes.api_errors import ApiError
 from hyperband.backends.kubernetes.client import MERGE_PATCH, Client
 from hyperband.backends.kubernetes.objects import PODS, STUDIES, Kind
@@ -107,7 +108,7 @@ class Kubelet:
     async def _later(self, pod: Body) -> None:
         await asyncio.sleep(STEP_SECONDS)
         async with self.still:
-            step = self._next(pod, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            step = self._next(pod, in_seconds(datetime.now(UTC)))
             if step is not None:
                 with contextlib.suppress(ApiError):  # it has changed meanwhile: another event tells
                     await self._do(pod, step)

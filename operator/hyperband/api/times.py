@@ -1,4 +1,4 @@
-"""Times as objects have them, read in one way."""
+"""Times as objects have them, read and written in one way."""
 
 from datetime import UTC, datetime
 
@@ -13,6 +13,11 @@ def moment(text: str | None) -> datetime | None:
         return None
     read = datetime.fromisoformat(text)
     return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def in_seconds(time: datetime) -> str:
+    """A time of UTC as Kubernetes writes it, in whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def timestamp(text: str | None) -> float | None:

@@ -1,5 +1,6 @@
 """Numbers, times and an object's standing in a few characters, for tables and pages. Pure."""
 
+import signal
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,14 @@ def number(value: Any) -> str:
 def counted(count: float, noun: str) -> str:
     """A number of things: 1 GPU, 2 GPUs."""
     return f"{count:g} {noun}{'' if count == 1 else 's'}"
+
+
+def signal_name(number: int) -> str:
+    """A signal's name; empty if none has that number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return ""
 
 
 def span(seconds: float) -> str:

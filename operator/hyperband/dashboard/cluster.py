@@ -11,6 +11,7 @@ import msgspec
 
 from hyperband.api import names
 from hyperband.api.archive import UnreadableArchiveError
+from hyperband.api.times import in_seconds
 from hyperband.api.words import status
 from hyperband.backends.kubernetes.api_errors import ApiError, Forbidden, KubernetesError
 from hyperband.backends.kubernetes.archives import ArchiveReader
@@ -296,7 +297,7 @@ def _body(item: CustomObject) -> Body:
             "name": metadata.name,
             "namespace": metadata.namespace,
             "uid": metadata.uid,
-            "creationTimestamp": created.strftime("%Y-%m-%dT%H:%M:%SZ") if created else None,
+            "creationTimestamp": in_seconds(created) if created else None,
         },
         "spec": item.spec,
         "status": item.status,

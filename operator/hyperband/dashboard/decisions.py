@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from hyperband.api.times import in_seconds
 from hyperband.api.words import number, state, status
 from hyperband.core.errors import printable
 from hyperband.core.origins import describe
@@ -255,4 +256,4 @@ def _next_start(attempts: Sequence[tuple[Body, Attempt]], resource: float) -> fl
 
 
 def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return in_seconds(datetime.fromtimestamp(seconds, UTC))

@@ -5,12 +5,12 @@ any condition, because an eviction marks succeeded pods too.
 """
 
 import re
-import signal
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from hyperband.api import names
+from hyperband.api.words import signal_name
 from hyperband.backends.kubernetes.objects import ContainerStatus, Pod, Terminated
 from hyperband.core.decisions import Outcome
 from hyperband.report.sidecar import TEMPORARY_FAILURE
@@ -29,8 +29,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 # A container that was lost with its node: the kubelet has forgotten it, or its machine went down
 # under it, after which containerd says 255 and Unknown.
 _LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}
-# What a signal ended has 128 and its number as its exit code.
-_SIGNALS = {128 + each.value: each.name for each in signal.Signals}
+BY_SIGNAL = 128  # and its number: the exit code of what a signal has ended
 LAST_YEAR = 9000  # of a mark that somebody has forged: times after it cannot be reckoned with
 MAX_WORDS = 200  # characters of what a container says at its end
 # A pod whose containers are not created after this has a problem that only its events tell.
@@ -139,7 +138,7 @@ def ending(pod: Pod) -> Ending:
 def _exit(ended: Terminated) -> str:
     """A container's end in words."""
     says_nothing = ended.reason in ("", "Error")
-    why = _SIGNALS.get(ended.exit_code, "") if says_nothing else ended.reason
+    why = signal_name(ended.exit_code - BY_SIGNAL) if says_nothing else ended.reason
     words = last_words(ended.message)
     return f"exit code {ended.exit_code}{why and f' ({why})'}{words and ': '}{words}"
 

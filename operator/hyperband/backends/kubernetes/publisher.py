@@ -16,6 +16,7 @@ from hyperband.api.status import (
     suspended_seconds,
 )
 from hyperband.api.status import budget_reached as what_is_reached
+from hyperband.api.times import in_seconds
 from hyperband.backends.kubernetes.api_errors import Conflict
 from hyperband.backends.kubernetes.cluster import Cluster
 from hyperband.backends.kubernetes.objects import STUDIES
@@ -91,7 +92,7 @@ class Publisher:
             return body, soonest(self._due - now, await self._recorder.flush())
         old = body.get("status") or {}
         moment = self._now()
-        time = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        time = in_seconds(moment)
         generation = body["metadata"].get("generation", 0)
         # What is known of the trials stays, also while they cannot be read.
         status: dict[str, Any] = {**old, "observedGeneration": generation}

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from hyperband.api import names
+from hyperband.api.times import in_seconds
 from hyperband.backends.kubernetes.api_errors import AlreadyExists, KubernetesError, NotFound
 from hyperband.backends.kubernetes.client import Client
 from hyperband.backends.kubernetes.objects import Kind
@@ -156,4 +157,4 @@ class Recorder:
         }
 
     def _time(self) -> str:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return in_seconds(self._now())

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hyperband.api.words import signal_name
 from hyperband.backends.local import keeper
 from hyperband.backends.local.reports import ReportFile
 from hyperband.backends.local.training import RUN_VARIABLE
@@ -188,15 +189,9 @@ def ending(folder: Path, why: str, now: datetime) -> Ending:
     if found["problem"]:
         return Ending(Outcome.FAILED, f"cannot be started: {found['problem']}", moment)
     words = last_words(folder / keeper.LOG)
-    said = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
+    killer = signal_name(-code) or f"signal {-code}"
+    said = f"exit code {code}" if code > 0 else f"killed by {killer}"
     return Ending(Outcome.FAILED, f"{said}{words and ': '}{words}", moment)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def last_words(log: Path) -> str:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from hyperband.api import names
 from hyperband.api.study import StudyResource, parse_study
+from hyperband.api.times import in_seconds
 from hyperband.api.words import counted
 from hyperband.backends.local import gpus as gpu_list
 from hyperband.backends.local import training
@@ -109,7 +110,7 @@ def _begun(folder: Path, body: Mapping[str, Any], options: Options) -> Store:
         **body["metadata"],
         "uid": str(uuid4()),
         "generation": 1,
-        "creationTimestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "creationTimestamp": in_seconds(datetime.now(UTC)),
     }
     settings = {"command": options.command, "cwd": str(Path.cwd())}
     plan(folder, settings, parse_study(body), options)  # told of before anything is made

@@ -10,6 +10,7 @@ from hyperband.api import names
 from hyperband.api.metrics import NO_REPORTS, Reports
 from hyperband.api.status import SUSPENDED, budget_reached, conditions, counts_in_words, progress
 from hyperband.api.study import StudyResource
+from hyperband.api.times import in_seconds
 from hyperband.api.trial import AttemptRecord, TrialResource
 from hyperband.backends.local.store import Store
 from hyperband.core.budgets import exceeded
@@ -152,4 +153,4 @@ class Records:
         self._store.write_study(self.body, self.elapsed)
 
     def _time(self) -> str:
-        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return in_seconds(self._clock.now())
